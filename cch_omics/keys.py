@@ -1,0 +1,88 @@
+"""Names that appear in files: table columns and the quantities in them.
+
+They are spelled here only.
+"""
+
+# information.tsv
+QUANTITIES = ("teacher_student", "student_label", "teacher_label")
+INFORMATION_COLUMNS = (
+    "teacher",
+    "student",
+    "quantity",
+    "estimator",
+    "estimate",
+    "se",
+    "ci_low",
+    "ci_high",
+    "n",
+    "dim",
+    "unit",
+)
+
+# verdicts.tsv
+VERDICT_COLUMNS = (
+    "teacher",
+    "student",
+    "estimator",
+    "mi_teacher_student",
+    "mi_student_label",
+    "mi_teacher_label",
+    "gap",
+    "gap_se",
+    "advantage",
+    "p_gap_positive",
+    "cch_verdict",
+    "verdict",
+    "reason",
+)
+DISTIL = "distil"
+DO_NOT_DISTIL = "do_not_distil"
+UNDECIDED = "undecided"
+VERDICTS = (DISTIL, DO_NOT_DISTIL, UNDECIDED)
+
+# teachers.tsv
+TEACHER_COLUMNS = ("student", "teacher", "verdict", "p_gap_positive")
+
+# gains.tsv
+CONTROLS = ("none", "self", "shuffled")
+GAIN_COLUMNS = (
+    "teacher",
+    "student",
+    "control",
+    "repeat",
+    "fold",
+    "metric",
+    "baseline",
+    "distilled",
+    "gain",
+    "n_test",
+    "lambda",
+    "temperature",
+)
+
+# references.tsv
+REFERENCE_COLUMNS = (
+    "modality",
+    "reference",
+    "repeat",
+    "fold",
+    "metric",
+    "value",
+    "n_test",
+)
+
+# scorecard.tsv
+SCORECARD_COLUMNS = (
+    "cohort",
+    "target",
+    "criterion",
+    "n_pairs",
+    "n_harmed",
+    "n_gained",
+    "auroc_harmed",
+    "auroc_gained",
+    "spearman",
+    "sign_accuracy",
+    "abstention",
+    "regret",
+)

@@ -1,0 +1,86 @@
+"""What the encoding and distillation steps hand on: predictions for samples that the model behind them did not see."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network on raw features: softmax(tanh(x W + b) V + c), with missing values of x filled in.
+
+    Standardisation and principal components are folded into W and b.
+
+    Attributes
+    ----------
+    fill
+        (p,) value that stands in for a missing one.
+    weight, bias
+        (p, r) and (r,): features to representation.
+    head_weight, head_bias
+        (r, C) and (C,): representation to logits.
+    """
+
+    fill: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    head_weight: NDArray[np.float32]
+    head_bias: NDArray[np.float32]
+
+    def represent(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, p) features, NaN where missing -> (n, r) representation."""
+        filled = np.where(np.isnan(values), self.fill, values)
+        return np.asarray(np.tanh(filled @ self.weight + self.bias), dtype=np.float32)
+
+    def logits(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, p) features, NaN where missing -> (n, C) logits."""
+        return np.asarray(self.represent(values) @ self.head_weight + self.head_bias, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One modality, encoded with S splits of n samples, C classes and r units.
+
+    Attributes
+    ----------
+    representation
+        (S, n, r) of training samples, by the encoder that did not see their inner fold; NaN elsewhere. Encoders of
+        different inner folds have unaligned axes: never pool them.
+    logits
+        (S, n, C): training samples by the encoder that did not see their inner fold, test samples by the encoder of the
+        whole training set; NaN where a sample lacks the modality.
+    """
+
+    representation: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    network: Network
+    # Epochs chosen for each split, (S,).
+    epochs: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Students on one modality, taught V times.
+
+    Attributes
+    ----------
+    teachers
+        (V,) teacher modality; the student's own name is the self control.
+    shuffled
+        (V,) whether the teacher's logits were permuted over samples.
+    logits
+        (V, S, n, C), as in `Encoding`.
+    lambdas, temperatures, epochs
+        (V, S) chosen on inner folds.
+    networks
+        (V,) of the whole split.
+    """
+
+    teachers: tuple[str, ...]
+    shuffled: NDArray[np.bool_]
+    logits: NDArray[np.float32]
+    lambdas: NDArray[np.float64]
+    temperatures: NDArray[np.float64]
+    epochs: NDArray[np.int64]
+    networks: tuple[Network, ...]
