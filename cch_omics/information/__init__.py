@@ -1,0 +1,1 @@
+"""Mutual information, in nats, from a few hundred samples."""

@@ -1,0 +1,77 @@
+"""Mutual information of two continuous variables from nearest neighbours (KSG).
+
+Kraskov, Stoegbauer, Grassberger (2004), Estimating mutual information, Phys. Rev. E 69, 066138, equation 8.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from cch_omics.information.neighbours import TINY, chebyshev, digamma_table, mean_over, smallest
+from cch_omics.information.result import Estimates
+
+
+def ksg(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
+    """KSG's algorithm 1 on B items at once.
+
+    Parameters
+    ----------
+    x, y
+        (B, n, dx) and (B, n, dy) points.
+    valid
+        (B, n) False on padding: items may differ in size.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        As `ksg_from_distances`.
+    """
+    return ksg_from_distances(chebyshev(x, valid), chebyshev(y, valid), valid, neighbours=neighbours)
+
+
+def ksg_from_distances(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
+    """I(X;Y) = psi(k) + psi(N) - < psi(n_x + 1) + psi(n_y + 1) >.
+
+    eps_i is the distance of sample i to its k-th neighbour in the joint space with the maximum norm; n_x and n_y
+    count the other samples whose distance to i in x, in y, is *strictly* less than eps_i.
+
+    Duplicates break the assumption of a density, and are flagged (`ties`). No noise is added. Only where eps_i = 0
+    has the formula no meaning: there k is the number of duplicates of i in the joint space, and n_x and n_y those
+    in x and in y, as in Gao et al. (2017). So a constant variable has about no information.
+
+    Parameters
+    ----------
+    x, y
+        (B, n, n) distances of each space, infinite on the diagonal and on padding (`neighbours.chebyshev`).
+    valid
+        (B, n) False on padding.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        NaN where N <= k. Flag `ties`: samples that coincide in x or in y.
+    """
+    k, n, size = neighbours, valid.sum(-1), valid.shape[-1]
+    if size <= k:
+        return Estimates(torch.full(n.shape, math.nan, dtype=torch.float64, device=x.device), n, {"ties": _ties(x, y)})
+    joint = torch.maximum(x, y)
+    radius = smallest(joint, k)[..., -1:]
+    duplicates = (joint == 0).sum(-1) if bool((radius == 0).any()) else k
+    k_i = torch.where(radius[..., 0] == 0, duplicates, k)
+    # Strictly less than the radius; where that is 0, the duplicates.
+    within = radius.clamp(min=TINY)
+    n_x, n_y = (x < within).sum(-1), (y < within).sum(-1)
+
+    psi = digamma_table(size, x.device)
+    value = psi[n] + mean_over(psi[k_i] - psi[n_x + 1] - psi[n_y + 1], valid)
+    return Estimates(torch.where(n > k, value, math.nan), n, {"ties": _ties(x, y)})
+
+
+def _ties(x: Tensor, y: Tensor) -> Tensor:
+    """(B,) whether samples coincide in x or in y."""
+    return (x.amin((-2, -1)) == 0) | (y.amin((-2, -1)) == 0)

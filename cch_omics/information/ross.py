@@ -1,0 +1,87 @@
+"""Mutual information of a continuous variable and a label from nearest neighbours.
+
+Ross (2014), Mutual information between discrete and continuous data sets, PLoS ONE 9, e87357, equation 6.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, smallest
+from cch_omics.information.result import Estimates
+
+# A label that nobody has: padding belongs to no class.
+NO_LABEL = torch.iinfo(torch.int64).min
+
+
+def ross(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
+    """Ross's estimator on B items at once.
+
+    Parameters
+    ----------
+    x
+        (B, n, d) points.
+    labels
+        (B, n) integers, anything on padding.
+    valid
+        (B, n) False on padding: items may differ in size.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        As `ross_from_distances`.
+    """
+    return ross_from_distances(chebyshev(x, valid), labels, valid, neighbours=neighbours)
+
+
+def ross_from_distances(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
+    """I(X;Y) = psi(N) + < psi(k_i) > - < psi(N_y) > - < psi(m_i) >.
+
+    d_i is the distance of sample i to its k_i-th neighbour of the same class, m_i the number of samples of any
+    class within d_i (that neighbour included, i not), N_y the size of i's class, and k_i = min(k, N_y - 1). A
+    sample alone in its class has no such neighbour: it is left out of every count, N included.
+
+    With duplicates, more than k_i samples of the class can lie within d_i: k_i is then their number. Without them
+    this is Ross's formula; with them a constant variable has about no information. No noise is added; they are
+    flagged (`ties`).
+
+    Parameters
+    ----------
+    x
+        (B, n, n) distances, infinite on the diagonal and on padding (`neighbours.chebyshev`).
+    labels
+        (B, n) integers, anything on padding.
+    valid
+        (B, n) False on padding.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        NaN where fewer than two classes have two samples. Flags: `ties`, samples that coincide; `class_left_out`, a
+        class has one sample; `neighbours_lowered`, a class that counts has at most k samples.
+    """
+    same = labels[:, :, None] == labels.masked_fill(~valid, NO_LABEL)[:, None, :]
+    others = same.sum(-1) - 1
+    counted = valid & (others > 0)
+    n = counted.sum(-1)
+
+    nearest = smallest(x.masked_fill(~same, math.inf), neighbours)
+    position = others.clamp(min=1, max=nearest.shape[-1]) - 1
+    # A sample that is left out is within reach of nobody; its own row does not enter the means.
+    within = (x <= nearest.gather(-1, position[..., None])) & counted[:, None, :]
+    k_i, m_i = (within & same).sum(-1), within.sum(-1)
+
+    psi = digamma_table(valid.shape[-1], x.device)
+    value = psi[n] + mean_over(psi[k_i] - psi[others + 1] - psi[m_i], counted)
+    two_classes = (counted & (others + 1 < n[:, None])).any(-1)
+    flags = {
+        "ties": x.amin((-2, -1)) == 0,
+        "class_left_out": (valid & ~counted).any(-1),
+        "neighbours_lowered": (counted & (others < neighbours)).any(-1),
+    }
+    return Estimates(torch.where(two_classes, value, math.nan), n, flags)
