@@ -1,12 +1,20 @@
 """The one description of the configuration and of the cohort sheet.
 
-The JSON schemas in `workflow/schemas` are generated from these models (`cch schemas`); every default is stated here once.
-Nothing in this file imports torch or anndata: Snakemake's own process reads it.
+The JSON schemas in `workflow/schemas` are generated from these models (`cch schemas`); every default is stated here
+once. Nothing in this file imports torch or anndata: Snakemake's own process reads it.
 """
 
-from typing import Annotated, Any, Literal
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from cch_omics.errors import InputError
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -23,9 +31,7 @@ class SplitsConfig(Section):
     inner_folds: Annotated[int, Field(ge=2)] = Field(
         5, description="Inner folds of each outer training set, the same for every modality."
     )
-    by_site: bool = Field(
-        False, description="Keep all patients of a tissue source site in one outer fold."
-    )
+    by_site: bool = Field(False, description="Keep all patients of a tissue source site in one outer fold.")
 
 
 class EncoderConfig(Section):
@@ -42,12 +48,8 @@ class EncoderConfig(Section):
         150, description="Full-batch steps; the number used is chosen on inner folds."
     )
     learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="Adam's step size.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.01, description="Decoupled weight decay."
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.2, description="Dropout of the network's inputs."
-    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout of the network's inputs.")
 
 
 class InformationConfig(Section):
@@ -59,9 +61,7 @@ class InformationConfig(Section):
     dimension: Annotated[int, Field(ge=1)] = Field(
         8, description="Principal components of a representation that enter an estimator."
     )
-    subsamples: Annotated[int, Field(ge=2)] = Field(
-        50, description="Half-samples behind a standard error."
-    )
+    subsamples: Annotated[int, Field(ge=2)] = Field(50, description="Half-samples behind a standard error.")
 
 
 class CriterionConfig(Section):
@@ -69,7 +69,8 @@ class CriterionConfig(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.9,
-        description="Probability that the gap and the advantage must have for `distil`; below one minus it: `do_not_distil`.",
+        description="Probability that the gap and the advantage must have for `distil`; below one minus it: "
+        "`do_not_distil`.",
     )
 
 
@@ -82,9 +83,7 @@ class DistillationConfig(Section):
     temperatures: list[Annotated[float, Field(gt=0)]] = Field(
         [1.0, 3.0], min_length=1, description="Temperatures, chosen on inner folds."
     )
-    unlabelled: bool = Field(
-        True, description="Use soft targets of paired patients without a label."
-    )
+    unlabelled: bool = Field(True, description="Use soft targets of paired patients without a label.")
 
 
 class ReferencesConfig(Section):
@@ -117,7 +116,8 @@ class Config(Section):
     pathvars: dict[str, Any] | None = Field(None, description="Snakemake's path variables.")
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class SheetRow(Section):
@@ -132,3 +132,258 @@ class SheetRow(Section):
     classes: str = Field("", description="Comma list; other values count as missing; empty = all.")
     label_budget: Fraction = Field(1.0, description="Fraction of each training set's labels kept.")
     derived_from: str = Field("", description="Modality that the target was defined from.")
+
+
+Model = TypeVar("Model", bound=Section)
+SHEET_COLUMNS = tuple(SheetRow.model_fields)
+
+
+def load_config(mapping: Mapping[str, Any], where: str = "the configuration") -> Config:
+    """Check a configuration and fill in what is left out.
+
+    Parameters
+    ----------
+    mapping
+        What `config.yaml` and the command line say together.
+    where
+        How an error names the configuration.
+
+    Raises
+    ------
+    InputError
+        On a key that does not exist or a value that cannot be: names the key, what was found and what is valid.
+    """
+    config = section(Config, mapping, where)
+    if config.information.dimension > config.encoder.units:
+        raise InputError(
+            f"{where}, key information.dimension",
+            str(config.information.dimension),
+            f"at most encoder.units, {config.encoder.units}",
+            "A representation has no more principal components than units: lower the one or raise the other.",
+        )
+    return config
+
+
+def section(model: type[Model], mapping: Mapping[str, Any], where: str) -> Model:
+    """Check one section of the configuration, as `load_config` does the whole."""
+    try:
+        return model.model_validate(dict(mapping))
+    except ValidationError as error:
+        raise _input_error(error, model, where, "key") from None
+
+
+def read_sheet(path: str | os.PathLike[str]) -> list[SheetRow]:
+    """Read the cohort sheet: tab-separated, a header, one row per cohort and target; blank and # lines are skipped.
+
+    Raises
+    ------
+    InputError
+        If the sheet is missing, empty or not tab-separated, if a column is unknown or a required one is absent, if a
+        cell cannot be used (the error names row and column), or if two rows have the same cohort and target.
+    """
+    path = Path(path)
+    where = f"cohort sheet {path}"
+    header, cells = _sheet_cells(path, where)
+    rows: list[SheetRow] = []
+    seen: dict[tuple[str, str], int] = {}
+    for line, values in cells:
+        here = f"{where}, row {line}"
+        if len(values) != len(header):
+            raise InputError(
+                here,
+                f"{len(values)} cells",
+                f"{len(header)}, one for each column of the header ({', '.join(header)})",
+                "Separate the cells by single tabs; an empty cell still needs its tab.",
+            )
+        filled = {column: value for column, value in zip(header, values, strict=True) if value}
+        try:
+            row = SheetRow.model_validate(filled)
+        except ValidationError as error:
+            raise _input_error(error, SheetRow, here, "column") from None
+        _check_row(row, here)
+        key = (row.cohort, row.target)
+        if key in seen:
+            raise InputError(
+                here,
+                f"cohort {row.cohort!r} with target {row.target!r} a second time (first in row {seen[key]})",
+                "each pair of cohort and target once, because it names the folder of the results",
+                "Give one of the rows another cohort name; rows with the same source share its download.",
+            )
+        seen[key] = line
+        rows.append(row)
+    if not rows:
+        raise InputError(
+            where, "a header and no row", "one row per cohort and target", "config/cohorts.tsv is an example."
+        )
+    return rows
+
+
+def comma_list(cell: str) -> list[str]:
+    """Items of a comma list, without the blanks around them; none for an empty cell."""
+    return [item.strip() for item in cell.split(",") if item.strip()]
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON schemas of the configuration and of a sheet row, by the name of their file in `workflow/schemas`."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {
+        "config.schema.json": dialect | Config.model_json_schema(),
+        "cohorts.schema.json": dialect | SheetRow.model_json_schema(),
+    }
+
+
+def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and numbered rows of a sheet."""
+    if not path.is_file():
+        raise InputError(
+            where,
+            "no such file" if not path.exists() else "a folder",
+            "a tab-separated table",
+            f"Relative paths start at the working directory, {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(
+            where,
+            "bytes that are not UTF-8 text",
+            "a tab-separated text file in UTF-8",
+            "Save the sheet as tab-separated text, not as a spreadsheet.",
+        ) from None
+    lines = [
+        (number, [cell.strip() for cell in line.split("\t")])
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    columns = ", ".join(SHEET_COLUMNS)
+    if not lines:
+        raise InputError(
+            where, "an empty file", f"a header with the columns {columns}", "config/cohorts.tsv is an example."
+        )
+    header = lines[0][1]
+    if len(header) == 1 and any(mark in header[0] for mark in ",;"):
+        raise InputError(
+            where,
+            f"a header separated by commas or semicolons: {header[0]!r}",
+            "tabs between the columns (commas separate items inside a cell)",
+            "Save the sheet as tab-separated text.",
+        )
+    for column in header:
+        if column not in SHEET_COLUMNS:
+            raise InputError(
+                where, f"the unknown column {column!r}", f"columns among {columns}", _near(column, SHEET_COLUMNS)
+            )
+        if header.count(column) > 1:
+            raise InputError(where, f"the column {column!r} twice", "every column once", "Remove one of them.")
+    for column, field in SheetRow.model_fields.items():
+        if field.is_required() and column not in header:
+            raise InputError(
+                where,
+                f"no column {column!r} (there is {', '.join(header)})",
+                f"a column {column!r}: {field.description}",
+                "Add the column to the header and a cell to every row.",
+            )
+    return header, lines[1:]
+
+
+def _check_row(row: SheetRow, where: str) -> None:
+    """What two cells of a row say together."""
+    modalities = comma_list(row.modalities)
+    for column, items in (("modalities", modalities), ("classes", comma_list(row.classes))):
+        for item in items:
+            if items.count(item) > 1:
+                raise InputError(
+                    f"{where}, column {column}", f"{item!r} twice", "every item once", "Remove one of them."
+                )
+        if len(items) == 1:
+            raise InputError(
+                f"{where}, column {column}",
+                f"only {items[0]!r}",
+                "at least two items, or an empty cell for all",
+                "A student needs another omics to learn from."
+                if column == "modalities"
+                else "One class leaves nothing to predict.",
+            )
+    for item in modalities:
+        check_modality(item, f"{where}, column modalities")
+    if row.derived_from and modalities and row.derived_from not in modalities:
+        raise InputError(
+            f"{where}, column derived_from",
+            repr(row.derived_from),
+            f"one of this row's modalities: {', '.join(modalities)}",
+            _near(row.derived_from, modalities),
+        )
+
+
+def check_modality(name: str, where: str) -> None:
+    """Refuse a modality whose name cannot be part of a file name.
+
+    Raises
+    ------
+    InputError
+        If the name has anything but letters, digits, `_`, `.` and `-`.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            where,
+            f"the modality {name!r}",
+            "letters, digits, '_', '.' and '-' only",
+            "Rename the modality in the source.",
+        )
+
+
+def _input_error(error: ValidationError, model: type[Section], where: str, kind: str) -> InputError:
+    """Say the first of pydantic's complaints so that its owner can mend it; name how many more there are."""
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    place = ".".join(str(part) for part in first["loc"])
+    owner, field = _locate(model, first["loc"])
+    more = f" ({len(complaints) - 1} more to mend after this one.)" if len(complaints) > 1 else ""
+    where = f"{where}, {kind} {place}"
+    if first["type"] == "extra_forbidden":
+        names = list(owner.model_fields)
+        return InputError(
+            where, "an unknown key", f"keys among {', '.join(names)}", _near(str(first["loc"][-1]), names) + more
+        )
+    description = f"{field.description}" if field is not None and field.description else "See config/README.md."
+    if first["type"] == "missing":
+        return InputError(where, "nothing", f"a value: {description}", f"Add the {kind}." + more)
+    if first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        keys = f" with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
+        return InputError(where, _shown(first["input"]), f"a section{keys}", "Indent its keys below it." + more)
+    expected = _choices(field) or first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        expected = "letters, digits, '_', '.' and '-' only, a letter or digit first"
+    return InputError(where, _shown(first["input"]), expected, description + more)
+
+
+def _locate(model: type[Section], location: tuple[int | str, ...]) -> tuple[type[Section], FieldInfo | None]:
+    """The section that a location in the configuration is in, and its field where it names one."""
+    field: FieldInfo | None = None
+    for part in location:
+        found = model.model_fields.get(str(part))
+        if found is None:
+            break
+        field = found
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            model = field.annotation
+    return model, field
+
+
+def _choices(field: FieldInfo | None) -> str:
+    """Valid values of a field that has few, e.g. "'ksg'"."""
+    if field is None or get_origin(field.annotation) is not Literal:
+        return ""
+    return "one of " + ", ".join(repr(choice) for choice in get_args(field.annotation))
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    """Advice about a name that does not exist."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"Did you mean {near[0]!r}?" if near else "Remove it, or see config/README.md for what there is."
+
+
+def _shown(value: object) -> str:
+    """A value as its owner wrote it, short, with its type where that is what is wrong."""
+    text = repr(value)
+    return (text if len(text) <= 60 else text[:57] + "...") + f" ({type(value).__name__})"
