@@ -239,7 +239,7 @@ def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, lis
             where,
             "no such file" if not path.exists() else "a folder",
             "a tab-separated table",
-            f"Relative paths start at the working directory, {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
+            f"Relative paths start at {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
         )
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -73,8 +73,24 @@ def _reached_definitions(tree: ast.Module, name: str) -> list[ast.stmt]:
         if node is None or node in reached:
             continue
         reached.add(node)
-        waiting += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+        waiting += _free_names(node)
     return [node for node in tree.body if node in reached]
+
+
+def _free_names(node: ast.stmt) -> set[str]:
+    """Names that a top-level statement takes from its module: loaded in it, but nowhere bound inside it."""
+    loaded, bound = set(), set()
+    for part in ast.walk(node):
+        match part:
+            case ast.Name(ctx=ast.Load()):
+                loaded.add(part.id)
+            case ast.Name():
+                bound.add(part.id)
+            case ast.arg():
+                bound.add(part.arg)
+            case ast.Import() | ast.ImportFrom():
+                bound |= set(_bound_names(part))
+    return loaded - bound
 
 
 def _bound_names(node: ast.stmt) -> Iterator[str]:
@@ -120,7 +136,7 @@ def _file_imports(source: Path, _stamp: int, package: str, root: Path) -> set[st
 
 
 def _imported(tree: ast.AST, package: str, root: Path) -> set[str]:
-    """Modules of the package that the imports in `tree` name, also those inside functions; not those for type checkers."""
+    """Modules of the package that the imports in `tree` name, also inside functions; not those for type checkers."""
     found: set[str] = set()
     for node in _walk_at_run_time(tree):
         if isinstance(node, ast.Import):
@@ -139,8 +155,10 @@ def _imported(tree: ast.AST, package: str, root: Path) -> set[str]:
 def _walk_at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
     """Walk the tree, but not into `if TYPE_CHECKING:`."""
     yield tree
-    for_checkers = isinstance(tree, ast.If) and "TYPE_CHECKING" in ast.dump(tree.test)
-    for child in tree.orelse if for_checkers else ast.iter_child_nodes(tree):
+    children = ast.iter_child_nodes(tree)
+    if isinstance(tree, ast.If) and "TYPE_CHECKING" in ast.dump(tree.test):
+        children = iter(tree.orelse)
+    for child in children:
         yield from _walk_at_run_time(child)
 
 

@@ -1,0 +1,357 @@
+"""The command `cch`: one subcommand per step of the workflow, and a few for people.
+
+A subcommand imports what it needs when it runs, so that `cch --help` is quick, and so that `provenance.code_hash` can
+tell from this file which modules a step uses.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cch_omics
+from cch_omics import logs
+from cch_omics.config import (
+    CriterionConfig,
+    DistillationConfig,
+    EncoderConfig,
+    InformationConfig,
+    ReferencesConfig,
+    Section,
+    SheetRow,
+    SplitsConfig,
+    section,
+)
+from cch_omics.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from cch_omics.predictions import Distillation, Encoding
+
+logger = logging.getLogger(__name__)
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Download a public cohort and write it as MuData."""
+    from cch_omics.io.demo import download_demo
+
+    download_demo(args.name, args.output)
+
+
+def simulate(args: argparse.Namespace) -> None:
+    """Write a simulated cohort with known mutual information as MuData."""
+    from cch_omics.simulation import write_simulated
+
+    write_simulated(args.name, args.output)
+
+
+def ingest(args: argparse.Namespace) -> None:
+    """Read one row of the sheet into a checked cohort, and write what was found to the audit."""
+    from cch_omics.io import ingest
+
+    given = {column: getattr(args, column) for column in SheetRow.model_fields}
+    row = section(SheetRow, {column: value for column, value in given.items() if value}, "the sheet row")
+    ingest(row, args.output, args.audit)
+
+
+def split(args: argparse.Namespace) -> None:
+    """Draw the outer splits and their inner folds."""
+    from cch_omics.io import read_cohort
+    from cch_omics.splits import make_splits, save_splits
+
+    splits = make_splits(read_cohort(args.cohort), args.settings, seed=args.seed)
+    save_splits(splits, args.output)
+
+
+def encode(args: argparse.Namespace) -> None:
+    """Train the encoders of one modality: held-out representations and logits of every sample."""
+    from cch_omics.encoders import encode, save_encoding
+    from cch_omics.io import read_cohort
+    from cch_omics.splits import load_splits
+
+    encoding = encode(
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        args.modality,
+        args.settings,
+        seed=args.seed,
+        device=_device(args.device),
+        progress=logs.progress(f"encoders of {args.modality}"),
+    )
+    save_encoding(encoding, args.output)
+
+
+def information(args: argparse.Namespace) -> None:
+    """Estimate the mutual information of every ordered pair and with the label."""
+    from cch_omics.information.pairs import estimate_pairs, whole_split
+    from cch_omics.io import read_cohort, write_table
+    from cch_omics.io.files import write_parquet
+    from cch_omics.splits import load_splits
+
+    estimates = estimate_pairs(
+        read_cohort(args.cohort), load_splits(args.splits), _encodings(args.encodings), args.settings, seed=args.seed
+    )
+    write_parquet(estimates, args.output)
+    write_table(whole_split(estimates), args.table)
+
+
+def verdict(args: argparse.Namespace) -> None:
+    """Decide for every ordered pair, and choose a teacher for every student."""
+    raise NotImplementedError
+
+
+def distil(args: argparse.Namespace) -> None:
+    """Train the students of one modality from every teacher and every control."""
+    from cch_omics.distillation import distil, save_distillation
+    from cch_omics.io import read_cohort
+    from cch_omics.splits import load_splits
+
+    distillation = distil(
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        _encodings(args.encodings),
+        args.student,
+        args.settings,
+        args.encoder_settings,
+        seed=args.seed,
+        device=_device(args.device),
+        progress=logs.progress(f"students of {args.student}"),
+    )
+    save_distillation(distillation, args.output)
+
+
+def references(args: argparse.Namespace) -> None:
+    """Fit the reference models of every modality in the same folds."""
+    from cch_omics.io import read_cohort
+    from cch_omics.references import fit_references, save_references
+    from cch_omics.splits import load_splits
+
+    fitted = fit_references(read_cohort(args.cohort), load_splits(args.splits), args.settings, seed=args.seed)
+    save_references(fitted, args.output)
+
+
+def schemas(args: argparse.Namespace) -> None:
+    """Write the JSON schemas of the configuration and of the sheet."""
+    from cch_omics.config import schemas
+
+    args.output.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (args.output / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
+def summary(args: argparse.Namespace) -> None:
+    """Print where the report is and the verdicts as a small table."""
+    from cch_omics.overview import overview
+
+    print(overview(args.results))
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict from the weak omics alone."""
+    from cch_omics.student import predict_file
+
+    predict_file(args.student, args.input, args.output)
+
+
+def _encodings(files: Sequence[Path]) -> "dict[str, Encoding]":
+    """Encodings by modality, which is the name of the file."""
+    from cch_omics.encoders import load_encoding
+
+    return {file.stem: load_encoding(file) for file in files}
+
+
+def _distillations(files: Sequence[Path]) -> "dict[str, Distillation]":
+    """Distillations by student, which is the name of the file."""
+    from cch_omics.distillation import load_distillation
+
+    return {file.stem: load_distillation(file) for file in files}
+
+
+def _device(name: str) -> "torch.device":
+    """The device to compute on: `auto` takes a GPU where the job can see one."""
+    import torch
+
+    seen = torch.cuda.is_available()
+    if name == "cuda" and not seen:
+        build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA (a CPU build)"
+        raise InputError(
+            "--device cuda",
+            f"no GPU that torch can use; torch {torch.__version__} was built for {build}, "
+            f"CUDA_VISIBLE_DEVICES is {os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}",
+            "a visible CUDA device",
+            "Ask for a GPU in the profile and install a CUDA build of torch, or use --device cpu.",
+        )
+    device = torch.device("cuda" if name == "cuda" or (name == "auto" and seen) else "cpu")
+    logger.debug("device: %s", torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu")
+    return device
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its function, whose docstring is the help, and its options.
+
+    Attributes
+    ----------
+    run
+        Takes the parsed arguments.
+    options
+        Names in `OPTIONS`.
+    settings
+        Sections of the configuration that the command takes as JSON, by the name of the option.
+    step
+        Whether it is a step of the workflow, which logs to a file and keeps to its threads.
+    """
+
+    run: Callable[[argparse.Namespace], None]
+    options: tuple[str, ...]
+    settings: Mapping[str, type[Section]]
+    step: bool = True
+
+
+def _command(
+    run: Callable[[argparse.Namespace], None], options: str, *, step: bool = True, **settings: type[Section]
+) -> Command:
+    return Command(run, tuple(options.split()), settings, step)
+
+
+COMMANDS = {
+    "demo": _command(demo, "name output"),
+    "simulate": _command(simulate, "name output seed"),
+    "ingest": _command(ingest, "row output audit"),
+    "split": _command(split, "cohort output seed", settings=SplitsConfig),
+    "encode": _command(encode, "cohort splits modality output seed device", settings=EncoderConfig),
+    "information": _command(
+        information, "cohort splits encodings output table seed device", settings=InformationConfig
+    ),
+    "verdict": _command(verdict, "information output verdicts teachers", settings=CriterionConfig),
+    "distil": _command(
+        distil,
+        "cohort splits encodings student output seed device",
+        settings=DistillationConfig,
+        encoder_settings=EncoderConfig,
+    ),
+    "references": _command(references, "cohort splits output seed", settings=ReferencesConfig),
+    "schemas": _command(schemas, "output", step=False),
+    "summary": _command(summary, "results", step=False),
+    "predict": _command(predict, "student_folder input output", step=False),
+}
+
+
+# Every option of every command, as `add_argument` takes it.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "audit": {"metavar": "JSON", "help": "what was found in the cohort, written"},
+    "cohort": {"metavar": "H5MU", "help": "checked cohort, as `cch ingest` writes it"},
+    "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "auto: a GPU where one is visible"},
+    "distillations": {"metavar": "NPZ", "nargs": "+", "help": "one file per student, named by it"},
+    "encodings": {"metavar": "NPZ", "nargs": "+", "help": "one file per modality, named by it"},
+    "information": {"metavar": "PARQUET", "help": "estimates of every split"},
+    "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
+    "modality": {"type": str, "help": "the modality to encode"},
+    "output": {"metavar": "PATH", "help": "what is written"},
+    "results": {"metavar": "DIR", "help": "folder of results"},
+    "seed": {"type": int, "default": 0, "help": "seed of every random number"},
+    "splits": {"metavar": "NPZ", "help": "splits, as `cch split` writes them"},
+    "student": {"type": str, "help": "modality of the student"},
+    "table": {"metavar": "TSV", "help": "estimates of the whole cohort, written"},
+    "teachers": {"metavar": "TSV", "help": "one row per student: its teacher"},
+    "verdicts": {"metavar": "TSV", "help": "one row per ordered pair: its verdict"},
+}
+POSITIONAL = {
+    "name": {"type": str, "metavar": "NAME", "help": "which of the known ones"},
+    "results": OPTIONS["results"],
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit status: 0, 1 for a failure, 2 for input that its owner can mend."""
+    args = _parser().parse_args(arguments)
+    command = COMMANDS[args.command]
+    if command.step:
+        _keep_to_threads(args.threads)
+    logs.start(_title(args), args.log if command.step else None)
+    try:
+        for option, model in command.settings.items():
+            setattr(args, option, _settings(getattr(args, option), model, "--" + option.replace("_", "-")))
+        if command.step:
+            logs.header({name: value for name, value in vars(args).items() if name not in {"command", "log"}})
+        command.run(args)
+    except InputError as error:
+        logger.error("error: %s", error)
+        return 2
+    except BrokenPipeError:
+        return 1
+    except Exception:
+        logger.exception("failed")
+        return 1
+    logger.debug("done")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cch", description=cch_omics.__doc__)
+    parser.add_argument("--version", action="version", version=cch_omics.__version__)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        text = (command.run.__doc__ or "").splitlines()[0]
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        for option in command.options:
+            _add_option(subparser, option)
+        for option, model in command.settings.items():
+            default = model().model_dump_json()
+            subparser.add_argument(
+                "--" + option.replace("_", "-"), metavar="JSON", default="{}", help=f"default: {default}"
+            )
+        if command.step:
+            subparser.add_argument("--threads", type=int, default=1, help="threads of the numerical libraries")
+            subparser.add_argument(
+                "--log", type=Path, metavar="FILE", help="log file; the terminal shows progress only"
+            )
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, option: str) -> None:
+    if option == "row":
+        for column, field in SheetRow.model_fields.items():
+            text = f"column of the sheet: {field.description}"
+            parser.add_argument("--" + column.replace("_", "-"), default="", required=field.is_required(), help=text)
+    elif option in POSITIONAL:
+        parser.add_argument(option, **({"type": Path} | POSITIONAL[option]))
+    elif option == "student_folder":
+        parser.add_argument("--student", type=Path, metavar="DIR", required=True, help="a student's folder")
+    else:
+        keywords = OPTIONS[option]
+        typed = {} if "type" in keywords or "choices" in keywords else {"type": Path}
+        parser.add_argument("--" + option, required="default" not in keywords, **(typed | keywords))
+
+
+def _settings(text: str, model: type[Section], option: str) -> Section:
+    """A section of the configuration, from JSON."""
+    try:
+        mapping = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(option, repr(text), f"JSON ({error})", "For example: '{}' for the defaults.") from None
+    if not isinstance(mapping, dict):
+        raise InputError(option, repr(text), "a JSON object", "For example: '{}' for the defaults.")
+    return section(model, mapping, option)
+
+
+def _keep_to_threads(threads: int) -> None:
+    """Numerical libraries read these when they are imported, which is later."""
+    for variable in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
+        os.environ[f"{variable}_NUM_THREADS"] = str(threads)
+
+
+def _title(args: argparse.Namespace) -> str:
+    """How lines on the terminal name a step: the command, and what it is about."""
+    about = getattr(args, "modality", None) or getattr(args, "student", None) or getattr(args, "cohort", None)
+    return f"{args.command} {about}" if isinstance(about, str) and about else str(args.command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

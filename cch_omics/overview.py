@@ -1,0 +1,69 @@
+"""The results in a small table for the terminal."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
+
+from cch_omics.errors import InputError
+
+COLUMNS = ("cohort", "target", "pair", "verdict", "p(gap > 0)", "gain", "chosen")
+
+
+def overview(results: Path) -> str:
+    """Where the report is, and one line per ordered pair: the verdict and the mean realised gain.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no verdicts.
+    """
+    tables = sorted(results.glob("*/*/verdicts.tsv"))
+    if not tables:
+        raise InputError(
+            str(results), "no */*/verdicts.tsv", "a folder of results", "Run the workflow first: snakemake --cores all"
+        )
+    lines = [COLUMNS, *(line for table in tables for line in _lines(table.parent))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    report = results / "report.html"
+    pages = [report] if report.is_file() else sorted(results.glob("*/*/report.html"))
+    return "\n".join(
+        [
+            text,
+            "",
+            "gain: mean over test folds, in points of balanced accuracy over the student trained alone",
+            *(f"report: {page.resolve()}" for page in pages),
+        ]
+    )
+
+
+def _lines(folder: Path) -> list[tuple[str, ...]]:
+    """Lines of one cohort and target."""
+    gains: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in _rows(folder / "gains.tsv"):
+        if row["control"] == "none" and row["metric"] == "balanced_accuracy" and row["gain"]:
+            gains[row["teacher"], row["student"]].append(float(row["gain"]))
+    chosen = {(row["teacher"], row["student"]) for row in _rows(folder / "teachers.tsv")}
+    lines = []
+    for row in _rows(folder / "verdicts.tsv"):
+        pair = row["teacher"], row["student"]
+        lines.append(
+            (
+                folder.parent.name,
+                folder.name,
+                " -> ".join(pair),
+                row["verdict"],
+                f"{float(row['p_gap_positive']):.2f}" if row["p_gap_positive"] else "",
+                f"{100 * fmean(gains[pair]):+.1f}" if gains[pair] else "",
+                "yes" if pair in chosen else "",
+            )
+        )
+    return lines
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    if not table.is_file():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
