@@ -1,9 +1,17 @@
 """Outer splits and the inner folds of each outer training set."""
 
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from cch_omics.cohort import Cohort
+from cch_omics.config import SplitsConfig
+from cch_omics.errors import InputError
+from cch_omics.io.files import atomic
 
 
 @dataclass(frozen=True)
@@ -47,3 +55,116 @@ class Splits:
     def whole(self) -> int:
         """Position of the whole split."""
         return len(self.fold) - 1
+
+
+def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
+    """Draw the outer splits, the inner folds of each and the labels that may be used.
+
+    Outer and inner folds are stratified by target (a missing label is a stratum of its own) and keep the samples of one
+    patient together; with `by_site` the outer folds keep a tissue source site together. Inner folds are drawn once for all
+    modalities.
+
+    Raises
+    ------
+    InputError
+        If a class has fewer patients than a training set has inner folds, or sites are asked for and unknown.
+    """
+    _check_folds(cohort, settings)
+    n = len(cohort.samples)
+    outer_groups = _site_groups(cohort) if settings.by_site else cohort.groups
+    test = [
+        (repeat, fold, folds == fold)
+        for repeat in range(settings.repeats)
+        for folds in [_folds(cohort.labels, outer_groups, settings.folds, _seed(seed, 0, repeat))]
+        for fold in range(settings.folds)
+    ]
+    test.append((-1, -1, np.zeros(n, dtype=bool)))
+
+    inner = np.full((len(test), n), -1, dtype=np.int64)
+    labelled = np.zeros((len(test), n), dtype=bool)
+    for s, (_, _, is_test) in enumerate(test):
+        train = np.flatnonzero(~is_test)
+        kept = _kept_labels(cohort, train, settings.inner_folds, _seed(seed, 1, s))
+        labelled[s, train[kept]] = True
+        usable = np.where(kept, cohort.labels[train], -1)
+        inner[s, train] = _folds(usable, cohort.groups[train], settings.inner_folds, _seed(seed, 2, s))
+    return Splits(
+        repeat=np.array([repeat for repeat, _, _ in test]),
+        fold=np.array([fold for _, fold, _ in test]),
+        inner=inner,
+        labelled=labelled,
+    )
+
+
+def save_splits(splits: Splits, path: Path) -> None:
+    """Write splits as `.npz`."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file, repeat=splits.repeat, fold=splits.fold, inner=splits.inner, labelled=splits.labelled
+        )
+
+
+def load_splits(path: Path) -> Splits:
+    """Read what `save_splits` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Splits(**{name: arrays[name] for name in ("repeat", "fold", "inner", "labelled")})
+
+
+def _folds(labels: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed: int) -> NDArray[np.int64]:
+    """(n,) fold of each sample."""
+    fold = np.empty(len(labels), dtype=np.int64)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A few missing labels are a small stratum, of which nothing is asked; classes are checked before.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        for k, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
+            fold[held_out] = k
+    return fold
+
+
+def _kept_labels(cohort: Cohort, train: NDArray[np.int64], inner_folds: int, seed: int) -> NDArray[np.bool_]:
+    """(n_train,) whose labels are within the budget: the same fraction of each class, at least one an inner fold."""
+    labels = cohort.labels[train]
+    if cohort.label_budget == 1:
+        return labels >= 0
+    random = np.random.default_rng(seed)
+    kept = np.zeros(len(train), dtype=bool)
+    for code in range(len(cohort.classes)):
+        members = np.flatnonzero(labels == code)
+        n_kept = max(round(cohort.label_budget * len(members)), min(inner_folds, len(members)))
+        kept[random.permutation(members)[:n_kept]] = True
+    return kept
+
+
+def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
+    patients = [len(np.unique(cohort.groups[cohort.labels == code])) for code in range(len(cohort.classes))]
+    # A class must reach every inner fold of a training set that has lost one outer fold.
+    needed = max(settings.folds, -(-settings.inner_folds * settings.folds // (settings.folds - 1)))
+    for name, found in zip(cohort.classes, patients, strict=True):
+        if found < needed:
+            raise InputError(
+                f"cohort {cohort.name}, target {cohort.target}, class {name!r}",
+                f"{found} labelled patients",
+                f"at least {needed} for splits.folds = {settings.folds} and "
+                f"splits.inner_folds = {settings.inner_folds}",
+                "Leave the class out with the sheet's column `classes`, merge it with another class, or use fewer folds.",
+            )
+    if settings.by_site and (cohort.sites == "").any():
+        unknown = int((cohort.sites == "").sum())
+        raise InputError(
+            f"cohort {cohort.name}, config key splits.by_site",
+            f"{unknown} of {len(cohort.sites)} samples without a tissue source site",
+            "a site for every sample",
+            "Add a column tissue_source_site to the clinical table, or set splits.by_site to false.",
+        )
+
+
+def _site_groups(cohort: Cohort) -> NDArray[np.str_]:
+    """Groups that join the samples of a site and of a patient who was seen at several sites."""
+    first_site = dict(zip(cohort.groups[::-1], cohort.sites[::-1], strict=True))
+    return np.array([first_site[group] for group in cohort.groups])
+
+
+def _seed(*parts: int) -> int:
+    """A seed of its own for each purpose."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])

@@ -1,0 +1,109 @@
+"""Teach the students of one modality: from every other omics, from their own, and from permuted logits."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cch_omics.cohort import Cohort
+from cch_omics.config import DistillationConfig, EncoderConfig
+from cch_omics.predictions import Distillation, Encoding, Network
+from cch_omics.splits import Splits
+from cch_omics.training import TrainingSets, choose, fit, fold_in, predict_chosen, training_sets
+
+
+def distil(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    student: str,
+    settings: DistillationConfig,
+    encoder: EncoderConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Distillation:
+    """Train the students of one modality.
+
+    A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled, labelled
+    or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds, for each
+    teacher and control on its own: a control that were given the real teacher's lambda would be crippled by it, and any
+    teacher would beat it.
+    """
+    others = [name for name in encodings if name != student]
+    teachers = (*others, student, *others)
+    shuffled = np.array([False] * (len(others) + 1) + [True] * len(others))
+    n_splits, n_samples = splits.inner.shape
+    n_classes = len(cohort.classes)
+    rows = cohort.modalities[student].rows
+    grid = [(weight, temperature) for weight in settings.lambdas for temperature in settings.temperatures]
+    lambdas = torch.tensor([weight for weight, _ in grid] * len(teachers), device=device)
+    temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
+
+    logits = np.full((len(teachers), n_splits, n_samples, n_classes), np.nan, dtype=np.float32)
+    chosen = np.zeros((len(teachers), n_splits), dtype=np.int64)
+    epochs = np.zeros((len(teachers), n_splits), dtype=np.int64)
+    networks: list[Network] = []
+    for s in range(n_splits):
+        sets = training_sets(cohort, splits, s, student, encoder, seed=seed, device=device)
+        teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
+        taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
+        for v in np.flatnonzero(shuffled):
+            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, s, int(v)))
+        trained = fit(
+            sets,
+            cohort.labels[rows],
+            n_classes,
+            encoder,
+            soft=_soft_targets(teacher_logits, temperatures.view(len(teachers), -1)),
+            soft_samples=np.repeat(taught, len(grid), axis=0),
+            lambdas=lambdas,
+            temperatures=temperatures,
+        )
+        n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
+        for v in range(len(teachers)):
+            models = np.arange(v * len(grid), (v + 1) * len(grid))
+            losses = trained.held_out_loss[:, :-1, models]  # (E, K, grid)
+            candidate = choose(losses.permute(0, 2, 1).reshape(-1, splits.n_inner), n_held_out)
+            checkpoint, point = np.divmod(candidate, len(grid))
+            _, predicted = predict_chosen(trained, sets.inputs, checkpoint, models[point])
+            for g, members in enumerate(sets.predicted):
+                logits[v, s, sets.rows[members]] = predicted[g, members].cpu().numpy()
+            chosen[v, s] = point[-1]
+            epochs[v, s] = trained.epochs[checkpoint[-1]]
+            if s == splits.whole:
+                networks.append(fold_in(trained, sets, int(checkpoint[-1]), int(models[point[-1]])))
+        progress(s + 1, n_splits)
+    return Distillation(
+        teachers=teachers,
+        shuffled=shuffled,
+        logits=logits,
+        lambdas=np.array([weight for weight, _ in grid])[chosen],
+        temperatures=np.array([temperature for _, temperature in grid])[chosen],
+        epochs=epochs,
+        networks=tuple(networks),
+    )
+
+
+def _taught(teacher_logits: NDArray[np.float32], sets: TrainingSets, *, labelled_only: bool) -> NDArray[np.bool_]:
+    """(V, n) the training samples of the split for which a teacher has held-out logits."""
+    training = sets.train[-1] & (sets.labelled if labelled_only else True)
+    return np.asarray(training & np.isfinite(teacher_logits).all(-1))
+
+
+def _permuted(
+    logits: NDArray[np.float32], members: NDArray[np.bool_], seed: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """(n, C) logits, permuted among the members."""
+    permuted = logits.copy()
+    permuted[members] = np.random.default_rng(seed).permutation(logits[members])
+    return permuted
+
+
+def _soft_targets(teacher_logits: NDArray[np.float32], temperatures: Tensor) -> Tensor:
+    """(V, n, C) logits and (V, P) temperatures -> (V * P, C, n) probabilities; of samples without a teacher, uniform."""
+    logits = torch.as_tensor(np.nan_to_num(teacher_logits), device=temperatures.device).transpose(1, 2)
+    return (logits[:, None] / temperatures[:, :, None, None]).softmax(2).flatten(0, 1)

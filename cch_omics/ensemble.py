@@ -1,0 +1,212 @@
+"""Many small networks, trained as one batched computation.
+
+Every network is softmax(V' tanh(W' z + b) + c): k inputs, one hidden layer of r units (the representation), C classes. A
+group of networks shares its inputs z, so that their first layers are one matrix product. Samples are the last axis
+throughout, which keeps every operand of every product contiguous.
+
+Axes: G groups, M networks of a group, n samples, k inputs, r units, C classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the networks learn from.
+
+    The loss of network (g, m), with weights that sum to one over samples, is
+
+        sum_i label_weight[g, i] (1 - lambda[m]) CE(label_i, softmax(logits))
+        + sum_i soft_weight[g, m, i] lambda[m] T[m]^2 KL(soft[g, m, i] || softmax(logits / T[m]))
+
+    (Hinton, Vinyals, Dean 2015, arXiv 1503.02531, section 2).
+
+    Attributes
+    ----------
+    labels
+        (G, C, n) one-hot; anything where the weight is 0.
+    label_weight
+        (G, n).
+    soft
+        (G, M, C, n) the teachers' probabilities at the networks' temperatures; None for networks without a teacher.
+    soft_weight
+        (G, M, n).
+    lambdas, temperatures
+        (M,).
+    """
+
+    labels: Tensor
+    label_weight: Tensor
+    soft: Tensor | None = None
+    soft_weight: Tensor | None = None
+    lambdas: Tensor | None = None
+    temperatures: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Parameters of G x M networks.
+
+    Attributes
+    ----------
+    weight
+        (G, M * r, k).
+    bias
+        (G, M * r, 1).
+    head_weight
+        (G * M, C, r).
+    head_bias
+        (G * M, C, 1).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    head_weight: Tensor
+    head_bias: Tensor
+
+    def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.weight, self.bias, self.head_weight, self.head_bias
+
+    def copy(self) -> "Networks":
+        return Networks(*(parameter.clone() for parameter in self.parameters()))
+
+    def represent(self, inputs: Tensor) -> Tensor:
+        """(G, n, k) -> (G * M, r, n)."""
+        hidden = torch.baddbmm(self.bias, self.weight, inputs.transpose(1, 2)).tanh_()
+        return hidden.view(len(self.head_bias), -1, inputs.shape[1])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(G * M, r, n) -> (G * M, C, n)."""
+        return torch.baddbmm(self.head_bias, self.head_weight, hidden)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Networks as they were at each checkpoint.
+
+    Attributes
+    ----------
+    epochs
+        Steps taken at each of E checkpoints.
+    snapshots
+        (E,).
+    held_out_loss
+        (E, G, M) label cross-entropy on the held-out samples, nats.
+    """
+
+    epochs: tuple[int, ...]
+    snapshots: tuple[Networks, ...]
+    held_out_loss: Tensor
+
+
+def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_classes: int) -> Networks:
+    """Random networks, the same for all models of a group: what differs between them is then the teacher alone.
+
+    Each group has a generator of its own, so that a group is the same whatever it is batched with.
+    """
+    weights, heads = [], []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        weights.append(torch.randn(n_units, n_inputs, generator=generator) / n_inputs**0.5)
+        heads.append(torch.randn(n_classes, n_units, generator=generator) / n_units**0.5)
+    return Networks(
+        weight=torch.stack(weights).repeat(1, n_models, 1),
+        bias=torch.zeros(len(seeds), n_models * n_units, 1),
+        head_weight=torch.stack(heads).repeat_interleave(n_models, 0),
+        head_bias=torch.zeros(len(seeds) * n_models, n_classes, 1),
+    )
+
+
+def train(
+    networks: Networks,
+    inputs: Tensor,
+    targets: Targets,
+    held_out_weight: Tensor,
+    seeds: list[int],
+    *,
+    epochs: int,
+    checkpoint_every: int,
+    learning_rate: float,
+    weight_decay: float,
+    dropout: float,
+    progress: Callable[[int], None] = lambda epoch: None,
+) -> Trained:
+    """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs and keep a snapshot at every checkpoint.
+
+    Parameters
+    ----------
+    networks
+        Where to start; not changed.
+    inputs
+        (G, n, k).
+    held_out_weight
+        (G, n) weights of the samples on which the held-out loss is taken; no gradient comes from them.
+    seeds
+        One a group, of its dropout.
+    """
+    networks = networks.copy()
+    n_groups, n_samples, n_inputs = inputs.shape
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in networks.parameters()]
+    decays = (weight_decay, 0.0, weight_decay, 0.0)
+    kept_epochs, snapshots, losses = [], [], []
+    for epoch in range(1, epochs + 1):
+        noisy = inputs
+        if dropout > 0:
+            # One mask for all networks of a group, which keeps their comparison paired and the first layer one product.
+            masks = torch.stack([torch.rand(n_samples, n_inputs, generator=generator) for generator in generators])
+            noisy = inputs * (masks.to(inputs.device) >= dropout) / (1 - dropout)
+        gradients = _gradients(networks, noisy, targets)
+        for parameter, gradient, (first, second), decay in zip(
+            networks.parameters(), gradients, moments, decays, strict=True
+        ):
+            first.lerp_(gradient, 0.1)
+            second.lerp_(gradient.square(), 0.001)
+            step = first / (1 - 0.9**epoch) / ((second / (1 - 0.999**epoch)).sqrt_().add_(1e-8))
+            parameter.mul_(1 - learning_rate * decay).sub_(step, alpha=learning_rate)
+        if epoch % checkpoint_every == 0 or epoch == epochs:
+            kept_epochs.append(epoch)
+            snapshots.append(networks.copy())
+            losses.append(_held_out_loss(networks, inputs, targets, held_out_weight))
+            progress(epoch)
+    return Trained(tuple(kept_epochs), tuple(snapshots), torch.stack(losses))
+
+
+def _gradients(networks: Networks, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of the loss in `Targets`, in the order of `Networks.parameters`."""
+    n_groups, n_samples, _ = inputs.shape
+    hidden = networks.represent(inputs)
+    logits = networks.logits(hidden)
+    n_classes = logits.shape[1]
+    grouped = logits.view(n_groups, -1, n_classes, n_samples)
+
+    # d CE / d logits = probabilities - labels;  d T^2 KL / d logits = T (probabilities at T - soft targets)
+    error = (grouped.softmax(2) - targets.labels[:, None]) * targets.label_weight[:, None, None]
+    if targets.soft is not None:
+        assert targets.soft_weight is not None and targets.lambdas is not None and targets.temperatures is not None
+        lambdas = targets.lambdas[:, None, None]
+        temperatures = targets.temperatures[:, None, None]
+        soft_error = ((grouped / temperatures).softmax(2) - targets.soft) * targets.soft_weight[:, :, None]
+        error = (1 - lambdas) * error + lambdas * temperatures * soft_error
+    error = error.reshape(logits.shape)
+
+    head_weight = error @ hidden.transpose(1, 2)
+    head_bias = error.sum(2, keepdim=True)
+    # d tanh(a) / d a = 1 - tanh(a)^2
+    hidden_error = (networks.head_weight.transpose(1, 2) @ error).mul_(1 - hidden.square())
+    hidden_error = hidden_error.view(n_groups, -1, n_samples)
+    weight = hidden_error @ inputs
+    bias = hidden_error.sum(2, keepdim=True)
+    return weight, bias, head_weight, head_bias
+
+
+def _held_out_loss(networks: Networks, inputs: Tensor, targets: Targets, weight: Tensor) -> Tensor:
+    """(G, M) weighted label cross-entropy, nats."""
+    n_groups, n_samples, _ = inputs.shape
+    logits = networks.logits(networks.represent(inputs))
+    log_probabilities = logits.view(n_groups, -1, logits.shape[1], n_samples).log_softmax(2)
+    return -torch.einsum("gmcn,gcn,gn->gm", log_probabilities, targets.labels, weight)

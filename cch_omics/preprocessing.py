@@ -1,0 +1,92 @@
+"""From raw features to the inputs of a network, fitted on training samples only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cch_omics.config import EncoderConfig
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The affine map from features to the k inputs of a network: (fill(x) - center) @ loadings.
+
+    Attributes
+    ----------
+    kept
+        (q,) positions of the features kept.
+    fill
+        (p,) training mean of every feature, which stands in for a missing value.
+    loadings
+        (q, k).
+    """
+
+    kept: Tensor
+    fill: Tensor
+    loadings: Tensor
+
+    def apply(self, values: Tensor) -> Tensor:
+        """(n, p) features, NaN where missing -> (n, k)."""
+        selected = values[:, self.kept] - self.fill[self.kept]
+        return torch.nan_to_num(selected, nan=0.0) @ self.loadings
+
+
+def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
+    """Fit mean imputation, a variance filter, scaling and principal components on training samples.
+
+    Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its standard
+    deviation would outweigh every common one. All inputs are then scaled by one number, so that their mean variance is 1 and
+    the principal components keep their proportions.
+
+    Parameters
+    ----------
+    values
+        (n, p), NaN where missing.
+    train
+        (n,) bool.
+    """
+    training = values[train]
+    missing = torch.isnan(training)
+    observed = (~missing).sum(0).clamp(min=1)
+    fill = torch.nan_to_num(training).sum(0) / observed
+    centered = torch.where(missing, 0.0, training - fill)
+    variance = centered.square().sum(0) / observed
+    binary = ((training == 0) | (training == 1) | missing).all(0)
+
+    # A constant feature of large values has a variance of rounding errors, not of zero.
+    varying = torch.nonzero(variance > 1e-10 * (1 + fill.square())).squeeze(1)
+    # Stable, so that the choice among equal variances does not depend on the machine.
+    order = torch.argsort(variance[varying], descending=True, stable=True)[: settings.max_features]
+    kept = varying[order].sort().values
+
+    scale = torch.where(binary[kept], 1.0, variance[kept].rsqrt())
+    axes = _principal_axes(centered[:, kept] * scale, settings.components)
+    projected = (centered[:, kept] * scale) @ axes
+    norm = projected.square().sum(1).mean().clamp(min=1e-12)
+    loadings = scale[:, None] * axes * torch.sqrt(axes.shape[1] / norm)
+    return Projection(kept=kept, fill=fill, loadings=loadings)
+
+
+def _principal_axes(centered: Tensor, components: int) -> Tensor:
+    """(q, k) principal axes of centred data (n, q), by the smaller of its two Gram matrices; k <= min(n - 1, q)."""
+    n, q = centered.shape
+    k = min(components, q, max(n - 1, 1))
+    if q <= n:
+        _, vectors = torch.linalg.eigh((centered.T @ centered).double())
+        axes = vectors[:, -k:].float()
+    else:
+        values, vectors = torch.linalg.eigh((centered @ centered.T).double())
+        axes = centered.T @ vectors[:, -k:].float()
+        axes = axes / axes.norm(dim=0).clamp(min=1e-12)
+    axes = axes.flip(1)
+    # The sign of an axis is arbitrary: its largest loading is made positive.
+    largest = axes.abs().argmax(0)
+    return axes * axes[largest, torch.arange(k)].sign()
+
+
+def as_tensor(values: NDArray[np.float32], device: torch.device) -> Tensor:
+    """A float32 tensor on the device."""
+    return torch.as_tensor(np.asarray(values, dtype=np.float32), device=device)

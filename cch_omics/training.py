@@ -1,0 +1,231 @@
+"""Training on every fold of every split of one modality.
+
+A split has K + 1 training sets: its training samples without each of its K inner folds, and all of them. The networks of one
+training set share their inputs and are one group of `ensemble`. The networks without an inner fold predict that fold; the
+networks of all training samples predict the test samples. The number of epochs (and whatever else is chosen) for the
+prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cch_omics import ensemble
+from cch_omics.cohort import Cohort
+from cch_omics.config import EncoderConfig
+from cch_omics.predictions import Network
+from cch_omics.preprocessing import Projection, as_tensor, fit_projection
+from cch_omics.splits import Splits
+
+# A loss curve is smooth at this scale.
+CHECKPOINT_EVERY = 5
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """The K + 1 training sets of one split, for the n samples that have the modality.
+
+    Attributes
+    ----------
+    rows
+        (n,) positions among the cohort's samples.
+    train
+        (K + 1, n) the training samples.
+    predicted
+        (K + 1, n) the samples that are predicted.
+    labelled
+        (n,) training samples of the split whose label may be used.
+    inputs
+        (K + 1, n, k).
+    projections
+        (K + 1,).
+    seeds
+        (K + 1,).
+    """
+
+    rows: NDArray[np.int64]
+    train: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+    inputs: Tensor
+    projections: tuple[Projection, ...]
+    seeds: tuple[int, ...]
+
+
+def training_sets(
+    cohort: Cohort,
+    splits: Splits,
+    split: int,
+    modality: str,
+    settings: EncoderConfig,
+    *,
+    seed: int,
+    device: torch.device,
+) -> TrainingSets:
+    """Fit the projections of a split and apply them."""
+    data = cohort.modalities[modality]
+    inner = splits.inner[split, data.rows]
+    folds = np.arange(splits.n_inner)[:, None]
+    train = np.concatenate([(inner >= 0) & (inner != folds), (inner >= 0)[None]])
+    predicted = np.concatenate([inner == folds, (inner < 0)[None]])
+    values = as_tensor(data.values, device)
+    projections = tuple(fit_projection(values, torch.as_tensor(members, device=device), settings) for members in train)
+    projected = [projection.apply(values) for projection in projections]
+    # Training sets of a few samples may have fewer components than others: the rest of their inputs is zero.
+    width = max(inputs.shape[1] for inputs in projected)
+    inputs = torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected])
+    name_code = int.from_bytes(modality.encode(), "little") % 2**32
+    seeds = np.random.SeedSequence((seed, name_code, split)).generate_state(len(train))
+    return TrainingSets(
+        rows=data.rows,
+        train=train,
+        predicted=predicted,
+        labelled=splits.labelled[split, data.rows],
+        inputs=inputs,
+        projections=projections,
+        seeds=tuple(int(each) for each in seeds),
+    )
+
+
+def fit(
+    sets: TrainingSets,
+    labels: NDArray[np.int64],
+    n_classes: int,
+    settings: EncoderConfig,
+    *,
+    seed_offset: int = 0,
+    soft: Tensor | None = None,
+    soft_samples: NDArray[np.bool_] | None = None,
+    lambdas: Tensor | None = None,
+    temperatures: Tensor | None = None,
+) -> ensemble.Trained:
+    """Train M networks on each training set of a split.
+
+    Parameters
+    ----------
+    labels
+        (n,) classes of the samples that have the modality; -1 where missing.
+    soft
+        (M, C, n) teachers' probabilities, None for networks without a teacher.
+    soft_samples
+        (M, n) the samples that have them; those outside a training set are not used in it.
+    lambdas, temperatures
+        (M,).
+    """
+    device = sets.inputs.device
+    train = torch.as_tensor(sets.train, device=device)
+    labelled = torch.as_tensor(sets.labelled, device=device)
+    one_hot = torch.nn.functional.one_hot(torch.as_tensor(labels, device=device).clamp(min=0), n_classes).T.float()
+    n_groups = len(sets.train)
+    targets = ensemble.Targets(
+        labels=one_hot.expand(n_groups, -1, -1),
+        label_weight=_mean_weights(train & labelled),
+        soft=None if soft is None else soft.expand(n_groups, -1, -1, -1),
+        soft_weight=(
+            None
+            if soft_samples is None
+            else _mean_weights(train[:, None] & torch.as_tensor(soft_samples, device=device))
+        ),
+        lambdas=lambdas,
+        temperatures=temperatures,
+    )
+    start = ensemble.initialise(
+        list(sets.seeds),
+        n_models=1 if soft is None else len(soft),
+        n_inputs=sets.inputs.shape[2],
+        n_units=settings.units,
+        n_classes=n_classes,
+    )
+    start = ensemble.Networks(*(parameter.to(device) for parameter in start.parameters()))
+    return ensemble.train(
+        start,
+        sets.inputs,
+        targets,
+        held_out_weight=_mean_weights(torch.as_tensor(sets.predicted, device=device) & labelled),
+        seeds=list(sets.seeds),
+        epochs=settings.max_epochs,
+        checkpoint_every=CHECKPOINT_EVERY,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        dropout=settings.dropout,
+    )
+
+
+def choose(held_out_loss: Tensor, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Choose among candidates for each training set, without the fold that it predicts.
+
+    Parameters
+    ----------
+    held_out_loss
+        (candidates, K) mean loss on each inner fold.
+    weights
+        (K,) labelled samples of each inner fold.
+
+    Returns
+    -------
+    (K + 1,) the candidate of the lowest mean loss over the other inner folds; last, over all of them.
+    """
+    n_folds = held_out_loss.shape[1]
+    others = np.concatenate([1 - np.eye(n_folds), np.ones((1, n_folds))]) * weights
+    losses = held_out_loss.double().cpu().numpy() @ others.T
+    return np.asarray(np.argmin(losses, axis=0), dtype=np.int64)
+
+
+def predict_chosen(
+    trained: ensemble.Trained, inputs: Tensor, checkpoint: NDArray[np.int64], model: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Representation (G, n, r) and logits (G, n, C) of one network of each group, as it was at a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint, model
+        (G,) the network of each group.
+    """
+    chosen = [
+        _one_network(trained.snapshots[c], g, m, len(inputs))
+        for g, (c, m) in enumerate(zip(checkpoint, model, strict=True))
+    ]
+    networks = ensemble.Networks(
+        *(torch.cat(parameters) for parameters in zip(*(each.parameters() for each in chosen), strict=True))
+    )
+    hidden = networks.represent(inputs)
+    return hidden.transpose(1, 2), networks.logits(hidden).transpose(1, 2)
+
+
+def fold_in(trained: ensemble.Trained, sets: TrainingSets, checkpoint: int, model: int) -> Network:
+    """The network of all training samples, on raw features: its projection is folded into the first layer."""
+    last = len(sets.train) - 1
+    network = _one_network(trained.snapshots[checkpoint], last, model, len(sets.train))
+    projection = sets.projections[last]
+    kept_weight = projection.loadings @ network.weight[0, :, : projection.loadings.shape[1]].T
+    weight = torch.zeros(len(projection.fill), kept_weight.shape[1], device=kept_weight.device)
+    weight[projection.kept] = kept_weight
+    bias = network.bias[0, :, 0] - projection.fill @ weight
+    return Network(
+        fill=projection.fill.cpu().numpy(),
+        weight=weight.cpu().numpy(),
+        bias=bias.cpu().numpy(),
+        head_weight=network.head_weight[0].T.contiguous().cpu().numpy(),
+        head_bias=network.head_bias[0, :, 0].cpu().numpy(),
+    )
+
+
+def _one_network(networks: ensemble.Networks, group: int, model: int, n_groups: int) -> ensemble.Networks:
+    n_models = len(networks.head_bias) // n_groups
+    n_units = networks.weight.shape[1] // n_models
+    units = slice(model * n_units, (model + 1) * n_units)
+    head = group * n_models + model
+    return ensemble.Networks(
+        weight=networks.weight[group : group + 1, units],
+        bias=networks.bias[group : group + 1, units],
+        head_weight=networks.head_weight[head : head + 1],
+        head_bias=networks.head_bias[head : head + 1],
+    )
+
+
+def _mean_weights(members: Tensor) -> Tensor:
+    """Equal weights that sum to one over the members of the last axis; zero where there are none."""
+    return members.float() / members.sum(-1, keepdim=True).clamp(min=1)
