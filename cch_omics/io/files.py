@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from cch_omics.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -33,14 +35,16 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         draft.replace(final)
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
     """Write a table as TSV without its index: floats with ten significant digits, nothing for a missing value."""
     with atomic(path) as draft:
         frame.to_csv(draft, sep="\t", index=False, na_rep="", float_format="%.10g", lineterminator="\n")
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
     """Read what `write_table` wrote; only an empty field is missing (so "NA" and "none" stay text)."""
+    import pandas as pd  # here, so that `atomic` serves where pandas is not installed
+
     _must_exist(path)
     return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], float_precision="round_trip")
 

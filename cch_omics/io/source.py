@@ -1,0 +1,86 @@
+"""What every kind of source is read into, before a target is picked from it."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# Texts that stand for a missing value or label, as pandas has them.
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of numbers.
+
+    Attributes
+    ----------
+    ids
+        (n,) sample ids, unique.
+    features
+        (p,) feature names, unique.
+    values
+        (n, p) float32; NaN marks a missing value.
+    where
+        The file it came from, for messages.
+    turned
+        Whether the file had features in its rows.
+    """
+
+    ids: NDArray[np.str_]
+    features: NDArray[np.str_]
+    values: NDArray[np.float32]
+    where: str
+    turned: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """Tables of numbers by modality, and a clinical table.
+
+    Attributes
+    ----------
+    where
+        The file or folder, for messages.
+    clinical
+        Indexed by sample or patient id, unique; values as they were found.
+    clinical_where
+        The clinical table's own file or attribute, for messages.
+    matrices
+        By modality; only those that were asked for.
+    available
+        Names of all modalities of the source.
+    conflicts
+        Clinical columns that two modalities contradict each other about, with an example.
+    """
+
+    where: str
+    clinical: pd.DataFrame
+    clinical_where: str
+    matrices: dict[str, Matrix]
+    available: tuple[str, ...]
+    conflicts: dict[str, str] = field(default_factory=dict)
+
+
+def some(names: Iterable[object], limit: int = 5) -> str:
+    """List the first few names for a message."""
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(repr(name) for name in listed[:limit]) + more if listed else "none"
+
+
+def near(name: str, names: Iterable[object]) -> str:
+    """Suggest the nearest of the names, or list them."""
+    listed = [str(other) for other in names]
+    by_lower = {other.lower(): other for other in reversed(listed)}
+    close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
+    return f"Did you mean {some(close)}?" if close else f"There are: {some(listed, 20)}."
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once."""
+    index = pd.Index(list(names))
+    return [str(name) for name in index[index.duplicated()].unique()]
