@@ -113,10 +113,10 @@ def _level(matrices: list[Matrix]) -> barcodes.Level:
 
 def _samples(matrix: Matrix, level: barcodes.Level) -> tuple[NDArray[np.str_], NDArray[np.int64], dict[str, int]]:
     """Return the samples of a table (sorted), their rows in it, and how many rows were left out and why."""
-    empty = np.isnan(matrix.values).all(axis=1)
+    empty = np.asarray(np.isnan(matrix.values).all(axis=1))
     if empty.all():
         raise InputError(matrix.where, "no value at all", "numbers", "Remove the table, or write it again.")
-    hollow = matrix.features[np.isnan(matrix.values).all(axis=0)]
+    hollow = matrix.features[np.asarray(np.isnan(matrix.values).all(axis=0))]
     if len(hollow):
         raise InputError(
             matrix.where,

@@ -1,7 +1,8 @@
 """What a TCGA barcode says; ids of other schemes say nothing, and every sample is then its own patient.
 
 The scheme is TCGA-SITE-PATIENT[-SAMPLE TYPE AND VIAL[-...]]
-(https://docs.gdc.cancer.gov/Encyclopedia/pages/TCGA_Barcode/). Dots in place of dashes, as R writes column names, are read too.
+(https://docs.gdc.cancer.gov/Encyclopedia/pages/TCGA_Barcode/). Dots in place of dashes, as R writes column names, are
+read too.
 """
 
 import re

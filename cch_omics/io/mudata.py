@@ -1,8 +1,8 @@
 """MuData and AnnData at the edge of the package: sources, and the cohort's own file.
 
-A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X` float32 with NaN for missing values; `.obs` has
-the columns `group`, `site` and `label` (categorical, empty where unknown); `.uns["cch_omics"]` has `format_version`, `name`,
-`target`, `classes`, `label_budget` and `derived_from`.
+A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X` float32 with NaN for missing values;
+`.obs` has the columns `group`, `site` and `label` (categorical, empty where unknown); `.uns["cch_omics"]` has
+`format_version`, `name`, `target`, `classes`, `label_budget` and `derived_from`.
 """
 
 import os
@@ -70,7 +70,7 @@ def make_mudata(modalities: dict[str, anndata.AnnData], obs: pd.DataFrame, uns: 
 
 
 def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = ()) -> Source:
-    """Read the parts of a cohort from MuData: `.mod` and the columns of `.obs`, of MuData's own and of its modalities'."""
+    """Read the parts of a cohort from MuData: `.mod`, and the columns of `.obs`, its own and its modalities'."""
     if mdata.axis != 0:
         raise InputError(
             where, f"modalities joined along axis {mdata.axis}", "samples shared (axis 0)", "Write MuData(..., axis=0)."
@@ -160,7 +160,7 @@ def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
         {
             "group": cohort.groups,
             "site": cohort.sites,
-            "label": pd.Categorical.from_codes(cohort.labels, categories=list(cohort.classes)),
+            "label": pd.Categorical.from_codes(cohort.labels.tolist(), categories=pd.Index(cohort.classes)),
         },
         index=pd.Index(cohort.samples.astype(object), name="sample"),
     )

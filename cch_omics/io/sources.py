@@ -64,6 +64,6 @@ def read_source(row: SheetRow) -> Source:
         f"source {row.source!r} of cohort {row.cohort!r}",
         "a file of another kind",
         SUPPORTED,
-        "Put tables into a folder, one per modality, with clinical.csv; studies of cBioPortal and matrices of UCSC Xena "
-        "have to be converted to such a folder.",
+        "Put tables into a folder, one per modality, with clinical.csv; studies of cBioPortal and matrices of "
+        "UCSC Xena have to be converted to such a folder.",
     )

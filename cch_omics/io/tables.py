@@ -44,8 +44,8 @@ def read_matrix(
     modality
         The modality of a `.h5mu` file that is wanted.
     samples, features
-        Known sample ids (of any level of a barcode) and feature names: the table is turned when its rows and columns match
-        them better that way. Without them samples are taken to be in rows.
+        Known sample ids (of any level of a barcode) and feature names: the table is turned when its rows and columns
+        match them better that way. Without them samples are taken to be in rows.
 
     Raises
     ------
