@@ -22,6 +22,7 @@ from cch_omics.config import (
     EncoderConfig,
     InformationConfig,
     ReferencesConfig,
+    ReportConfig,
     Section,
     SheetRow,
     SplitsConfig,
@@ -103,6 +104,11 @@ def information(args: argparse.Namespace) -> None:
 
 def verdict(args: argparse.Namespace) -> None:
     """Decide for every ordered pair, and choose a teacher for every student."""
+    import pandas as pd
+
+    from cch_omics.criteria.cch import decide, choose_teachers
+    from cch_omics.io.files import write_parquet, write_table
+
     raise NotImplementedError
 
 
@@ -134,6 +140,43 @@ def references(args: argparse.Namespace) -> None:
 
     fitted = fit_references(read_cohort(args.cohort), load_splits(args.splits), args.settings, seed=args.seed)
     save_references(fitted, args.output)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Score every student on the test patients, and the verdicts by the realised gains."""
+    raise NotImplementedError
+
+
+def student(args: argparse.Namespace) -> None:
+    """Save the deployable model of each modality."""
+    import pandas as pd
+
+    from cch_omics.io import read_cohort, read_table
+    from cch_omics.splits import load_splits
+    from cch_omics.student import write_students
+
+    cohort = read_cohort(args.cohort)
+    write_students(
+        cohort,
+        load_splits(args.splits),
+        _encodings(args.encodings),
+        _distillations(args.distillations),
+        read_table(args.teachers),
+        read_table(args.verdicts),
+        pd.read_parquet(args.performance),
+        pd.read_parquet(args.summary),
+        {modality: args.output / modality for modality in cohort.modalities},
+    )
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write the page of one cohort and target."""
+    raise NotImplementedError
+
+
+def pool(args: argparse.Namespace) -> None:
+    """Write the scorecard and the page of all cohorts together."""
+    raise NotImplementedError
 
 
 def schemas(args: argparse.Namespace) -> None:
@@ -237,6 +280,13 @@ COMMANDS = {
         encoder_settings=EncoderConfig,
     ),
     "references": _command(references, "cohort splits output seed", settings=ReferencesConfig),
+    "evaluate": _command(
+        evaluate,
+        "cohort splits encodings distillations references verdicts gains reference_table scorecard summary performance",
+    ),
+    "student": _command(student, "cohort splits encodings distillations verdicts teachers summary performance output"),
+    "report": _command(report, "folder cohort splits encodings output", settings=ReportConfig),
+    "pool": _command(pool, "scorecards scorecard output", settings=ReportConfig),
     "schemas": _command(schemas, "output", step=False),
     "summary": _command(summary, "results", step=False),
     "predict": _command(predict, "student_folder input output", step=False),
@@ -250,17 +300,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "auto: a GPU where one is visible"},
     "distillations": {"metavar": "NPZ", "nargs": "+", "help": "one file per student, named by it"},
     "encodings": {"metavar": "NPZ", "nargs": "+", "help": "one file per modality, named by it"},
+    "folder": {"metavar": "DIR", "help": "results of one cohort and target"},
+    "gains": {"metavar": "TSV", "help": "gains per pair, control and test fold"},
     "information": {"metavar": "PARQUET", "help": "estimates of every split"},
     "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
     "modality": {"type": str, "help": "the modality to encode"},
     "output": {"metavar": "PATH", "help": "what is written"},
+    "performance": {"metavar": "PARQUET", "help": "mean score of every model"},
+    "reference_table": {"metavar": "TSV", "help": "scores of the reference models per test fold"},
+    "references": {"metavar": "NPZ", "help": "predictions of the reference models"},
     "results": {"metavar": "DIR", "help": "folder of results"},
+    "scorecard": {"metavar": "TSV", "help": "how well the criterion foretold the gains"},
+    "scorecards": {"metavar": "TSV", "nargs": "+", "help": "scorecards of all cohorts"},
     "seed": {"type": int, "default": 0, "help": "seed of every random number"},
     "splits": {"metavar": "NPZ", "help": "splits, as `cch split` writes them"},
     "student": {"type": str, "help": "modality of the student"},
+    "summary": {"metavar": "PARQUET", "help": "mean gain of every pair over every control"},
     "table": {"metavar": "TSV", "help": "estimates of the whole cohort, written"},
     "teachers": {"metavar": "TSV", "help": "one row per student: its teacher"},
-    "verdicts": {"metavar": "TSV", "help": "one row per ordered pair: its verdict"},
+    "verdicts": {"metavar": "TABLE", "help": "one row per ordered pair: its verdict"},
 }
 POSITIONAL = {
     "name": {"type": str, "metavar": "NAME", "help": "which of the known ones"},
@@ -327,7 +385,7 @@ def _add_option(parser: argparse.ArgumentParser, option: str) -> None:
     else:
         keywords = OPTIONS[option]
         typed = {} if "type" in keywords or "choices" in keywords else {"type": Path}
-        parser.add_argument("--" + option, required="default" not in keywords, **(typed | keywords))
+        parser.add_argument("--" + option.replace("_", "-"), required="default" not in keywords, **(typed | keywords))
 
 
 def _settings(text: str, model: type[Section], option: str) -> Section:

@@ -39,7 +39,7 @@ class EncoderConfig(Section):
 
     units: Annotated[int, Field(ge=1)] = Field(12, description="Units of the representation.")
     components: Annotated[int, Field(ge=1)] = Field(
-        256, description="Principal components, fitted on training patients, that enter the network."
+        64, description="Principal components, fitted on training patients, that enter the network."
     )
     max_features: Annotated[int, Field(ge=1)] = Field(
         5000, description="Features kept by variance among training patients."

@@ -45,7 +45,7 @@ def _lines(folder: Path) -> list[tuple[str, ...]]:
         if row["control"] == "none" and row["metric"] == "balanced_accuracy" and row["gain"]:
             gains[row["teacher"], row["student"]].append(float(row["gain"]))
     chosen = {(row["teacher"], row["student"]) for row in _rows(folder / "teachers.tsv")}
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for row in _rows(folder / "verdicts.tsv"):
         pair = row["teacher"], row["student"]
         lines.append(

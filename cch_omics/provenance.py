@@ -36,7 +36,7 @@ def code_hash(command: str, root: Path = ROOT) -> str:
     """
     entry = root / "cli.py"
     source = entry.read_text(encoding="utf-8")
-    nodes = _reached_definitions(ast.parse(source), command)
+    nodes = _reached_definitions(ast.parse(source, str(entry)), command)
     if not nodes:
         raise ValueError(f"cli.py has no function {command!r}")
     digest = hashlib.sha256()
@@ -132,7 +132,7 @@ def _module_imports(module: str, root: Path) -> set[str]:
 
 @cache
 def _file_imports(source: Path, _stamp: int, package: str, root: Path) -> set[str]:
-    return _imported(ast.parse(source.read_text(encoding="utf-8")), package, root)
+    return _imported(ast.parse(source.read_text(encoding="utf-8"), str(source)), package, root)
 
 
 def _imported(tree: ast.AST, package: str, root: Path) -> set[str]:

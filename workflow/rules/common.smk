@@ -1,0 +1,79 @@
+"""Reads the configuration and the sheet, and no more. Imports nothing of the package that needs torch or anndata."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# Rules call `cch` of the package that lies beside this workflow, installed or not, by the Python of this process or of the
+# job's own environment. (Taken from a remote repository by another workflow, there is none beside it: then the installed
+# one serves.) The processes of a cluster's jobs read this file too.
+BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+if (BASE.parent / "cch_omics").is_dir():
+    sys.path.insert(0, str(BASE.parent))
+PATHS = [str(BASE / "scripts"), str(Path(sys.executable).parent), *os.get_exec_path()]
+os.environ.update(PATH=os.pathsep.join(PATHS))
+
+from cch_omics.config import NAME_PATTERN, load_config, read_sheet
+from cch_omics.errors import InputError
+from cch_omics.plan import files_of, made_source, modalities_of
+from cch_omics.provenance import code_hash
+
+NAME = NAME_PATTERN.strip("^$")
+
+try:
+    CONFIG = load_config(config)
+    ROWS = {(row.cohort, row.target): row for row in read_sheet(CONFIG.cohorts)}
+    MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()}
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# A profile that gives a rule GPUs wants the GPU build of torch.
+HAS_GPU = any(given.get("gpu") for given in workflow.resource_settings.overwrite_resources.values())
+TORCH_ENV = f"../../envs/torch-{'gpu' if HAS_GPU else 'cpu'}.yaml"
+
+
+def settings(name):
+    """One section of the configuration as JSON: a rule depends on what it uses, not on the whole."""
+    return lambda wildcards: getattr(CONFIG, name).model_dump_json()
+
+
+def of_every_cohort(file):
+    """A file of every row of the sheet."""
+    return [f"<results>/{cohort}/{target}/{file}" for cohort, target in ROWS]
+
+
+def of_every_modality(pattern):
+    """A file of every modality of the row that the wildcards name; `pattern` has {modality}."""
+
+    def files(wildcards):
+        names = modalities(wildcards)
+        return [pattern.format(modality=name, **dict(wildcards.items())) for name in names]
+
+    return files
+
+
+def modalities(wildcards):
+    """Modalities of the row that the wildcards name."""
+    key = (wildcards.cohort, wildcards.target)
+    if key not in ROWS:
+        raise WorkflowError(f"{CONFIG.cohorts} has no row with cohort {key[0]!r} and target {key[1]!r}.")
+    return MODALITIES[key]
+
+
+def source_files(wildcards):
+    """What a row is read from."""
+    modalities(wildcards)
+    row = ROWS[wildcards.cohort, wildcards.target]
+    made = made_source(row.source)
+    return f"<resources>/{made}" if made else files_of(row)
+
+
+def row_options(wildcards, input):
+    """The row of the sheet as options of `cch ingest`; other rows do not matter to it."""
+    row = ROWS[wildcards.cohort, wildcards.target]
+    source = input.source if made_source(row.source) else row.source
+    cells = row.model_dump() | {"source": source}
+    return " ".join(f"--{column.replace('_', '-')} {shlex.quote(str(cell))}" for column, cell in cells.items() if cell)

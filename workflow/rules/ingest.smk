@@ -1,0 +1,95 @@
+localrules:
+    download_demo,
+    simulate,
+
+
+rule download_demo:
+    """Download a public cohort; two rows with the same source share it."""
+    output:
+        ensure("<resources>/demo/{name}.h5mu", non_empty=True),
+    log:
+        "<logs>/download_demo/{name}.log",
+    benchmark:
+        "<benchmarks>/download_demo/{name}.tsv"
+    retries: 3
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_hash("demo"),
+    shell:
+        "cch demo {wildcards.name} --output {output:q} --log {log:q}"
+
+
+rule simulate:
+    """Write a simulated cohort with known mutual information."""
+    output:
+        "<resources>/simulated/{name}.h5mu",
+    log:
+        "<logs>/simulate/{name}.log",
+    benchmark:
+        "<benchmarks>/simulate/{name}.tsv"
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_hash("simulate"),
+    shell:
+        "cch simulate {wildcards.name} --output {output:q} --log {log:q}"
+
+
+rule ingest:
+    """Read one row of the sheet into a checked cohort."""
+    input:
+        source=source_files,
+    output:
+        cohort="<results>/{cohort}/{target}/intermediate/cohort.h5mu",
+        audit=report(
+            "<results>/{cohort}/{target}/audit.json",
+            caption="../report/audit.rst",
+            category="{cohort}",
+            subcategory="{target}",
+            labels={"table": "audit"},
+        ),
+    log:
+        "<logs>/{cohort}/{target}/ingest.log",
+    benchmark:
+        "<benchmarks>/{cohort}/{target}/ingest.tsv"
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        row=row_options,
+        code=code_hash("ingest"),
+    shell:
+        "cch ingest {params.row} --output {output.cohort:q} --audit {output.audit:q} --log {log:q}"
+
+
+rule split:
+    """Draw the outer splits and their inner folds."""
+    input:
+        cohort=rules.ingest.output.cohort,
+    output:
+        "<results>/{cohort}/{target}/intermediate/splits.npz",
+    log:
+        "<logs>/{cohort}/{target}/split.log",
+    benchmark:
+        "<benchmarks>/{cohort}/{target}/split.tsv"
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        settings=settings("splits"),
+        seed=CONFIG.seed,
+        code=code_hash("split"),
+    shell:
+        "cch split --cohort {input.cohort:q} --output {output:q}"
+        " --settings {params.settings:q} --seed {params.seed} --log {log:q}"

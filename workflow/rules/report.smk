@@ -1,0 +1,80 @@
+localrules:
+    pool,
+
+
+rule report_cohort:
+    """The page of one cohort and target."""
+    input:
+        cohort=rules.ingest.output.cohort,
+        splits=rules.split.output,
+        encodings=of_every_modality("<results>/{cohort}/{target}/intermediate/encodings/{modality}.npz"),
+        # What the command finds in the folder of results.
+        audit=rules.ingest.output.audit,
+        information=rules.information.output.whole,
+        verdicts=rules.verdict.output.verdicts,
+        teachers=rules.verdict.output.teachers,
+        evaluation=rules.evaluate.output,
+    output:
+        report(
+            "<results>/{cohort}/{target}/report.html",
+            caption="../report/cohort.rst",
+            category="{cohort}",
+            subcategory="{target}",
+            labels={"table": "report"},
+        ),
+    log:
+        "<logs>/{cohort}/{target}/report.log",
+    benchmark:
+        "<benchmarks>/{cohort}/{target}/report.tsv"
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        folder=subpath(input.audit, parent=True),
+        settings=settings("report"),
+        code=code_hash("report"),
+    shell:
+        "cch report --folder {params.folder:q} --cohort {input.cohort:q} --splits {input.splits:q}"
+        " --encodings {input.encodings:q} --output {output:q} --settings {params.settings:q} --log {log:q}"
+
+
+rule pool:
+    """All cohorts and targets together."""
+    input:
+        scorecards=of_every_cohort("scorecard.tsv"),
+        verdicts=of_every_cohort("verdicts.tsv"),
+        teachers=of_every_cohort("teachers.tsv"),
+        summaries=of_every_cohort("intermediate/summary.parquet"),
+        audits=of_every_cohort("audit.json"),
+        reports=of_every_cohort("report.html"),
+    output:
+        scorecard=report(
+            "<results>/scorecard.tsv",
+            caption="../report/pooled_scorecard.rst",
+            category="All cohorts",
+            labels={"table": "scorecard"},
+        ),
+        page=report(
+            "<results>/report.html",
+            caption="../report/pooled.rst",
+            category="All cohorts",
+            labels={"table": "report"},
+        ),
+    log:
+        "<logs>/pool.log",
+    benchmark:
+        "<benchmarks>/pool.tsv"
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        folders=[f"<results>/{cohort}/{target}" for cohort, target in ROWS],
+        settings=settings("report"),
+        code=code_hash("pool"),
+    shell:
+        "cch pool --scorecards {input.scorecards:q} --scorecard {output.scorecard:q} --output {output.page:q}"
+        " --settings {params.settings:q} --log {log:q}"
