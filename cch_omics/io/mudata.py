@@ -77,6 +77,7 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
         )
     wanted = [name for name in mdata.mod if not modalities or name in modalities]
     matrices = {name: from_anndata(mdata.mod[name], f"{where}, .mod[{name!r}]") for name in wanted}
+    origin = {name: str(mdata.uns[name]) for name in ("source", "license") if isinstance(mdata.uns.get(name), str)}
     columns = {name: mdata.obs[name] for name in mdata.obs.columns}
     conflicts: dict[str, str] = {}
     for name, adata in mdata.mod.items():
@@ -97,7 +98,7 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
     clinical = pd.DataFrame(
         {name: series.reindex(mdata.obs_names).to_numpy(dtype=object) for name, series in columns.items()}, index=index
     )
-    return Source(where, clinical, f"{where}, .obs", matrices, tuple(mdata.mod), conflicts)
+    return Source(where, clinical, f"{where}, .obs", matrices, tuple(mdata.mod), conflicts, origin)
 
 
 def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:

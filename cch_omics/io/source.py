@@ -55,6 +55,8 @@ class Source:
         Names of all modalities of the source.
     conflicts
         Clinical columns that two modalities contradict each other about, with an example.
+    origin
+        Where the data were published and their `license`, if the source says so.
     """
 
     where: str
@@ -63,6 +65,7 @@ class Source:
     matrices: dict[str, Matrix]
     available: tuple[str, ...]
     conflicts: dict[str, str] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def some(names: Iterable[object], limit: int = 5) -> str:
