@@ -1,0 +1,343 @@
+"""Predictions from a bundle: the network's own, whatever the table looks like, or a clear refusal."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import log_softmax, softmax
+
+from cch_omics.cohort import Cohort, Modality
+from cch_omics.errors import InputError
+from cch_omics.io.files import read_table
+from cch_omics.predictions import Network
+from cch_omics.student import Student, make_student, predict, predict_file, write_student
+
+N, P, UNITS, CLASSES = 20, 30, 4, ("Basal", "LumA", "LumB")
+FEATURES = [f"GENE-{j}" for j in range(P)]
+IDS = [f"TCGA-{i:02d}" for i in range(N)]
+OFFSETS = np.array([0.0, 1.5, -0.5])
+TEMPERATURE = 2.0
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    """(N, P) with some values missing."""
+    random = np.random.default_rng(4)
+    table = random.normal(8, 2, (N, P)).astype(np.float32)
+    table[random.random((N, P)) < 0.1] = np.nan
+    return table
+
+
+@pytest.fixture(scope="module")
+def student(values: np.ndarray) -> Student:
+    random = np.random.default_rng(5)
+    network = Network(
+        fill=np.nanmean(values, axis=0),
+        weight=random.normal(0, 0.2, (P, UNITS)).astype(np.float32),
+        bias=random.normal(0, 1, UNITS).astype(np.float32),
+        head_weight=random.normal(0, 2, (UNITS, len(CLASSES))).astype(np.float32),
+        head_bias=random.normal(0, 1, len(CLASSES)).astype(np.float32),
+    )
+    ids = np.array(IDS)
+    cohort = Cohort(
+        "sim",
+        "pam50",
+        ids,
+        ids,
+        ids,
+        np.arange(N) % 3,
+        CLASSES,
+        {"rna": Modality(values, np.array(FEATURES), np.arange(N))},
+    )
+    return make_student(
+        cohort,
+        "rna",
+        network,
+        offsets=OFFSETS,
+        calibration_temperature=TEMPERATURE,
+        labelled=cohort.labelled,
+        epochs=1,
+        verdict={"verdict": "do_not_distil"},
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "rna"
+    write_student(folder, student)
+    return folder
+
+
+def expected(student: Student, values: np.ndarray) -> pd.DataFrame:
+    """The documented formulas, written out."""
+    network = student.network
+    filled = np.where(np.isnan(values), network.fill, values)
+    logits = np.tanh(filled @ network.weight + network.bias) @ network.head_weight + network.head_bias
+    probabilities = softmax(logits.astype(np.float64) / TEMPERATURE, axis=1).astype(np.float32)
+    decided = np.argmax(log_softmax(logits.astype(np.float64), axis=1) + OFFSETS, axis=1)
+    frame = pd.DataFrame({"sample": IDS})
+    for c, name in enumerate(CLASSES):
+        frame[f"probability_{name}"] = probabilities[:, c]
+    frame["prediction"] = [CLASSES[c] for c in decided]
+    frame["feature_coverage"] = (~np.isnan(values)).mean(axis=1)
+    return frame
+
+
+def write_csv(frame: pd.DataFrame, file: Path) -> None:
+    frame.to_csv(file, sep="\t" if ".tsv" in file.name else ",")
+
+
+def write_h5mu(frame: pd.DataFrame, file: Path) -> None:
+    other = anndata.AnnData(pd.DataFrame(np.zeros((3, 2)), index=["a", "b", "c"], columns=["x", "y"]))
+    with mudata.set_options(pull_on_update=False):
+        mudata.MuData({"cnv": other, "rna": anndata.AnnData(frame)}).write(file)
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    "csv": write_csv,
+    "csv.gz": write_csv,
+    "tsv": write_csv,
+    "tsv.gz": write_csv,
+    "parquet": lambda frame, file: frame.rename_axis("sample").reset_index().to_parquet(file, index=False),
+    "h5ad": lambda frame, file: anndata.AnnData(frame).write_h5ad(file),
+    "h5mu": write_h5mu,
+}
+
+
+def table(values: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(values, index=IDS, columns=FEATURES)
+
+
+# --- What is predicted ------------------------------------------------------------------------------------------------
+
+
+def test_probabilities_and_decisions_follow_their_formulas(student: Student, values: np.ndarray) -> None:
+    frame = predict(student, IDS, FEATURES, values)
+    pd.testing.assert_frame_equal(frame, expected(student, values), check_exact=True)
+    np.testing.assert_allclose(frame.filter(like="probability_").sum(axis=1), 1, rtol=1e-6)
+    # The offsets matter here: otherwise the test could not tell whether they are used.
+    most_probable = np.argmax(frame.filter(like="probability_").to_numpy(), axis=1)
+    assert (frame["prediction"] != np.array(CLASSES)[most_probable]).any()
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_format_gives_the_networks_own_prediction_to_the_last_bit(
+    student: Student, bundle: Path, values: np.ndarray, tmp_path: Path, ending: str
+) -> None:
+    file, output = tmp_path / f"new.{ending}", tmp_path / "out" / "predictions.tsv"
+    FORMATS[ending](table(values), file)
+    returned = predict_file(bundle, file, output)
+    pd.testing.assert_frame_equal(returned, expected(student, values), check_exact=True)
+    written = read_table(output)
+    assert list(written) == ["sample", *(f"probability_{name}" for name in CLASSES), "prediction", "feature_coverage"]
+    for name in CLASSES:
+        np.testing.assert_array_equal(
+            written[f"probability_{name}"].to_numpy(np.float32), returned[f"probability_{name}"].to_numpy()
+        )
+    assert list(written["sample"]) == IDS
+    assert list(written["prediction"]) == list(returned["prediction"])
+    np.testing.assert_allclose(written["feature_coverage"], returned["feature_coverage"], rtol=1e-9)
+
+
+def test_the_order_of_features_and_further_features_do_not_matter(student: Student, values: np.ndarray) -> None:
+    order = np.random.default_rng(6).permutation(P)
+    names = [*(FEATURES[j] for j in order), "extra", "more"]
+    wider = np.hstack([values[:, order], np.full((N, 2), 1e6)])
+    wider[0, -1] = np.inf  # what is not used is not judged
+    pd.testing.assert_frame_equal(
+        predict(student, IDS, names, wider), predict(student, IDS, FEATURES, values), check_exact=True
+    )
+
+
+def test_a_missing_feature_is_one_whose_values_are_all_missing(student: Student, values: np.ndarray) -> None:
+    blank = values.copy()
+    blank[:, [3, 9]] = np.nan
+    kept = [j for j in range(P) if j not in (3, 9)]
+    frame = predict(student, IDS, [FEATURES[j] for j in kept], values[:, kept])
+    pd.testing.assert_frame_equal(frame, predict(student, IDS, FEATURES, blank), check_exact=True)
+    assert (frame["feature_coverage"] <= (P - 2) / P).all()
+
+
+def test_a_sample_that_was_hardly_measured_keeps_its_row_without_a_prediction(
+    student: Student, values: np.ndarray, tmp_path: Path, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sparse = values.copy()
+    sparse[2, : P // 2 + 1] = np.nan
+    sparse[3] = np.nan
+    frame = predict(student, IDS, FEATURES, sparse)
+    blank = frame["prediction"].isna()
+    assert list(np.flatnonzero(blank)) == [2, 3]
+    assert frame.loc[blank].filter(like="probability_").isna().all(axis=None)
+    assert frame.loc[3, "feature_coverage"] == 0
+    assert "2 of 20 samples have fewer than 50%" in caplog.text
+    others = ~blank.to_numpy()
+    pd.testing.assert_frame_equal(frame[others], predict(student, IDS, FEATURES, values)[others], check_exact=True)
+    table(sparse).to_csv(tmp_path / "new.csv")
+    predict_file(bundle, tmp_path / "new.csv", tmp_path / "out.tsv")
+    line = (tmp_path / "out.tsv").read_text().splitlines()[4]
+    assert line == f"{IDS[3]}\t\t\t\t\t0"
+
+
+def test_coverage_at_the_limit_is_enough(student: Student, values: np.ndarray) -> None:
+    half = np.nan_to_num(values, nan=8.0)[:, : P // 2]
+    frame = predict(student, IDS, FEATURES[: P // 2], half)
+    assert (frame["feature_coverage"] == 0.5).all()
+    assert frame["prediction"].notna().all()
+    with pytest.raises(InputError, match="14 of the student's 30 features"):
+        predict(student, IDS, FEATURES[: P // 2 - 1], half[:, :-1])
+    predict(student, IDS, FEATURES[: P // 2 - 1], half[:, :-1], min_coverage=0.4)
+
+
+def test_an_empty_table_has_no_predictions(student: Student) -> None:
+    frame = predict(student, [], FEATURES, np.empty((0, P)))
+    assert len(frame) == 0
+    assert list(frame) == ["sample", *(f"probability_{name}" for name in CLASSES), "prediction", "feature_coverage"]
+
+
+# --- Another scale ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "warned"),
+    [
+        (lambda x: x, False),
+        (lambda x: x[:1], False),
+        (lambda x: x + 1, False),
+        (lambda x: 2**x, True),
+        (lambda x: (x - 8) / 2, True),
+    ],
+    ids=["as training", "one sample", "small shift", "counts for logs", "standardised"],
+)
+def test_another_scale_is_noticed(
+    student: Student,
+    values: np.ndarray,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[np.ndarray], np.ndarray],
+    warned: bool,
+) -> None:
+    changed = change(values)
+    frame = predict(student, IDS[: len(changed)], FEATURES, changed)
+    assert ("another scale" in caplog.text) == warned
+    assert frame["prediction"].notna().all()
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+def refused(student: Student, ids: list[str], features: list[str], values: np.ndarray) -> str:
+    with pytest.raises(InputError) as caught:
+        predict(student, ids, features, values, where="new.csv")
+    assert "new.csv" in caught.value.where
+    return str(caught.value)
+
+
+def test_a_table_with_three_percent_of_the_features_is_refused(
+    bundle: Path, values: np.ndarray, tmp_path: Path
+) -> None:
+    table(values)[FEATURES[:1]].to_csv(tmp_path / "new.csv")
+    with pytest.raises(InputError) as caught:
+        predict_file(bundle, tmp_path / "new.csv", tmp_path / "out.tsv")
+    message = str(caught.value)
+    assert "1 of the student's 30 features; missing for example 'GENE-1', 'GENE-2'" in message
+    assert "at least 50% of them" in message
+    assert "'rna'" in message
+    assert not (tmp_path / "out.tsv").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["new.csv"]
+
+
+@pytest.mark.parametrize(
+    ("spell", "hint"),
+    [
+        (str.lower, "only by upper and lower case: 'gene-0' in the table, 'GENE-0' in the student"),
+        (lambda name: name.replace("-", "."), "only by punctuation .*: 'GENE.0' in the table, 'GENE-0' in the student"),
+        (lambda name: "rna:" + name, "only by a prefix: 'rna:GENE-0' in the table, 'GENE-0' in the student"),
+        (lambda name: name + ".12", "only by a suffix, .*: 'GENE-0.12' in the table, 'GENE-0' in the student"),
+    ],
+    ids=["case", "punctuation", "prefix", "suffix"],
+)
+def test_a_small_difference_of_names_is_told(
+    student: Student, values: np.ndarray, spell: Callable[[str], str], hint: str
+) -> None:
+    with pytest.raises(InputError, match=hint):
+        predict(student, IDS, [spell(name) for name in FEATURES], values)
+
+
+def test_other_names_get_no_hint_of_a_small_difference(student: Student, values: np.ndarray) -> None:
+    message = refused(student, IDS, [f"cg{j}" for j in range(P)], values)
+    assert "only by" not in message
+    assert "'cg0'" in message
+
+
+def test_features_in_rows_are_told_and_turned_when_read(
+    student: Student, bundle: Path, values: np.ndarray, tmp_path: Path
+) -> None:
+    assert "transpose it" in refused(student, FEATURES, IDS, values.T)
+    table(values).T.to_csv(tmp_path / "turned.csv")
+    frame = predict_file(bundle, tmp_path / "turned.csv", tmp_path / "out.tsv")
+    pd.testing.assert_frame_equal(frame, predict(student, IDS, FEATURES, values), check_exact=True)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e39])
+def test_an_infinite_value_is_refused_where_it_is(student: Student, values: np.ndarray, bad: float) -> None:
+    spoilt = values.astype(np.float64)
+    spoilt[4, 7] = bad
+    assert "sample 'TCGA-04', feature 'GENE-7': found an infinite value" in refused(student, IDS, FEATURES, spoilt)
+
+
+def test_values_too_large_to_compute_with_are_refused(student: Student, values: np.ndarray) -> None:
+    # With every unit at its limit the logits overflow.
+    steep = replace(
+        student.network,
+        weight=np.ones((P, UNITS), np.float32),
+        head_weight=np.full((UNITS, len(CLASSES)), 2e38, np.float32),
+    )
+    assert "too large" in refused(replace(student, network=steep), IDS, FEATURES, np.full((N, P), 1e30))
+
+
+def test_names_that_occur_twice_are_refused(student: Student, values: np.ndarray) -> None:
+    assert "the sample id 'TCGA-01' more than once" in refused(student, [IDS[1], *IDS[1:]], FEATURES, values)
+    assert "the feature 'GENE-1' more than once" in refused(student, IDS, [FEATURES[1], *FEATURES[1:]], values)
+
+
+def test_values_that_do_not_fit_the_names_are_refused(student: Student, values: np.ndarray) -> None:
+    assert "20 samples x 30 features" in refused(student, IDS, FEATURES, values[:, 1:])
+
+
+@pytest.mark.parametrize("coverage", [0, -1, 1.1, float("nan")])
+def test_a_coverage_outside_its_range_is_refused(student: Student, values: np.ndarray, coverage: float) -> None:
+    with pytest.raises(InputError, match="min_coverage"):
+        predict(student, IDS, FEATURES, values, min_coverage=coverage)
+
+
+def test_a_modality_that_the_file_lacks_is_named_with_those_it_has(
+    student: Student, values: np.ndarray, tmp_path: Path
+) -> None:
+    write_h5mu(table(values), tmp_path / "new.h5mu")
+    about = student.about.model_copy(update={"modality": "rppa"})
+    write_student(tmp_path / "rppa", replace(student, about=about))
+    with pytest.raises(InputError, match="rppa") as caught:
+        predict_file(tmp_path / "rppa", tmp_path / "new.h5mu", tmp_path / "out.tsv")
+    assert "'cnv', 'rna'" in str(caught.value)
+    assert not (tmp_path / "out.tsv").exists()
+
+
+def test_an_earlier_result_survives_a_refusal(bundle: Path, values: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "out.tsv").write_text("earlier")
+    table(values).rename(columns=lambda name: "x" + name).to_csv(tmp_path / "new.csv")
+    with pytest.raises(InputError):
+        predict_file(bundle, tmp_path / "new.csv", tmp_path / "out.tsv")
+    assert (tmp_path / "out.tsv").read_text() == "earlier"
+
+
+def test_nothing_is_logged_about_a_good_table(
+    student: Student, values: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        predict(student, IDS, FEATURES, values)
+    assert caplog.text == ""
