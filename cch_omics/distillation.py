@@ -28,10 +28,10 @@ def distil(
 ) -> Distillation:
     """Train the students of one modality.
 
-    A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled, labelled
-    or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds, for each
-    teacher and control on its own: a control that were given the real teacher's lambda would be crippled by it, and any
-    teacher would beat it.
+    A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled,
+    labelled or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds,
+    for each teacher and control on its own: a control that were given the real teacher's lambda would be crippled by
+    it, and any teacher would beat it.
     """
     others = [name for name in encodings if name != student]
     teachers = (*others, student, *others)
@@ -51,8 +51,8 @@ def distil(
         sets = training_sets(cohort, splits, s, student, encoder, seed=seed, device=device)
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
         taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
-        for v in np.flatnonzero(shuffled):
-            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, s, int(v)))
+        for v in np.flatnonzero(shuffled).tolist():
+            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, s, v))
         trained = fit(
             sets,
             cohort.labels[rows],
@@ -94,9 +94,7 @@ def _taught(teacher_logits: NDArray[np.float32], sets: TrainingSets, *, labelled
     return np.asarray(training & np.isfinite(teacher_logits).all(-1))
 
 
-def _permuted(
-    logits: NDArray[np.float32], members: NDArray[np.bool_], seed: tuple[int, ...]
-) -> NDArray[np.float32]:
+def _permuted(logits: NDArray[np.float32], members: NDArray[np.bool_], seed: tuple[int, ...]) -> NDArray[np.float32]:
     """(n, C) logits, permuted among the members."""
     permuted = logits.copy()
     permuted[members] = np.random.default_rng(seed).permutation(logits[members])
@@ -104,6 +102,6 @@ def _permuted(
 
 
 def _soft_targets(teacher_logits: NDArray[np.float32], temperatures: Tensor) -> Tensor:
-    """(V, n, C) logits and (V, P) temperatures -> (V * P, C, n) probabilities; of samples without a teacher, uniform."""
+    """(V, n, C) logits, (V, P) temperatures -> (V * P, C, n) probabilities; of samples without a teacher, uniform."""
     logits = torch.as_tensor(np.nan_to_num(teacher_logits), device=temperatures.device).transpose(1, 2)
     return (logits[:, None] / temperatures[:, :, None, None]).softmax(2).flatten(0, 1)

@@ -1,15 +1,13 @@
 """Encode one modality: held-out representations and logits of every training sample, logits of every test sample."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
-from cch_omics.io.files import atomic
-from cch_omics.predictions import Encoding, Network
+from cch_omics.predictions import Encoding
 from cch_omics.splits import Splits
 from cch_omics.training import choose, fit, fold_in, predict_chosen, training_sets
 

@@ -1,7 +1,7 @@
 """Many small networks, trained as one batched computation.
 
-Every network is softmax(V' tanh(W' z + b) + c): k inputs, one hidden layer of r units (the representation), C classes. A
-group of networks shares its inputs z, so that their first layers are one matrix product. Samples are the last axis
+Every network is softmax(V' tanh(W' z + b) + c): k inputs, one hidden layer of r units (the representation), C classes.
+A group of networks shares its inputs z, so that their first layers are one matrix product. Samples are the last axis
 throughout, which keeps every operand of every product contiguous.
 
 Axes: G groups, M networks of a group, n samples, k inputs, r units, C classes.
@@ -135,7 +135,7 @@ def train(
     dropout: float,
     progress: Callable[[int], None] = lambda epoch: None,
 ) -> Trained:
-    """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs and keep a snapshot at every checkpoint.
+    """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs; keep a snapshot at checkpoints.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def train(
         One a group, of its dropout.
     """
     networks = networks.copy()
-    n_groups, n_samples, n_inputs = inputs.shape
+    n_samples, n_inputs = inputs.shape[1:]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in networks.parameters()]
     decays = (weight_decay, 0.0, weight_decay, 0.0)

@@ -1,9 +1,14 @@
 """What the encoding and distillation steps hand on: predictions for samples that the model behind them did not see."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cch_omics.io.files import atomic
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,15 @@ class Encoding:
     logits
         (S, n, C): training samples by the encoder that did not see their inner fold, test samples by the encoder of the
         whole training set; NaN where a sample lacks the modality.
+    network
+        The encoder of all samples (the whole split).
+    epochs
+        (S,) chosen on inner folds.
     """
 
     representation: NDArray[np.float32]
     logits: NDArray[np.float32]
     network: Network
-    # Epochs chosen for each split, (S,).
     epochs: NDArray[np.int64]
 
 
@@ -84,3 +92,63 @@ class Distillation:
     temperatures: NDArray[np.float64]
     epochs: NDArray[np.int64]
     networks: tuple[Network, ...]
+
+
+def save_encoding(encoding: Encoding, path: Path) -> None:
+    """Write an encoding as `.npz`."""
+    _save(
+        path,
+        {
+            "representation": encoding.representation,
+            "logits": encoding.logits,
+            "epochs": encoding.epochs,
+            **_network_arrays(encoding.network, "network"),
+        },
+    )
+
+
+def load_encoding(path: Path) -> Encoding:
+    """Read what `save_encoding` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Encoding(
+            representation=arrays["representation"],
+            logits=arrays["logits"],
+            network=_network(arrays, "network"),
+            epochs=arrays["epochs"],
+        )
+
+
+def save_distillation(distillation: Distillation, path: Path) -> None:
+    """Write a distillation as `.npz`."""
+    names = ("shuffled", "logits", "lambdas", "temperatures", "epochs")
+    arrays = {name: getattr(distillation, name) for name in names}
+    for v, network in enumerate(distillation.networks):
+        arrays |= _network_arrays(network, f"network{v}")
+    _save(path, {"teachers": np.array(distillation.teachers), **arrays})
+
+
+def load_distillation(path: Path) -> Distillation:
+    """Read what `save_distillation` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Distillation(
+            teachers=tuple(str(name) for name in arrays["teachers"]),
+            shuffled=arrays["shuffled"],
+            logits=arrays["logits"],
+            lambdas=arrays["lambdas"],
+            temperatures=arrays["temperatures"],
+            epochs=arrays["epochs"],
+            networks=tuple(_network(arrays, f"network{v}") for v in range(len(arrays["teachers"]))),
+        )
+
+
+def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _network_arrays(network: Network, prefix: str) -> dict[str, NDArray[np.float32]]:
+    return {f"{prefix}.{field.name}": getattr(network, field.name) for field in fields(Network)}
+
+
+def _network(arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Network:
+    return Network(**{field.name: arrays[f"{prefix}.{field.name}"] for field in fields(Network)})

@@ -37,9 +37,9 @@ class Projection:
 def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
     """Fit mean imputation, a variance filter, scaling and principal components on training samples.
 
-    Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its standard
-    deviation would outweigh every common one. All inputs are then scaled by one number, so that their mean variance is 1 and
-    the principal components keep their proportions.
+    Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its
+    standard deviation would outweigh every common one. All inputs are then scaled by one number, so that their mean
+    variance is 1 and the principal components keep their proportions.
 
     Parameters
     ----------
@@ -78,13 +78,14 @@ def _principal_axes(centered: Tensor, components: int) -> Tensor:
         _, vectors = torch.linalg.eigh((centered.T @ centered).double())
         axes = vectors[:, -k:].float()
     else:
-        values, vectors = torch.linalg.eigh((centered @ centered.T).double())
+        _, vectors = torch.linalg.eigh((centered @ centered.T).double())
         axes = centered.T @ vectors[:, -k:].float()
         axes = axes / axes.norm(dim=0).clamp(min=1e-12)
     axes = axes.flip(1)
     # The sign of an axis is arbitrary: its largest loading is made positive.
     largest = axes.abs().argmax(0)
-    return axes * axes[largest, torch.arange(k)].sign()
+    signs = torch.sign(axes[largest, torch.arange(k)])
+    return torch.mul(axes, signs)
 
 
 def as_tensor(values: NDArray[np.float32], device: torch.device) -> Tensor:

@@ -18,8 +18,8 @@ from cch_omics.io.files import atomic
 class Splits:
     """S splits of n samples: repeats x folds outer splits, then the *whole* split, which has no test samples.
 
-    The whole split is the cohort as its owner will use it: the verdict and the deployable students come from it, the gains
-    from the others.
+    The whole split is the cohort as its owner will use it: the verdict and the deployable students come from it, the
+    gains from the others.
 
     Attributes
     ----------
@@ -61,8 +61,8 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     """Draw the outer splits, the inner folds of each and the labels that may be used.
 
     Outer and inner folds are stratified by target (a missing label is a stratum of its own) and keep the samples of one
-    patient together; with `by_site` the outer folds keep a tissue source site together. Inner folds are drawn once for all
-    modalities.
+    patient together; with `by_site` the outer folds keep a tissue source site together. Inner folds are drawn once for
+    all modalities.
 
     Raises
     ------
@@ -99,9 +99,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
 def save_splits(splits: Splits, path: Path) -> None:
     """Write splits as `.npz`."""
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file, repeat=splits.repeat, fold=splits.fold, inner=splits.inner, labelled=splits.labelled
-        )
+        np.savez_compressed(file, repeat=splits.repeat, fold=splits.fold, inner=splits.inner, labelled=splits.labelled)
 
 
 def load_splits(path: Path) -> Splits:
@@ -147,7 +145,7 @@ def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
                 f"{found} labelled patients",
                 f"at least {needed} for splits.folds = {settings.folds} and "
                 f"splits.inner_folds = {settings.inner_folds}",
-                "Leave the class out with the sheet's column `classes`, merge it with another class, or use fewer folds.",
+                "Leave the class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
             )
     if settings.by_site and (cohort.sites == "").any():
         unknown = int((cohort.sites == "").sum())

@@ -1,9 +1,11 @@
 """Training on every fold of every split of one modality.
 
-A split has K + 1 training sets: its training samples without each of its K inner folds, and all of them. The networks of one
-training set share their inputs and are one group of `ensemble`. The networks without an inner fold predict that fold; the
-networks of all training samples predict the test samples. The number of epochs (and whatever else is chosen) for the
-prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them.
+A split has K + 1 training sets: its training samples without each of its K inner folds, and all of them. The networks
+of one training set share their inputs and are one group of `ensemble`. The networks without an inner fold predict that
+fold; the networks of all training samples predict the test samples. The number of epochs (and whatever else is chosen)
+for the prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them. An inner
+fold thus never touches the weights of the networks that predict it; it has a share in one number of theirs, their epochs,
+by way of the networks that predict the other folds.
 """
 
 from dataclasses import dataclass
@@ -96,7 +98,6 @@ def fit(
     n_classes: int,
     settings: EncoderConfig,
     *,
-    seed_offset: int = 0,
     soft: Tensor | None = None,
     soft_samples: NDArray[np.bool_] | None = None,
     lambdas: Tensor | None = None,

@@ -1,0 +1,57 @@
+"""Small cohorts for tests, made by code."""
+
+import numpy as np
+
+from cch_omics.cohort import Cohort, Modality
+
+
+def make_cohort(
+    *,
+    n: int = 90,
+    seed: int = 0,
+    n_classes: int = 3,
+    signal: float = 1.5,
+    label_budget: float = 1.0,
+    permuted: bool = False,
+) -> Cohort:
+    """Three modalities of one latent: `rna` sees it well, `cnv` badly, `mutation` (0/1) hardly; some samples lack some.
+
+    Parameters
+    ----------
+    permuted
+        Whether labels are drawn without regard to the features.
+    """
+    random = np.random.default_rng(seed)
+    labels = random.integers(n_classes, size=n)
+    centres = signal * random.standard_normal((n_classes, 4))
+    latent = centres[labels] + random.standard_normal((n, 4))
+    noise = {"rna": 0.5, "cnv": 3.0, "mutation": 4.0}
+    width = {"rna": 30, "cnv": 20, "mutation": 15}
+    modalities = {}
+    for name in sorted(noise):
+        rows = np.arange(n) if name == "rna" else np.sort(random.choice(n, size=int(0.8 * n), replace=False))
+        values = latent @ random.standard_normal((4, width[name]))
+        values = values + noise[name] * random.standard_normal(values.shape)
+        if name == "mutation":
+            values = (values > 1).astype(float)
+        values = values[rows].astype(np.float32)
+        if name == "cnv":
+            values[random.random(values.shape) < 0.02] = np.nan
+        features = np.array([f"{name}{j}" for j in range(width[name])])
+        modalities[name] = Modality(values=values, features=features, rows=rows)
+    known = labels.copy()
+    if permuted:
+        known = random.permutation(known)
+    known[random.random(n) < 0.1] = -1
+    samples = np.array([f"P{i:03d}" for i in range(n)])
+    return Cohort(
+        name="made",
+        target="subtype",
+        samples=samples,
+        groups=samples,
+        sites=np.full(n, ""),
+        labels=known,
+        classes=tuple("abcdefgh"[:n_classes]),
+        modalities=modalities,
+        label_budget=label_budget,
+    )

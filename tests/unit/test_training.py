@@ -1,0 +1,162 @@
+"""Encoders and students as the workflow trains them: what they may see, and what they must not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from cohorts import make_cohort
+
+from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
+from cch_omics.distillation import distil
+from cch_omics.encoders import encode
+from cch_omics.predictions import load_distillation, load_encoding, save_distillation, save_encoding
+from cch_omics.splits import Splits, make_splits
+from cch_omics.training import choose
+
+CPU = torch.device("cpu")
+ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)
+DISTILLATION = DistillationConfig(lambdas=[0.5], temperatures=[1.0, 3.0])
+FOLDS = SplitsConfig(repeats=1, folds=3, inner_folds=3)
+
+
+def run(cohort, splits):
+    encodings = {m: encode(cohort, splits, m, ENCODER, seed=0, device=CPU) for m in cohort.modalities}
+    taught = distil(cohort, splits, encodings, "cnv", DISTILLATION, ENCODER, seed=0, device=CPU)
+    return encodings, taught
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return make_cohort()
+
+
+@pytest.fixture(scope="module")
+def splits(cohort):
+    return make_splits(cohort, FOLDS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort, splits):
+    return run(cohort, splits)
+
+
+def scrambled(cohort, members):
+    """The cohort with every value and label of the members changed."""
+    modalities = {}
+    for name, modality in cohort.modalities.items():
+        values = modality.values.copy()
+        changed = members[modality.rows]
+        values[changed] = 7 - 3 * np.nan_to_num(values[changed][::-1])
+        modalities[name] = dataclasses.replace(modality, values=values)
+    labels = np.where(members, (cohort.labels + 2) % len(cohort.classes), cohort.labels)
+    return dataclasses.replace(cohort, modalities=modalities, labels=labels)
+
+
+def test_test_samples_change_nothing_on_the_training_side(cohort, splits, fitted):
+    for s in range(splits.whole):
+        encodings, taught = run(scrambled(cohort, splits.test[s]), splits)
+        train = splits.train[s]
+        for name, before in fitted[0].items():
+            after = encodings[name]
+            np.testing.assert_array_equal(before.representation[s, train], after.representation[s, train])
+            np.testing.assert_array_equal(before.logits[s, train], after.logits[s, train])
+            assert before.epochs[s] == after.epochs[s]
+        np.testing.assert_array_equal(fitted[1].logits[:, s, train], taught.logits[:, s, train])
+        np.testing.assert_array_equal(fitted[1].lambdas[:, s], taught.lambdas[:, s])
+        np.testing.assert_array_equal(fitted[1].temperatures[:, s], taught.temperatures[:, s])
+        np.testing.assert_array_equal(fitted[1].epochs[:, s], taught.epochs[:, s])
+        # The check can fail: what is predicted for the changed samples does change.
+        assert (before.logits[s, ~train] != after.logits[s, ~train]).any()
+
+
+def test_an_inner_fold_does_not_reach_its_own_encoder(cohort, splits):
+    """With the number of epochs given: it is chosen on the other folds, by encoders that were trained on this one."""
+    s, fold = 0, 1
+    given = ENCODER.model_copy(update={"max_epochs": 5})
+    before = encode(cohort, splits, "rna", given, seed=0, device=CPU)
+    members = splits.inner[s] == fold
+    relabelled = np.where(members & cohort.labelled, (cohort.labels + 1) % 3, cohort.labels)
+    after = encode(dataclasses.replace(cohort, labels=relabelled), splits, "rna", given, seed=0, device=CPU)
+    np.testing.assert_array_equal(before.representation[s, members], after.representation[s, members])
+    np.testing.assert_array_equal(before.logits[s, members], after.logits[s, members])
+    others = splits.train[s] & ~members
+    assert (before.logits[s, others] != after.logits[s, others]).any()
+
+
+def test_labels_beyond_the_budget_are_not_used(cohort, splits):
+    few = Splits(splits.repeat, splits.fold, splits.inner, splits.labelled & (np.arange(90) % 2 == 0))
+    hidden = splits.train[0] & ~few.labelled[0]
+    relabelled = np.where(hidden, (cohort.labels + 1) % 3, cohort.labels)
+    before = encode(cohort, few, "rna", ENCODER, seed=0, device=CPU)
+    after = encode(dataclasses.replace(cohort, labels=relabelled), few, "rna", ENCODER, seed=0, device=CPU)
+    np.testing.assert_array_equal(before.logits[0], after.logits[0])
+
+
+def test_where_predictions_exist(cohort, splits, fitted):
+    encodings, taught = fitted
+    for name, encoding in encodings.items():
+        profiled = cohort.profiled(name)
+        assert np.isfinite(encoding.logits[:, profiled]).all()
+        assert np.isnan(encoding.logits[:, ~profiled]).all()
+        held_out = splits.train & profiled
+        assert np.isfinite(encoding.representation[held_out]).all()
+        assert np.isnan(encoding.representation[~held_out]).all()
+    assert np.isfinite(taught.logits[:, :, cohort.profiled("cnv")]).all()
+    assert taught.teachers == ("mutation", "rna", "cnv", "mutation", "rna")
+    assert taught.shuffled.tolist() == [False, False, False, True, True]
+
+
+def test_encoders_learn(cohort, splits, fitted):
+    tested = splits.test[0] & cohort.labelled
+    assert (fitted[0]["rna"].logits[0, tested].argmax(1) == cohort.labels[tested]).mean() > 0.7
+
+
+def test_unlabelled_paired_samples_are_taught(cohort, splits, fitted):
+    """Their features reach the student through soft targets alone."""
+    few = Splits(splits.repeat, splits.fold, splits.inner, splits.labelled & (np.arange(90) % 3 == 0))
+
+    def lambdas_and_logits(unlabelled):
+        settings = DISTILLATION.model_copy(update={"unlabelled": unlabelled})
+        return distil(cohort, few, fitted[0], "cnv", settings, ENCODER, seed=0, device=CPU).logits
+
+    assert (lambdas_and_logits(True)[0, 0] != lambdas_and_logits(False)[0, 0]).any()
+
+
+def test_folded_networks_predict_from_raw_features(cohort, splits, fitted):
+    """A network on raw features is the encoder that predicted: shown on the test samples of a cohort of one split."""
+    one = Splits(*(part[:1] for part in (splits.repeat, splits.fold, splits.inner, splits.labelled)))
+    encoding = encode(cohort, one, "cnv", ENCODER, seed=0, device=CPU)
+    data = cohort.modalities["cnv"]
+    tested = one.test[0, data.rows]
+    np.testing.assert_allclose(
+        encoding.network.logits(data.values[tested]), encoding.logits[0, data.rows[tested]], atol=1e-4
+    )
+
+
+def test_same_seed_same_bits(cohort, splits, fitted):
+    encodings, taught = run(cohort, splits)
+    np.testing.assert_array_equal(encodings["rna"].representation, fitted[0]["rna"].representation)
+    np.testing.assert_array_equal(taught.logits, fitted[1].logits)
+    other = encode(cohort, splits, "rna", ENCODER, seed=1, device=CPU)
+    assert (other.logits[0] != fitted[0]["rna"].logits[0]).any()
+
+
+def test_round_trips(fitted, tmp_path):
+    encodings, taught = fitted
+    save_encoding(encodings["cnv"], tmp_path / "encoding.npz")
+    encoding = load_encoding(tmp_path / "encoding.npz")
+    np.testing.assert_array_equal(encoding.representation, encodings["cnv"].representation)
+    np.testing.assert_array_equal(encoding.network.weight, encodings["cnv"].network.weight)
+    save_distillation(taught, tmp_path / "distillation.npz")
+    distillation = load_distillation(tmp_path / "distillation.npz")
+    assert distillation.teachers == taught.teachers
+    np.testing.assert_array_equal(distillation.logits, taught.logits)
+    np.testing.assert_array_equal(distillation.networks[3].bias, taught.networks[3].bias)
+
+
+def test_choice_for_a_fold_does_not_look_at_it():
+    losses = torch.tensor([[9.0, 1.0, 1.0], [0.0, 2.0, 2.0]])
+    # Fold 0 alone prefers candidate 1; the others prefer candidate 0.
+    assert choose(losses, np.ones(3)).tolist() == [0, 1, 1, 1]
+    assert choose(losses, np.array([0.1, 1.0, 1.0])).tolist() == [0, 0, 0, 0]
