@@ -356,7 +356,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=cch_omics.__version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        text = (command.run.__doc__ or "").splitlines()[0]
+        text = (command.run.__doc__ or name).splitlines()[0]
         subparser = subparsers.add_parser(name, help=text, description=text)
         for option in command.options:
             _add_option(subparser, option)

@@ -1,0 +1,218 @@
+"""A wrong configuration or sheet says where, what was found, what is valid, and what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas
+from cch_omics.errors import InputError
+from cch_omics.plan import modalities_of
+
+ROOT = Path(__file__).parents[2]
+HEADER = "cohort\tsource\ttarget"
+GOOD = "a\tdemo:tcga-brca\tpam50"
+
+
+def sheet(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "cohorts.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+WRONG_CONFIGS = {
+    "no cohorts": ({}, ["key cohorts", "nothing", "sheet"]),
+    "unknown key": ({"cohorts": "x", "sed": 1}, ["key sed", "unknown", "'seed'"]),
+    "unknown key in a section": (
+        {"cohorts": "x", "splits": {"inner_fold": 3}},
+        ["key splits.inner_fold", "unknown", "'inner_folds'", "by_site"],
+    ),
+    "unknown key like no other": ({"cohorts": "x", "zzz": 1}, ["key zzz", "encoder, information", "README"]),
+    "text for a number": (
+        {"cohorts": "x", "splits": {"folds": "five"}},
+        ["key splits.folds", "'five' (str)", "valid integer"],
+    ),
+    "too few folds": (
+        {"cohorts": "x", "splits": {"folds": 1}},
+        ["key splits.folds", "1", "greater than or equal to 2"],
+    ),
+    "negative seed": ({"cohorts": "x", "seed": -1}, ["key seed", "-1", "greater than or equal to 0"]),
+    "unknown estimator": (
+        {"cohorts": "x", "information": {"teacher_student": "kgs"}},
+        ["key information.teacher_student", "'kgs'", "one of 'ksg'"],
+    ),
+    "confidence of one": (
+        {"cohorts": "x", "criterion": {"confidence": 1}},
+        ["key criterion.confidence", "less than 1", "Probability"],
+    ),
+    "no lambdas": ({"cohorts": "x", "distillation": {"lambdas": []}}, ["key distillation.lambdas", "at least 1 item"]),
+    "a lambda above one": (
+        {"cohorts": "x", "distillation": {"lambdas": [0.5, 2]}},
+        ["key distillation.lambdas.1", "2", "less than or equal to 1"],
+    ),
+    "one temperature, no list": (
+        {"cohorts": "x", "distillation": {"temperatures": 2}},
+        ["key distillation.temperatures", "2 (int)", "valid list"],
+    ),
+    "a section that is a number": ({"cohorts": "x", "encoder": 12}, ["key encoder", "12 (int)", "section", "units"]),
+    "an empty section": ({"cohorts": "x", "encoder": None}, ["key encoder", "None", "section", "units"]),
+    "more components than units": (
+        {"cohorts": "x", "encoder": {"units": 4}},
+        ["key information.dimension", "8", "at most encoder.units, 4"],
+    ),
+    "yes for a switch": (
+        {"cohorts": "x", "references": {"boosting": "maybe"}},
+        ["key references.boosting", "'maybe'", "boolean"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CONFIGS)
+def test_wrong_config_says_what_to_mend(name: str) -> None:
+    mapping, words = WRONG_CONFIGS[name]
+    with pytest.raises(InputError) as error:
+        load_config(mapping)
+    missing = [word for word in words if word not in str(error.value)]
+    assert not missing, f"{error.value} lacks {missing}"
+    assert "pydantic" not in str(error.value)
+
+
+WRONG_SHEETS = {
+    "empty": ([""], ["empty file", "header"]),
+    "only a header": ([HEADER], ["no row"]),
+    "commas": (["cohort,source,target", "a,demo:tcga-brca,pam50"], ["commas", "tabs"]),
+    "unknown column": ([HEADER + "\tgroups", GOOD + "\tx"], ["unknown column 'groups'", "'group'"]),
+    "column twice": ([HEADER + "\ttarget", GOOD + "\tx"], ["column 'target' twice"]),
+    "no target column": (["cohort\tsource", "a\tdemo:tcga-brca"], ["no column 'target'", "Label column"]),
+    "cell missing": ([HEADER, "a\tdemo:tcga-brca"], ["row 2", "2 cells", "cohort, source, target"]),
+    "empty target": ([HEADER, "a\tdemo:tcga-brca\t"], ["row 2, column target", "nothing"]),
+    "slash in a name": ([HEADER, "a/b\tdemo:tcga-brca\tpam50"], ["row 2, column cohort", "'a/b'", "letters, digits"]),
+    "task not supported": (
+        [HEADER + "\ttask", GOOD + "\tclasification"],
+        ["row 2, column task", "'clasification'", "'classification'"],
+    ),
+    "budget of zero": ([HEADER + "\tlabel_budget", GOOD + "\t0"], ["row 2, column label_budget", "greater than 0"]),
+    "budget in percent": (
+        [HEADER + "\tlabel_budget", GOOD + "\t15%"],
+        ["row 2, column label_budget", "'15%'", "number"],
+    ),
+    "one modality": ([HEADER + "\tmodalities", GOOD + "\trna"], ["row 2, column modalities", "only 'rna'", "two"]),
+    "modality twice": ([HEADER + "\tmodalities", GOOD + "\trna,rna"], ["row 2, column modalities", "'rna' twice"]),
+    "one class": ([HEADER + "\tclasses", GOOD + "\tLumA"], ["row 2, column classes", "only 'LumA'"]),
+    "derived from elsewhere": (
+        [HEADER + "\tmodalities\tderived_from", GOOD + "\trna,mirna\tmrna"],
+        ["row 2, column derived_from", "'mrna'", "rna, mirna"],
+    ),
+    "row twice": ([HEADER, GOOD, "# a remark", GOOD], ["row 4", "'a'", "first in row 2"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SHEETS)
+def test_wrong_sheet_says_what_to_mend(name: str, tmp_path: Path) -> None:
+    lines, words = WRONG_SHEETS[name]
+    path = sheet(tmp_path, *lines)
+    with pytest.raises(InputError) as error:
+        read_sheet(path)
+    missing = [word for word in [str(path), *words] if word not in str(error.value)]
+    assert not missing, f"{error.value} lacks {missing}"
+
+
+def test_missing_sheet_says_where_paths_start(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file.*Relative paths start at"):
+        read_sheet(tmp_path / "nowhere.tsv")
+
+
+def test_spreadsheet_is_no_sheet(tmp_path: Path) -> None:
+    path = tmp_path / "cohorts.tsv"
+    path.write_bytes(b"PK\x03\x04\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_sheet(path)
+
+
+WRONG_SOURCES = {
+    "nothing there": ("nowhere", "", ["'nowhere'", "does not exist", "demo:NAME"]),
+    "unknown demo": ("demo:tcga-brac", "", ["demo:tcga-brac", "tcga-brca"]),
+    "unknown modality of a demo": ("demo:tcga-brca", "rna,protein", ["'protein'", "rna, methylation, mirna"]),
+    "a table": ("table.csv", "", ["table.csv", ".h5mu"]),
+    "a folder without clinical table": ("bare", "", ["without a clinical table", "clinical.csv"]),
+    "a folder of one modality": ("single", "", ["1 modalities (rna)", "at least two"]),
+    "two tables of one modality": ("twice", "", ["rna.csv and rna.tsv", "one table per modality"]),
+    "no HDF5": ("fake.h5mu", "", ["fake.h5mu", "no HDF5 file"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SOURCES)
+def test_wrong_source_is_known_at_planning_time(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("table.csv", "fake.h5mu", "bare/rna.csv", "single/rna.csv", "single/clinical.csv"):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_text("sample,x\n")
+    for file in ("twice/rna.csv", "twice/rna.tsv", "twice/clinical.tsv"):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_text("")
+    source, modalities, words = WRONG_SOURCES[name]
+    row = read_sheet(sheet(tmp_path, HEADER + "\tmodalities", f"a\t{source}\ty\t{modalities}"))[0]
+    with pytest.raises(InputError) as error:
+        modalities_of(row)
+    missing = [word for word in ["cohort 'a'" if name != "two tables of one modality" else "twice", *words]
+               if word not in str(error.value)]  # fmt: skip
+    assert not missing, f"{error.value} lacks {missing}"
+
+
+def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
+    for file in ("rna.csv.gz", "cnv.parquet", "rppa.h5ad", "mirna.tsv", "clinical.tsv", "notes.txt", ".hidden.csv"):
+        (tmp_path / file).touch()
+    path = sheet(tmp_path, HEADER, f"a\t{tmp_path}\ty")
+    path.rename(tmp_path.parent / "sheet_of_a_folder.tsv")
+    (row,) = read_sheet(tmp_path.parent / "sheet_of_a_folder.tsv")
+    assert modalities_of(row) == ["cnv", "mirna", "rna", "rppa"]
+
+
+def test_sheet_with_byte_order_mark_remarks_and_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "cohorts.tsv"
+    path.write_text(f"{HEADER}\tmodalities\n# a remark\n\n{GOOD}\t rna , mirna \n", encoding="utf-8-sig")
+    (row,) = read_sheet(path)
+    assert comma_list(row.modalities) == ["rna", "mirna"]
+    assert row.label_budget == 1.0
+
+
+def test_schemas_are_those_of_the_models() -> None:
+    for name, schema in schemas().items():
+        written = json.loads((ROOT / "workflow" / "schemas" / name).read_text())
+        assert written == schema, f"run: cch schemas --output workflow/schemas ({name} has drifted)"
+
+
+def test_the_demo_states_every_default() -> None:
+    stated = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    assert load_config(stated) == Config(cohorts="config/cohorts.tsv")
+    assert set(stated) | {"pathvars"} == set(Config.model_fields)
+    assert Config(**stated).model_dump(exclude={"pathvars"}) == stated
+
+
+@pytest.mark.parametrize("preset", ["quick", "full", "simulated"])
+def test_presets_are_valid_on_top_of_the_demo(preset: str) -> None:
+    base = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    overlay = yaml.safe_load((ROOT / "config" / f"{preset}.yaml").read_text())
+    for key, value in overlay.items():
+        base[key] = {**base[key], **value} if isinstance(value, dict) else value
+    load_config(base)
+
+
+def test_every_sheet_of_the_repository_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for path in (ROOT / "config").glob("*.tsv"):
+        for row in read_sheet(path):
+            assert len(modalities_of(row)) >= 2
+
+
+def test_every_key_is_explained_with_its_default() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    defaults = Config(cohorts="config/cohorts.tsv").model_dump(exclude={"pathvars"})
+    for name, value in defaults.items():
+        keys = (
+            {f"{name}.{key}": default for key, default in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        for key, default in keys.items():
+            shown = f"`{default}`" if key == "cohorts" else json.dumps(default).strip('"')
+            assert f"| `{key}` | {shown} |" in text
