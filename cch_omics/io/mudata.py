@@ -26,7 +26,6 @@ from cch_omics.io.tables import check_finite
 
 FORMAT_VERSION = 1
 _KEY = "cch_omics"
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
@@ -117,10 +116,10 @@ def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:
     values = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
     if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
         raise InputError(f"{where}, .X", f"values of type {values.dtype}", "numbers", "Convert .X to float32.")
-    if values.dtype.itemsize > 4:
-        values = np.where(np.abs(values) > _LARGEST, np.inf * np.sign(values), values)
-    check_finite(where, ids, features, values.astype(np.float32))
-    return Matrix(ids, features, np.ascontiguousarray(values, dtype=np.float32), where)
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    check_finite(where, ids, features, values)
+    return Matrix(ids, features, values, where)
 
 
 def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Matrix:

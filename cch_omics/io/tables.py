@@ -8,10 +8,10 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,6 @@ from cch_omics.io.source import MISSING, Matrix, Source, repeated, some
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".h5ad")
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def table_suffix(path: str | os.PathLike[str]) -> str:
@@ -151,7 +150,7 @@ def read_folder(path: str | os.PathLike[str], modalities: Collection[str] = ()) 
     return Source(str(folder), clinical, str(clinical_file), matrices, tuple(files))
 
 
-def numbers(where: str, ids: list[str], columns: Iterator[tuple[str, pd.Series]], n_columns: int) -> Matrix:
+def numbers(where: str, ids: list[str], columns: Iterable[tuple[str, Any]], n_columns: int) -> Matrix:
     """Make a matrix of named columns, refusing text and infinite numbers by row and column.
 
     Parameters
@@ -159,27 +158,38 @@ def numbers(where: str, ids: list[str], columns: Iterator[tuple[str, pd.Series]]
     ids
         n sample ids.
     columns
-        p pairs of a feature's name and its n values.
+        p pairs of a feature's name and its n values, an array or a Series.
     """
     samples = _checked_ids(where, ids)
     names = []
     values = np.empty((n_columns, len(samples)), dtype=np.float32)
-    for position, (name, column) in enumerate(columns):
-        names.append(str(name).strip())
-        values[position] = _column(where, names[-1], samples, column)
-    features = _checked_features(where, names)
-    return Matrix(np.array(samples, dtype=np.str_), features, np.ascontiguousarray(values.T), where)
+    with np.errstate(over="ignore"):
+        for position, (name, column) in enumerate(columns):
+            names.append(str(name).strip())
+            plain = isinstance(column, np.ndarray) and column.dtype.kind in "fiub"
+            values[position] = column if plain else _column(where, names[-1], samples, pd.Series(column))
+    matrix = Matrix(
+        np.array(samples, dtype=np.str_), _checked_features(where, names), np.ascontiguousarray(values.T), where
+    )
+    check_finite(where, matrix.ids, matrix.features, matrix.values)
+    return matrix
 
 
-def check_finite(where: str, ids: NDArray[np.str_], features: NDArray[np.str_], values: NDArray[np.floating]) -> None:
+def check_finite(where: str, ids: NDArray[np.str_], features: NDArray[np.str_], values: NDArray[np.float32]) -> None:
     """Raise an InputError that names the first infinite value."""
     infinite = np.isinf(values)
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
-        raise _not_finite(where, str(ids[row]), str(features[column]), float(values[row, column]))
+        raise InputError(
+            f"{where}, column {str(features[column])!r}, row {str(ids[row])!r}",
+            "an infinite number (or one that 32 bits cannot hold)",
+            "a finite number",
+            "Was a logarithm of zero taken? Add a pseudo-count, or leave the value empty.",
+        )
 
 
-def _column(where: str, name: str, samples: list[str], column: pd.Series) -> NDArray[np.float64]:
+def _column(where: str, name: str, samples: list[str], column: "pd.Series[Any]") -> NDArray[np.float64]:
+    """Return numbers of a column whose type does not promise them."""
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         column = column.astype(object).map(lambda value: np.nan if _is_missing(value) else value)
         parsed = pd.to_numeric(column, errors="coerce")
@@ -196,11 +206,7 @@ def _column(where: str, name: str, samples: list[str], column: pd.Series) -> NDA
                 else "Move columns of text to the clinical table; leave missing values empty.",
             )
         column = parsed
-    array = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    too_large = np.flatnonzero(np.abs(array) > _LARGEST)
-    if len(too_large):
-        raise _not_finite(where, samples[too_large[0]], name, float(array[too_large[0]]))
-    return array
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _is_missing(value: object) -> bool:
@@ -209,15 +215,6 @@ def _is_missing(value: object) -> bool:
         or value is pd.NA
         or (isinstance(value, float) and np.isnan(value))
         or str(value).strip() in MISSING
-    )
-
-
-def _not_finite(where: str, row: str, column: str, value: float) -> InputError:
-    return InputError(
-        f"{where}, column {column!r}, row {row!r}",
-        f"the value {value:g}",
-        "a finite number",
-        "Was a logarithm of zero taken? Add a pseudo-count, or leave the value empty.",
     )
 
 
@@ -322,27 +319,37 @@ def _read_text(path: str | os.PathLike[str]) -> Matrix:
     names, data, delimiter = _open_text(path)
     _checked_features(where, names[1:])
     # Positions stand for names: a feature may be called like the id column.
-    columns = [str(position) for position in range(len(names))]
-    try:
-        table = arrow_csv.read_csv(
+    positions = [str(position) for position in range(len(names))]
+
+    def parse(types: dict[str, pa.DataType]) -> pa.Table:
+        return arrow_csv.read_csv(
             io.BytesIO(data),
             # A row has to fit into a block.
-            arrow_csv.ReadOptions(column_names=columns, skip_rows=1, block_size=max(1 << 22, 64 * len(names))),
+            arrow_csv.ReadOptions(column_names=positions, skip_rows=1, block_size=max(1 << 20, 64 * len(names))),
             arrow_csv.ParseOptions(delimiter=delimiter),
             arrow_csv.ConvertOptions(
-                column_types={"0": pa.string()},
+                column_types={"0": pa.string(), **types},
                 null_values=list(MISSING),
                 strings_can_be_null=True,
                 timestamp_parsers=[],
             ),
         )
+
+    try:
+        try:
+            table = parse(dict.fromkeys(positions[1:], pa.float64()))
+        except pa.ArrowInvalid as error:
+            if "conversion error" not in str(error):
+                raise
+            # Let types be guessed, which is slower: true and false are numbers too, and text has to be found and named.
+            table = parse({})
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise InputError(where, "a header and no rows", "one row per sample", "Write the table again.") from error
         raise _ragged(where, str(error)) from error
     ids = [name or "" for name in table.column(0).to_pylist()]
-    series = (column.to_pandas() for column in table.columns[1:])
-    return numbers(where, ids, zip(names[1:], series, strict=True), len(names) - 1)
+    columns = (column.to_numpy() for column in table.columns[1:])
+    return numbers(where, ids, zip(names[1:], columns, strict=True), len(names) - 1)
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> Matrix:
