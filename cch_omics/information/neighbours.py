@@ -61,7 +61,7 @@ def select(distances: Tensor, index: Tensor, valid: Tensor) -> Tensor:
     selections, size = index.shape[1:]
     flat = (index[..., :, None] * n + index[..., None, :]).view(items, -1)
     selected = distances.view(items, n * n).gather(1, flat).view(items * selections, size, size)
-    valid = valid.view(items * selections, size)
+    valid = valid.reshape(items * selections, size)
     return selected.masked_fill_(~(valid[:, :, None] & valid[:, None, :]), math.inf)
 
 

@@ -3,52 +3,18 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from information_oracle import Array, slow_ksg, slow_ross
 from numpy.typing import NDArray
-from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
+from cch_omics.errors import InputError
+from cch_omics.information import ESTIMATORS, mutual_information
 from cch_omics.information.ksg import ksg
 from cch_omics.information.ross import ross
-
-Array = NDArray[np.float64]
-
-
-def distance(a: Array, b: Array) -> float:
-    return float(max(abs(p - q) for p, q in zip(a, b, strict=True)))
-
-
-def slow_ksg(x: Array, y: Array, k: int) -> float:
-    """Kraskov 2004, equation 8, as it is written there."""
-    n, total = len(x), 0.0
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        radius = sorted(max(distance(x[i], x[j]), distance(y[i], y[j])) for j in others)[k - 1]
-        if radius > 0:
-            k_i = k
-            n_x = sum(distance(x[i], x[j]) < radius for j in others)
-            n_y = sum(distance(y[i], y[j]) < radius for j in others)
-        else:
-            n_x = sum(distance(x[i], x[j]) == 0 for j in others)
-            n_y = sum(distance(y[i], y[j]) == 0 for j in others)
-            k_i = sum(distance(x[i], x[j]) == 0 and distance(y[i], y[j]) == 0 for j in others)
-        total += digamma(k_i) - digamma(n_x + 1) - digamma(n_y + 1)
-    return float(digamma(n) + total / n)
-
-
-def slow_ross(x: Array, labels: NDArray[np.int64], k: int) -> float:
-    """Ross 2014, equation 6, without the samples that are alone in their class."""
-    sizes = {label: int(np.sum(labels == label)) for label in labels.tolist()}
-    kept = [i for i in range(len(x)) if sizes[int(labels[i])] > 1]
-    total = 0.0
-    for i in kept:
-        mates = [j for j in kept if j != i and labels[j] == labels[i]]
-        radius = sorted(distance(x[i], x[j]) for j in mates)[min(k, len(mates)) - 1]
-        k_i = sum(distance(x[i], x[j]) <= radius for j in mates)
-        m_i = sum(distance(x[i], x[j]) <= radius for j in kept if j != i)
-        total += digamma(k_i) - digamma(len(mates) + 1) - digamma(m_i)
-    return float(digamma(len(kept)) + total / len(kept))
+from cch_omics.information.subsampling import half_samples
 
 
 def batch(items: list[Array], size: int, padding: float = math.nan) -> tuple[torch.Tensor, torch.Tensor]:
@@ -221,3 +187,153 @@ def test_ross_of_separate_classes_is_the_entropy_of_the_label() -> None:
     labels = np.repeat([0, 1], 200)
     x = np.random.default_rng(14).normal(size=(400, 2)) + 100 * labels[:, None]
     assert ross_of(x, labels) == pytest.approx(math.log(2), abs=0.01)
+
+
+# mutual_information
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
+def test_a_gaussian_pair_has_its_known_value_within_the_interval(correlation: float) -> None:
+    truth = -0.5 * math.log(1 - correlation**2)
+    found = [
+        mutual_information(*gaussian_pair(np.random.default_rng(seed), 300, correlation), seed=seed)
+        for seed in range(20)
+    ]
+    covered = sum(abs(estimate.value - truth) < 1.96 * estimate.se for estimate in found)
+    # 95% intervals: fewer than 16 of 20 has a probability of 0.003.
+    assert covered >= 16
+
+
+def test_the_standard_error_is_the_spread_over_samples() -> None:
+    pairs = [gaussian_pair(np.random.default_rng(seed), 200, 0.7) for seed in range(100)]
+    found = [mutual_information(x, y, seed=seed) for seed, (x, y) in enumerate(pairs)]
+    spread = np.std([estimate.value for estimate in found])
+    assert np.mean([estimate.se for estimate in found]) == pytest.approx(spread, rel=0.25)
+
+
+def test_a_label_of_any_type_is_given_to_ross() -> None:
+    rng = np.random.default_rng(15)
+    codes = rng.integers(0, 3, size=90)
+    x = rng.normal(size=(90, 2)) + codes[:, None]
+    names = np.array(["LumA", "Basal", "Her2"])[codes]
+    expected = mutual_information(x, codes)
+    assert expected.estimator == "ross"
+    assert expected.dim == (2, 0)
+    assert expected.n == 90
+    series = pd.Series(pd.Categorical(names))
+    for label in (names, series.array, series, names.astype(object), codes.astype(np.uint8), codes[:, None]):
+        assert mutual_information(x, label).value == pytest.approx(expected.value, abs=1e-12)
+    assert mutual_information(x, codes.astype(float)).estimator == "ksg"
+
+
+def test_the_scale_of_either_variable_does_not_matter() -> None:
+    x, y = gaussian_pair(np.random.default_rng(16), 100, 0.7)
+    expected = mutual_information(x, y)
+    found = mutual_information(1000 * x - 5, y / 64)
+    assert found.value == pytest.approx(expected.value, abs=1e-9)
+    assert found.se == pytest.approx(expected.se, abs=1e-9)
+
+
+def test_the_same_seed_gives_the_same_half_samples() -> None:
+    x, y = gaussian_pair(np.random.default_rng(17), 60, 0.5)
+    assert mutual_information(x, y, seed=3) == mutual_information(x, y, seed=3)
+    assert mutual_information(x, y, seed=3).se != mutual_information(x, y, seed=4).se
+    assert math.isnan(mutual_information(x, y, subsamples=0).se)
+
+
+def test_samples_of_one_patient_widen_the_interval() -> None:
+    # Ten nearby samples per patient carry little more than one does.
+    rng = np.random.default_rng(18)
+    x, y = gaussian_pair(rng, 40, 0.8)
+    x, y = (np.repeat(values, 10, axis=0) + 0.05 * rng.normal(size=(400, 1)) for values in (x, y))
+    patients = np.repeat([f"p{i}" for i in range(40)], 10)
+    assert mutual_information(x, y, groups=patients).se > 1.5 * mutual_information(x, y).se
+
+
+def test_too_small_a_half_is_said() -> None:
+    x = np.random.default_rng(19).normal(size=(5, 1))
+    found = mutual_information(x, x**2)
+    assert "half_samples_without_estimate" in found.flags
+    assert math.isnan(found.se)
+
+
+NAN = np.array([1.0, math.nan, 3.0, 4.0, 5.0, 6.0])
+SIX = np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": NAN, "y": SIX}, "x: found 1 samples with NaN"),
+        ({"x": SIX, "y": NAN}, "y: found 1 samples with NaN"),
+        ({"x": SIX, "y": SIX[:5]}, "6 samples in x and 5 in y"),
+        ({"x": SIX, "y": np.arange(5)}, "6 samples in x and 5 in y"),
+        ({"x": SIX, "y": SIX, "neighbours": 6}, "neighbours = 6 with 6 samples"),
+        ({"x": SIX, "y": SIX, "neighbours": 0}, "neighbours = 0"),
+        ({"x": SIX, "y": SIX, "subsamples": -1}, "subsamples = -1"),
+        ({"x": SIX, "y": SIX, "estimator": "magic"}, "one of auto, ksg, ross"),
+        ({"x": SIX, "y": SIX, "estimator": "ross"}, "takes a label y, while y is continuous; expected one of ksg"),
+        ({"x": SIX, "y": np.arange(6), "estimator": "ksg"}, "while y is a label .*; expected one of ross"),
+        ({"x": SIX, "y": np.zeros((6, 2), dtype=int)}, "one label per sample"),
+        ({"x": SIX, "y": np.zeros(6, dtype=int)}, "fewer than two classes"),
+        ({"x": SIX, "y": np.arange(6)}, "fewer than two classes"),
+        ({"x": SIX, "y": pd.Categorical(["a", "b", None, "a", "b", "a"])}, "1 missing labels"),
+        ({"x": SIX, "y": np.array(["a", "b", None, "a", "b", "a"], dtype=object)}, "missing labels"),
+        ({"x": np.array(list("abcdef")), "y": SIX}, "x: found ndarray that holds no numbers"),
+        ({"x": np.zeros((6, 2, 2)), "y": SIX}, r"x: found shape \(6, 2, 2\)"),
+        ({"x": SIX, "y": SIX, "groups": ["a"]}, r"groups: found shape \(1,\)"),
+    ],
+)
+def test_wrong_input_is_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mutual_information(arguments.pop("x"), arguments.pop("y"), **arguments)  # type: ignore[arg-type]
+
+
+def test_the_table_of_estimators_says_what_each_is() -> None:
+    for name, estimator in ESTIMATORS.items():
+        assert estimator.name == name
+        assert estimator.estimates
+        assert estimator.limits
+        assert estimator.reference
+
+
+# Half-samples
+
+
+def draw(
+    strata: NDArray[np.int64], groups: NDArray[np.int64], valid: NDArray[np.bool_], draws: int
+) -> NDArray[np.bool_]:
+    rng = np.random.default_rng(20)
+    keep = half_samples(
+        torch.as_tensor(rng.random((1, draws, len(strata)))),
+        torch.as_tensor(rng.integers(0, 2, (1, draws))),
+        *(torch.as_tensor(array)[None] for array in (strata, groups, valid)),
+    )
+    return keep[0].numpy()
+
+
+def test_half_samples_halve_every_stratum_and_take_everyone_equally_often() -> None:
+    strata, valid = (
+        np.random.default_rng(21).permutation(np.repeat([-1, 0, 1, 2], [11, 20, 7, 1])),
+        np.ones(39, dtype=bool),
+    )
+    valid[:5] = False
+    keep = draw(strata, np.arange(39), valid, 2000)
+    assert not keep[:, ~valid].any()
+    assert set(keep.sum(1)) == {17}
+    for stratum in (-1, 0, 1, 2):
+        size = (valid & (strata == stratum)).sum()
+        assert np.abs(keep[:, strata == stratum].sum(1) - size / 2).max() <= 1
+    # Standard deviation of a frequency: 0.011.
+    assert np.abs(keep[:, valid].mean(0) - 0.5).max() < 0.05
+
+
+def test_half_samples_keep_a_patient_together() -> None:
+    groups = np.repeat(np.arange(10), [1, 3, 2, 2, 1, 4, 1, 2, 2, 2])
+    valid = np.ones(20, dtype=bool)
+    valid[[1, 9]] = False
+    keep = draw(np.zeros(20, dtype=np.int64), groups, valid, 100)
+    for group in range(10):
+        members = keep[:, valid & (groups == group)]
+        assert (members.all(1) == members.any(1)).all()
+    assert set(np.unique([len(np.unique(groups[row])) for row in keep])) == {5}

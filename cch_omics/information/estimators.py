@@ -1,0 +1,116 @@
+"""The table of estimators, and the one way in which all of them are run on selections of samples."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cch_omics.information.ksg import ksg_from_distances
+from cch_omics.information.neighbours import chebyshev, select
+from cch_omics.information.result import Estimates
+from cch_omics.information.ross import ross_from_distances
+
+# Bytes of one array of selected distances: about a processor's cache, and enough to keep a GPU busy.
+CHUNK = {"cpu": 2**22, "cuda": 2**28}
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """An estimator of I(X;Y), in nats.
+
+    Attributes
+    ----------
+    name
+        As in the configuration and in the tables.
+    second
+        Kind of Y: `continuous` points or a discrete `label`. X is always continuous.
+    estimates, limits, reference
+        What it estimates, where it fails, where it is from.
+    prepare
+        (B, n, d) points and (B, n) valid -> what the estimator needs of a space. Computed once, used by all selections.
+    select
+        What was prepared, (B, S, b) positions and (B, S, b) valid -> the same of B * S selections.
+    estimate
+        (x, y, valid, neighbours=k) of prepared spaces, or a space and (B, n) labels -> Estimates.
+    """
+
+    name: str
+    second: Literal["continuous", "label"]
+    estimates: str
+    limits: str
+    reference: str
+    prepare: Callable[[Tensor, Tensor], Tensor]
+    select: Callable[[Tensor, Tensor, Tensor], Tensor]
+    estimate: Callable[..., Estimates]
+
+
+ESTIMATORS = {
+    entry.name: entry
+    for entry in (
+        Estimator(
+            name="ksg",
+            second="continuous",
+            estimates="I(X;Y) of two continuous variables",
+            limits=(
+                "Too low where dependence is strong or dimensions are many: reduce to the few that matter. Not "
+                "invariant to the relative scale of columns within X or within Y. Needs more than k samples."
+            ),
+            reference="Kraskov, Stoegbauer, Grassberger 2004, Phys. Rev. E 69, 066138, eq. 8",
+            prepare=chebyshev,
+            select=select,
+            estimate=ksg_from_distances,
+        ),
+        Estimator(
+            name="ross",
+            second="label",
+            estimates="I(X;Y) of a continuous variable and a label",
+            limits=(
+                "Too low in many dimensions; shaky where a class has few samples: k is lowered in a class of at most "
+                "k, a class of one is left out. Not invariant to the relative scale of the columns of X."
+            ),
+            reference="Ross 2014, PLoS ONE 9, e87357, eq. 6",
+            prepare=chebyshev,
+            select=select,
+            estimate=ross_from_distances,
+        ),
+    )
+}
+
+
+def run(estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, neighbours: int) -> Estimates:
+    """Estimate from S selections of the samples of each of B items, in chunks that fit memory.
+
+    Parameters
+    ----------
+    x
+        What `estimator.prepare` made of X.
+    y
+        The same of Y, or (B, n) labels.
+    index, valid
+        (B, S, b) positions of the samples, and which of them are not padding.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        Arrays (B, S).
+    """
+    items, selections, size = index.shape
+    step = max(1, CHUNK[index.device.type] // (8 * items * size * size))
+    parts = []
+    for start in range(0, selections, step):
+        chosen, kept = index[:, start : start + step], valid[:, start : start + step]
+        selected_x = estimator.select(x, chosen, kept)
+        if estimator.second == "label":
+            selected_y = y[:, None].expand(-1, chosen.shape[1], -1).gather(-1, chosen).flatten(0, 1)
+        else:
+            selected_y = estimator.select(y, chosen, kept)
+        parts.append(estimator.estimate(selected_x, selected_y, kept.flatten(0, 1), neighbours=neighbours))
+    return Estimates(
+        value=torch.cat([part.value.view(items, -1) for part in parts], 1),
+        n=torch.cat([part.n.view(items, -1) for part in parts], 1),
+        flags={flag: torch.cat([part.flags[flag].view(items, -1) for part in parts], 1) for flag in parts[0].flags},
+    )

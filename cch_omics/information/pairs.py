@@ -1,0 +1,435 @@
+"""Mutual information of every ordered pair of modalities, and of both with the label, in every split.
+
+Three terms belong to a pair: I(T;S), I(S;Y) and I(T;Y). Within one inner fold all are estimated from held-out
+representations of the same patients, those with both modalities (for the label terms: of these, the ones whose
+label may be used), so that their differences are paired. A fold's estimates are averaged over folds;
+representations of different folds come from different encoders, whose axes are not aligned, and are never pooled.
+
+Of a representation the leading principal components enter, fitted within the fold without labels, and divided by one
+number: their root mean variance. Single components are *not* standardised. The units are all tanh units, on one
+scale; a component with little variance is mostly noise, which standardising would blow up until it fills the
+neighbourhoods.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cch_omics import keys
+from cch_omics.cohort import Cohort
+from cch_omics.config import InformationConfig
+from cch_omics.errors import InputError
+from cch_omics.information.estimators import ESTIMATORS, run
+from cch_omics.information.result import Estimates
+from cch_omics.information.subsampling import compress, half_samples, half_to_whole
+from cch_omics.predictions import Encoding
+from cch_omics.splits import Splits
+
+Floats = NDArray[np.float64]
+
+# Bytes of the distances of all modalities that are held at once.
+HELD = {"cpu": 2**28, "cuda": 2**33}
+
+# What a row says, as sums of (I(T;S), I(S;Y), I(T;Y)).
+COMBINATIONS = {
+    "mi_teacher_student": (1.0, 0.0, 0.0),
+    "mi_student_label": (0.0, 1.0, 0.0),
+    "mi_teacher_label": (0.0, 0.0, 1.0),
+    "gap": (1.0, -1.0, 0.0),
+    "advantage": (0.0, -1.0, 1.0),
+    "gap_plus_advantage": (1.0, -2.0, 1.0),
+}
+NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Folds:
+    """One unordered pair (a, b) in F inner folds; terms are I(A;B), I(A;Y), I(B;Y).
+
+    Attributes
+    ----------
+    values
+        (F, 3) nats, NaN where no estimate is possible.
+    covariance
+        (F, 3, 3) of the values, given the encoders; NaN where the half-samples do not tell.
+    n_paired, n_labelled
+        (F,) patients' samples behind I(A;B) and behind the label terms.
+    flags
+        By name, (F,).
+    """
+
+    values: Floats
+    covariance: Floats
+    n_paired: NDArray[np.int64]
+    n_labelled: NDArray[np.int64]
+    flags: dict[str, NDArray[np.bool_]]
+
+
+def estimate_pairs(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    settings: InformationConfig,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Estimate the three terms, the gap and the advantage of every ordered pair in every split.
+
+    The mean over folds j has the weights w_j = n_j / sum n, n_j the paired samples of a fold. Its covariance is
+
+        sum_j w_j^2 (V_j + T),  T = [ C - mean_j V_j ]_+
+
+    V_j is the covariance of fold j's three estimates over half-samples (the same ones for all terms), scaled from
+    half to whole; C is their covariance between folds; T, how much encoders differ, is what C has beyond V, with
+    the negative eigenvalues set to zero. Every standard error in a row is that of a sum of the three terms under
+    this one covariance.
+
+    A fold contributes nothing, and is counted in `flags`, if a term cannot be estimated there (one class; fewer
+    than k + 2 samples) or if most half-samples are too small for an estimate. Nothing is clipped; if no fold is
+    left, values are NaN.
+
+    Parameters
+    ----------
+    cohort, splits
+        The samples and who is held out when.
+    encodings
+        By modality. One of every pair's modalities teaches the other, both ways round.
+    settings
+        Estimators, k, retained dimension, number of half-samples.
+    seed
+        Of the half-samples; a split and fold has the same ones for all pairs.
+    device
+        Where to compute.
+    progress
+        Called with (folds done, folds in total).
+
+    Returns
+    -------
+    DataFrame
+        A row per split and ordered pair: `repeat, fold` (-1, -1: the whole split), `teacher, student, estimator`;
+        the columns of `COMBINATIONS`, each with `_se`, in nats; `gap_advantage_covariance`, nats squared;
+        `n_paired, n_labelled`, samples in the folds that contribute; `dim`; `flags`, separated by ";", "" if there
+        is none.
+
+    Raises
+    ------
+    InputError
+        If an encoding lacks a training sample of its modality, or there are fewer than two encodings.
+    """
+    names = [name for name in cohort.modalities if name in encodings]
+    if len(names) < 2:
+        raise InputError(
+            f"cohort {cohort.name}",
+            f"encodings of {', '.join(names) or 'no modality'}",
+            "encodings of at least two modalities",
+            "A teacher and a student are two modalities.",
+        )
+    _check_encodings(cohort, splits, encodings, names)
+
+    parts: dict[tuple[str, str], list[Folds]] = {pair: [] for pair in combinations(names, 2)}
+    total = len(splits.fold) * splits.n_inner
+    done = 0
+    for batch in _batches(splits, len(names), torch.device(device).type):
+        for pair, folds in _estimate_batch(cohort, splits, encodings, names, batch, settings, seed, device):
+            parts[pair].append(folds)
+        done += len(batch)
+        progress(done, total)
+
+    rows = []
+    for s in range(len(splits.fold)):
+        of_split = slice(s * splits.n_inner, (s + 1) * splits.n_inner)
+        for teacher in names:
+            for student in names:
+                if teacher == student:
+                    continue
+                swapped = (teacher, student) not in parts
+                folds = _joined(parts[(student, teacher) if swapped else (teacher, student)], of_split)
+                dim = min(settings.dimension, encodings[teacher].representation.shape[2])
+                rows.append(
+                    {
+                        "repeat": int(splits.repeat[s]),
+                        "fold": int(splits.fold[s]),
+                        "teacher": teacher,
+                        "student": student,
+                        "estimator": f"{settings.teacher_student}-{settings.label}",
+                        # Folds hold I(A;Y), I(B;Y); a row wants the student's first.
+                        **_row(folds, [0, 1, 2] if swapped else [0, 2, 1], settings.neighbours),
+                        "dim": dim,
+                    }
+                )
+    frame = pd.DataFrame(rows)
+    return frame[[column for column in frame.columns if column != "flags"] + ["flags"]]
+
+
+def information_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Whole-split rows of `estimate_pairs`, one row per ordered pair and term: `information.tsv`.
+
+    Intervals are the normal ones at 95%; the unit is nats.
+    """
+    whole = frame[frame["repeat"] == -1]
+    rows = []
+    for row in whole.to_dict("records"):
+        between, label = str(row["estimator"]).split("-")
+        for quantity in keys.QUANTITIES:
+            estimate, se = float(row[f"mi_{quantity}"]), float(row[f"mi_{quantity}_se"])
+            is_pair = quantity == "teacher_student"
+            rows.append(
+                {
+                    "teacher": row["teacher"],
+                    "student": row["student"],
+                    "quantity": quantity,
+                    "estimator": between if is_pair else label,
+                    "estimate": estimate,
+                    "se": se,
+                    "ci_low": estimate - NORMAL_95 * se,
+                    "ci_high": estimate + NORMAL_95 * se,
+                    "n": row["n_paired"] if is_pair else row["n_labelled"],
+                    "dim": row["dim"],
+                    "unit": "nats",
+                }
+            )
+    return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
+
+
+def principal_components(points: Tensor, valid: Tensor, dimension: int) -> Tensor:
+    """Leading principal components of the valid samples of each item, divided by their root mean variance.
+
+    Parameters
+    ----------
+    points
+        (B, n, r) float64, anything on padding.
+    valid
+        (B, n).
+    dimension
+        Components kept; with r or more, all.
+
+    Returns
+    -------
+    Tensor
+        (B, n, min(dimension, r)), zero on padding. Their signs are arbitrary: no distance depends on them.
+    """
+    count = valid.sum(-1).clamp(min=1)[:, None, None]
+    held = points.masked_fill(~valid[..., None], 0.0)
+    centred = (held - held.sum(1, keepdim=True) / count).masked_fill(~valid[..., None], 0.0)
+    # Eigenvalues increase.
+    axes = torch.linalg.eigh(centred.mT @ centred / count).eigenvectors[..., -dimension:]
+    scores = centred @ axes
+    scale = (scores.square().sum((1, 2), keepdim=True) / (count * scores.shape[-1])).sqrt()
+    standardised: Tensor = scores / torch.where(scale > 0, scale, 1.0)
+    return standardised
+
+
+def average_folds(values: Floats, covariance: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Weighted mean over folds and its covariance (random effects; see `estimate_pairs`).
+
+    Parameters
+    ----------
+    values
+        (F, q) estimates.
+    covariance
+        (F, q, q) of each fold's estimates.
+    weights
+        (F,) positive.
+
+    Returns
+    -------
+    tuple
+        (q,) and (q, q). With one fold nothing is known of how encoders differ: T = 0.
+    """
+    share = weights / weights.sum()
+    between = np.zeros_like(covariance[0])
+    if len(values) > 1:
+        excess = np.cov(values, rowvar=False) - covariance.mean(0)
+        eigenvalues, axes = np.linalg.eigh(excess)
+        between = (axes * np.maximum(eigenvalues, 0)) @ axes.T
+    return share @ values, np.einsum("j,jab->ab", share**2, covariance + between)
+
+
+def _row(folds: Folds, order: list[int], neighbours: int) -> dict[str, float | int | str]:
+    """Average over folds, terms in the order I(T;S), I(S;Y), I(T;Y)."""
+    values, covariance = folds.values[:, order], folds.covariance[:, order][:, :, order]
+    used = (
+        np.isfinite(values).all(1)
+        & np.isfinite(covariance).all((1, 2))
+        & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
+    )
+    flags = sorted(flag for flag, found in folds.flags.items() if found[used].any())
+    if not used.all():
+        flags.append(f"folds_without_estimate:{int((~used).sum())}/{len(used)}")
+    mean, spread = np.full(3, np.nan), np.full((3, 3), np.nan)
+    if used.any():
+        mean, spread = average_folds(values[used], covariance[used], folds.n_paired[used].astype(np.float64))
+    row: dict[str, float | int | str] = {}
+    for name, weights in COMBINATIONS.items():
+        direction = np.array(weights)
+        row[name] = float(direction @ mean)
+        row[f"{name}_se"] = float(np.sqrt(max(direction @ spread @ direction, 0.0))) if used.any() else np.nan
+    gap, advantage = np.array(COMBINATIONS["gap"]), np.array(COMBINATIONS["advantage"])
+    row["gap_advantage_covariance"] = float(gap @ spread @ advantage)
+    row["n_paired"], row["n_labelled"] = int(folds.n_paired[used].sum()), int(folds.n_labelled[used].sum())
+    row["flags"] = ";".join(flags)
+    return row
+
+
+def _joined(parts: list[Folds], chosen: slice) -> Folds:
+    return Folds(
+        values=np.concatenate([part.values for part in parts])[chosen],
+        covariance=np.concatenate([part.covariance for part in parts])[chosen],
+        n_paired=np.concatenate([part.n_paired for part in parts])[chosen],
+        n_labelled=np.concatenate([part.n_labelled for part in parts])[chosen],
+        flags={flag: np.concatenate([part.flags[flag] for part in parts])[chosen] for flag in parts[0].flags},
+    )
+
+
+def _batches(splits: Splits, n_modalities: int, device: str) -> Iterator[list[tuple[int, int]]]:
+    """(split, inner fold) in order, a split's at a time if memory holds them."""
+    items = [(s, j) for s in range(len(splits.fold)) for j in range(splits.n_inner)]
+    largest = max(int((splits.inner[s] == j).sum()) for s, j in items)
+    step = min(splits.n_inner, max(1, HELD[device] // (8 * n_modalities * largest**2)))
+    for start in range(0, len(items), step):
+        yield items[start : start + step]
+
+
+@dataclass(frozen=True)
+class Members:
+    """Samples of B inner folds, padded to n, and what is drawn for them.
+
+    Attributes
+    ----------
+    sample
+        (B, n) positions in the cohort.
+    exists
+        (B, n) False on padding.
+    label
+        (B, n) class, -1 where it is missing or may not be used.
+    patient
+        (B, n) in 0 .. n - 1.
+    keys, starts
+        (B, S, n) and (B, S), see `half_samples`.
+    """
+
+    sample: NDArray[np.int64]
+    exists: NDArray[np.bool_]
+    label: NDArray[np.int64]
+    patient: NDArray[np.int64]
+    keys: Floats
+    starts: NDArray[np.int64]
+
+
+def _members(cohort: Cohort, splits: Splits, batch: list[tuple[int, int]], subsamples: int, seed: int) -> Members:
+    held_out = [np.flatnonzero(splits.inner[s] == j) for s, j in batch]
+    shape = (len(batch), max(1, max(map(len, held_out))))
+    members = Members(
+        sample=np.zeros(shape, dtype=np.int64),
+        exists=np.zeros(shape, dtype=bool),
+        label=np.full(shape, -1),
+        patient=np.zeros(shape, dtype=np.int64),
+        keys=np.ones((shape[0], subsamples, shape[1])),
+        starts=np.zeros((shape[0], subsamples), dtype=np.int64),
+    )
+    for item, ((s, j), samples) in enumerate(zip(batch, held_out, strict=True)):
+        n = len(samples)
+        members.sample[item, :n] = samples
+        members.exists[item, :n] = True
+        members.label[item, :n] = np.where(splits.labelled[s, samples], cohort.labels[samples], -1)
+        members.patient[item, :n] = np.unique(cohort.groups[samples], return_inverse=True)[1]
+        # Each fold has a generator of its own, so that it is the same whatever it is batched with.
+        random = np.random.default_rng([seed, s, j])
+        members.keys[item, :, :n] = random.random((subsamples, n))
+        members.starts[item] = random.integers(0, 2, subsamples)
+    return members
+
+
+def _estimate_batch(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    names: list[str],
+    batch: list[tuple[int, int]],
+    settings: InformationConfig,
+    seed: int,
+    device: torch.device | str,
+) -> Iterator[tuple[tuple[str, str], Folds]]:
+    """All pairs in some (split, inner fold) items."""
+    members = _members(cohort, splits, batch, settings.subsamples, seed)
+    between, with_label = ESTIMATORS[settings.teacher_student], ESTIMATORS[settings.label]
+
+    def tensor(array: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(array, device=device)
+
+    label, patient, draws, starts = map(tensor, (members.label, members.patient, members.keys, members.starts))
+    split = np.array([s for s, _ in batch])[:, None]
+    has, space, space_for_label = {}, {}, {}
+    for name in names:
+        has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
+        points = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
+        components = principal_components(points, has[name], settings.dimension)
+        space[name] = between.prepare(components, has[name])
+        shared = with_label.prepare is between.prepare
+        space_for_label[name] = space[name] if shared else with_label.prepare(components, has[name])
+
+    for a, b in combinations(names, 2):
+        paired = has[a] & has[b]
+        labelled = paired & (label >= 0)
+
+        def terms(selections: Tensor, a: str = a, b: str = b) -> list[Estimates]:
+            """(B, S, n) -> I(A;B), I(A;Y) and I(B;Y) of the same samples, as far as they have labels."""
+            k = settings.neighbours
+            pair, with_labels = compress(selections), compress(selections & (label >= 0)[:, None])
+            return [
+                run(between, space[a], space[b], *pair, neighbours=k),
+                run(with_label, space_for_label[a], label, *with_labels, neighbours=k),
+                run(with_label, space_for_label[b], label, *with_labels, neighbours=k),
+            ]
+
+        whole = terms(paired[:, None])
+        keep = half_samples(draws, starts, label.masked_fill(~paired, -1), patient, paired)
+        halves = torch.stack([term.value for term in terms(keep)], -1)
+        possible = halves.isfinite().all(-1)
+        flags = {"half_samples_without_estimate": ~possible.all(-1)}
+        for term in whole:
+            for flag, found in term.flags.items():
+                flags[flag] = flags[flag] | found[:, 0] if flag in flags else found[:, 0]
+        covariance = _covariance(halves, possible) * half_to_whole(keep, paired)[:, None, None]
+        yield (
+            (a, b),
+            Folds(
+                values=torch.stack([term.value[:, 0] for term in whole], -1).cpu().numpy(),
+                covariance=covariance.cpu().numpy(),
+                n_paired=paired.sum(-1).cpu().numpy(),
+                n_labelled=labelled.sum(-1).cpu().numpy(),
+                flags={flag: found.cpu().numpy() for flag, found in flags.items()},
+            ),
+        )
+
+
+def _covariance(draws: Tensor, possible: Tensor) -> Tensor:
+    """(B, S, q) and (B, S) -> (B, q, q) over the draws with an estimate; NaN where these are less than half."""
+    count = possible.sum(-1)
+    held = draws.masked_fill(~possible[..., None], 0.0)
+    centred = (held - held.sum(1, keepdim=True) / count[:, None, None]).masked_fill(~possible[..., None], 0.0)
+    covariance = centred.mT @ centred / (count - 1)[:, None, None]
+    enough = (count > 1) & (2 * count >= possible.shape[1])
+    return covariance.masked_fill(~enough[:, None, None], torch.nan)
+
+
+def _check_encodings(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str]) -> None:
+    for name in names:
+        expected = splits.train & cohort.profiled(name)
+        missing = expected & ~np.isfinite(encodings[name].representation).all(-1)
+        if missing.any():
+            raise InputError(
+                f"cohort {cohort.name}, encoding of {name}",
+                f"{int(missing.sum())} held-out representations that are missing or infinite",
+                "one of each training sample that has the modality, in each split",
+                "Run the step `encode` again for this modality.",
+            )
