@@ -7,7 +7,6 @@ throughout, which keeps every operand of every product contiguous.
 Axes: G groups, M networks of a group, n samples, k inputs, r units, C classes.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What the networks learn from.
+class Samples:
+    """What the networks learn from, or are judged on.
 
     The loss of network (g, m), with weights that sum to one over samples, is
 
@@ -25,8 +24,12 @@ class Targets:
 
     (Hinton, Vinyals, Dean 2015, arXiv 1503.02531, section 2).
 
+    Groups of fewer than n samples are padded with samples of no weight.
+
     Attributes
     ----------
+    inputs
+        (G, n, k).
     labels
         (G, C, n) one-hot; anything where the weight is 0.
     label_weight
@@ -39,6 +42,7 @@ class Targets:
         (M,).
     """
 
+    inputs: Tensor
     labels: Tensor
     label_weight: Tensor
     soft: Tensor | None = None
@@ -103,6 +107,20 @@ class Trained:
     held_out_loss: Tensor
 
 
+def join(parts: list[Trained]) -> Trained:
+    """One batch of groups that were trained in several."""
+
+    def joined(snapshots: tuple[Networks, ...]) -> Networks:
+        of_one_kind = zip(*(snapshot.parameters() for snapshot in snapshots), strict=True)
+        return Networks(*(torch.cat(parameters) for parameters in of_one_kind))
+
+    return Trained(
+        epochs=parts[0].epochs,
+        snapshots=tuple(joined(snapshots) for snapshots in zip(*(part.snapshots for part in parts), strict=True)),
+        held_out_loss=torch.cat([part.held_out_loss for part in parts], dim=1),
+    )
+
+
 def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_classes: int) -> Networks:
     """Random networks, the same for all models of a group: what differs between them is then the teacher alone.
 
@@ -123,9 +141,8 @@ def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_c
 
 def train(
     networks: Networks,
-    inputs: Tensor,
-    targets: Targets,
-    held_out_weight: Tensor,
+    samples: Samples,
+    held_out: Samples,
     seeds: list[int],
     *,
     epochs: int,
@@ -133,7 +150,6 @@ def train(
     learning_rate: float,
     weight_decay: float,
     dropout: float,
-    progress: Callable[[int], None] = lambda epoch: None,
 ) -> Trained:
     """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs; keep a snapshot at checkpoints.
 
@@ -141,26 +157,25 @@ def train(
     ----------
     networks
         Where to start; not changed.
-    inputs
-        (G, n, k).
-    held_out_weight
-        (G, n) weights of the samples on which the held-out loss is taken; no gradient comes from them.
+    samples
+        No gradient comes from others.
+    held_out
+        On which the held-out loss is taken.
     seeds
         One a group, of its dropout.
     """
     networks = networks.copy()
-    n_samples, n_inputs = inputs.shape[1:]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in networks.parameters()]
     decays = (weight_decay, 0.0, weight_decay, 0.0)
     kept_epochs, snapshots, losses = [], [], []
     for epoch in range(1, epochs + 1):
-        noisy = inputs
+        inputs = samples.inputs
         if dropout > 0:
             # One mask for all networks of a group, which keeps their comparison paired and the first layer one product.
-            masks = torch.stack([torch.rand(n_samples, n_inputs, generator=generator) for generator in generators])
-            noisy = inputs * (masks.to(inputs.device) >= dropout) / (1 - dropout)
-        gradients = _gradients(networks, noisy, targets)
+            masks = torch.stack([torch.rand(inputs.shape[1:], generator=generator) for generator in generators])
+            inputs = inputs * (masks.to(inputs.device) >= dropout) / (1 - dropout)
+        gradients = _gradients(networks, inputs, samples)
         for parameter, gradient, (first, second), decay in zip(
             networks.parameters(), gradients, moments, decays, strict=True
         ):
@@ -171,13 +186,12 @@ def train(
         if epoch % checkpoint_every == 0 or epoch == epochs:
             kept_epochs.append(epoch)
             snapshots.append(networks.copy())
-            losses.append(_held_out_loss(networks, inputs, targets, held_out_weight))
-            progress(epoch)
+            losses.append(_label_loss(networks, held_out))
     return Trained(tuple(kept_epochs), tuple(snapshots), torch.stack(losses))
 
 
-def _gradients(networks: Networks, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of the loss in `Targets`, in the order of `Networks.parameters`."""
+def _gradients(networks: Networks, inputs: Tensor, samples: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of the loss in `Samples`, at inputs with dropout, in the order of `Networks.parameters`."""
     n_groups, n_samples, _ = inputs.shape
     hidden = networks.represent(inputs)
     logits = networks.logits(hidden)
@@ -185,28 +199,28 @@ def _gradients(networks: Networks, inputs: Tensor, targets: Targets) -> tuple[Te
     grouped = logits.view(n_groups, -1, n_classes, n_samples)
 
     # d CE / d logits = probabilities - labels;  d T^2 KL / d logits = T (probabilities at T - soft targets)
-    error = (grouped.softmax(2) - targets.labels[:, None]) * targets.label_weight[:, None, None]
-    if targets.soft is not None:
-        assert targets.soft_weight is not None and targets.lambdas is not None and targets.temperatures is not None
-        lambdas = targets.lambdas[:, None, None]
-        temperatures = targets.temperatures[:, None, None]
-        soft_error = ((grouped / temperatures).softmax(2) - targets.soft) * targets.soft_weight[:, :, None]
+    error = (grouped.softmax(2) - samples.labels[:, None]) * samples.label_weight[:, None, None]
+    if samples.soft is not None:
+        assert samples.soft_weight is not None and samples.lambdas is not None and samples.temperatures is not None
+        lambdas = samples.lambdas[:, None, None]
+        temperatures = samples.temperatures[:, None, None]
+        soft_error = ((grouped / temperatures).softmax(2) - samples.soft) * samples.soft_weight[:, :, None]
         error = (1 - lambdas) * error + lambdas * temperatures * soft_error
     error = error.reshape(logits.shape)
 
     head_weight = error @ hidden.transpose(1, 2)
     head_bias = error.sum(2, keepdim=True)
     # d tanh(a) / d a = 1 - tanh(a)^2
-    hidden_error = (networks.head_weight.transpose(1, 2) @ error).mul_(1 - hidden.square())
+    hidden_error = torch.ops.aten.tanh_backward(networks.head_weight.transpose(1, 2) @ error, hidden)
     hidden_error = hidden_error.view(n_groups, -1, n_samples)
     weight = hidden_error @ inputs
     bias = hidden_error.sum(2, keepdim=True)
     return weight, bias, head_weight, head_bias
 
 
-def _held_out_loss(networks: Networks, inputs: Tensor, targets: Targets, weight: Tensor) -> Tensor:
+def _label_loss(networks: Networks, samples: Samples) -> Tensor:
     """(G, M) weighted label cross-entropy, nats."""
-    n_groups, n_samples, _ = inputs.shape
-    logits = networks.logits(networks.represent(inputs))
+    n_groups, n_samples, _ = samples.inputs.shape
+    logits = networks.logits(networks.represent(samples.inputs))
     log_probabilities = logits.view(n_groups, -1, logits.shape[1], n_samples).log_softmax(2)
-    return -torch.einsum("gmcn,gcn,gn->gm", log_probabilities, targets.labels, weight)
+    return -torch.einsum("gmcn,gcn,gn->gm", log_probabilities, samples.labels, samples.label_weight)

@@ -4,11 +4,11 @@ A split has K + 1 training sets: its training samples without each of its K inne
 of one training set share their inputs and are one group of `ensemble`. The networks without an inner fold predict that
 fold; the networks of all training samples predict the test samples. The number of epochs (and whatever else is chosen)
 for the prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them. An inner
-fold thus never touches the weights of the networks that predict it; it has a share in one number of theirs, their epochs,
-by way of the networks that predict the other folds.
+fold thus never touches the weights of the networks that predict it; it has a share in one number of theirs, their
+epochs, by way of the networks that predict the other folds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -117,42 +117,47 @@ def fit(
         (M,).
     """
     device = sets.inputs.device
-    train = torch.as_tensor(sets.train, device=device)
-    labelled = torch.as_tensor(sets.labelled, device=device)
-    one_hot = torch.nn.functional.one_hot(torch.as_tensor(labels, device=device).clamp(min=0), n_classes).T.float()
+    n_models = 1 if soft is None else len(soft)
+    codes = torch.as_tensor(labels, device=device).clamp(min=0)
+    one_hot = torch.nn.functional.one_hot(codes, n_classes).T.float()
+
+    def gather(groups: slice, members: NDArray[np.bool_], *, taught: bool) -> ensemble.Samples:
+        """The members (G, n) of each group, side by side."""
+        index, exists = _side_by_side(members[groups])
+        position = torch.as_tensor(index, device=device)
+        samples = ensemble.Samples(
+            inputs=sets.inputs[groups].gather(1, position[:, :, None].expand(-1, -1, sets.inputs.shape[2])),
+            labels=one_hot[:, position].transpose(0, 1),
+            label_weight=_mean_weights(exists & sets.labelled[index], device),
+        )
+        if not taught or soft is None or soft_samples is None:
+            return samples
+        return replace(
+            samples,
+            soft=soft[:, :, position].permute(2, 0, 1, 3),
+            soft_weight=_mean_weights(exists[:, None] & soft_samples[:, index].swapaxes(0, 1), device),
+            lambdas=lambdas,
+            temperatures=temperatures,
+        )
+
+    def train(groups: slice) -> ensemble.Trained:
+        seeds = list(sets.seeds[groups])
+        start = ensemble.initialise(seeds, n_models, sets.inputs.shape[2], settings.units, n_classes)
+        return ensemble.train(
+            ensemble.Networks(*(parameter.to(device) for parameter in start.parameters())),
+            gather(groups, sets.train, taught=True),
+            gather(groups, sets.predicted & sets.labelled, taught=False),
+            seeds,
+            epochs=settings.max_epochs,
+            checkpoint_every=CHECKPOINT_EVERY,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            dropout=settings.dropout,
+        )
+
     n_groups = len(sets.train)
-    targets = ensemble.Targets(
-        labels=one_hot.expand(n_groups, -1, -1),
-        label_weight=_mean_weights(train & labelled),
-        soft=None if soft is None else soft.expand(n_groups, -1, -1, -1),
-        soft_weight=(
-            None
-            if soft_samples is None
-            else _mean_weights(train[:, None] & torch.as_tensor(soft_samples, device=device))
-        ),
-        lambdas=lambdas,
-        temperatures=temperatures,
-    )
-    start = ensemble.initialise(
-        list(sets.seeds),
-        n_models=1 if soft is None else len(soft),
-        n_inputs=sets.inputs.shape[2],
-        n_units=settings.units,
-        n_classes=n_classes,
-    )
-    start = ensemble.Networks(*(parameter.to(device) for parameter in start.parameters()))
-    return ensemble.train(
-        start,
-        sets.inputs,
-        targets,
-        held_out_weight=_mean_weights(torch.as_tensor(sets.predicted, device=device) & labelled),
-        seeds=list(sets.seeds),
-        epochs=settings.max_epochs,
-        checkpoint_every=CHECKPOINT_EVERY,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        dropout=settings.dropout,
-    )
+    step = _groups_at_once(n_models * settings.units * len(sets.rows), device)
+    return ensemble.join([train(slice(first, first + step)) for first in range(0, n_groups, step)])
 
 
 def choose(held_out_loss: Tensor, weights: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -227,6 +232,18 @@ def _one_network(networks: ensemble.Networks, group: int, model: int, n_groups: 
     )
 
 
-def _mean_weights(members: Tensor) -> Tensor:
+def _side_by_side(members: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(G, n) membership -> (G, m) positions of the members, and where these exist: m is the largest number of them."""
+    order = np.argsort(~members, axis=1, kind="stable")[:, : max(1, members.sum(1).max())]
+    return order, np.take_along_axis(members, order, axis=1)
+
+
+def _groups_at_once(activations: int, device: torch.device) -> int:
+    """How many groups of so many activations to train at once: a CPU's cache holds few, a GPU wants many."""
+    return max(1, (2**19 if device.type == "cpu" else 2**30) // activations)
+
+
+def _mean_weights(members: NDArray[np.bool_], device: torch.device) -> Tensor:
     """Equal weights that sum to one over the members of the last axis; zero where there are none."""
-    return members.float() / members.sum(-1, keepdim=True).clamp(min=1)
+    weights = members / np.maximum(members.sum(-1, keepdims=True), 1)
+    return torch.as_tensor(weights.astype(np.float32), device=device)

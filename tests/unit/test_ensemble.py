@@ -17,7 +17,8 @@ def grid():
     inputs = torch.randn(G, N, K, generator=generator)
     labels = torch.nn.functional.one_hot(torch.randint(C, (N,), generator=generator), C).T.float()
     weights = (torch.rand(G, N, generator=generator) < 0.6).float()
-    targets = ensemble.Targets(
+    samples = ensemble.Samples(
+        inputs=inputs,
         labels=labels.expand(G, -1, -1),
         label_weight=weights / weights.sum(1, keepdim=True),
         soft=torch.randn(G, M, C, N, generator=generator).softmax(2),
@@ -25,60 +26,65 @@ def grid():
         lambdas=torch.tensor([0.0, 0.3, 0.9, 1.0]),
         temperatures=torch.tensor([1.0, 2.0, 1.0, 4.0]),
     )
-    return inputs, targets, (1 - weights) / (1 - weights).sum(1, keepdim=True), list(range(G))
+    rest = (1 - weights) / (1 - weights).sum(1, keepdim=True)
+    return samples, ensemble.Samples(inputs, samples.labels, rest), list(range(G))
 
 
 def start(seeds, n_models):
     return ensemble.initialise(seeds, n_models, K, R, C)
 
 
-def loss_in_words(networks, inputs, targets):
-    """The formula of `Targets`, one network after the other."""
+def loss_in_words(networks, samples):
+    """The formula of `Samples`, one network after the other."""
     total = torch.zeros(())
-    hidden = networks.represent(inputs)
+    hidden = networks.represent(samples.inputs)
     logits = networks.logits(hidden).view(G, M, C, N)
     for g in range(G):
         for m in range(M):
-            label_loss = -(targets.labels[g] * logits[g, m].log_softmax(0)).sum(0)
-            temperature, weight = targets.temperatures[m], targets.lambdas[m]
+            label_loss = -(samples.labels[g] * logits[g, m].log_softmax(0)).sum(0)
+            temperature, weight = samples.temperatures[m], samples.lambdas[m]
             log_student = (logits[g, m] / temperature).log_softmax(0)
-            soft_loss = (targets.soft[g, m] * (targets.soft[g, m].log() - log_student)).sum(0)
-            total = total + (1 - weight) * (targets.label_weight[g] * label_loss).sum()
-            total = total + weight * temperature**2 * (targets.soft_weight[g, m] * soft_loss).sum()
+            soft_loss = (samples.soft[g, m] * (samples.soft[g, m].log() - log_student)).sum(0)
+            total = total + (1 - weight) * (samples.label_weight[g] * label_loss).sum()
+            total = total + weight * temperature**2 * (samples.soft_weight[g, m] * soft_loss).sum()
     return total
 
 
 def test_gradients_are_those_of_the_stated_loss(grid):
-    inputs, targets, _, seeds = grid
+    samples, _, seeds = grid
     networks = start(seeds, M)
     shifted = ensemble.Networks(*(p.clone().add_(0.1).requires_grad_() for p in networks.parameters()))
     # represent() works in place, which autograd does not see through: the first layer is written out.
-    hidden = torch.tanh(shifted.bias + shifted.weight @ inputs.transpose(1, 2)).view(G * M, R, N)
+    hidden = torch.tanh(shifted.bias + shifted.weight @ samples.inputs.transpose(1, 2)).view(G * M, R, N)
 
     class Plain:
         represent = staticmethod(lambda _: hidden)
         logits = staticmethod(shifted.logits)
 
-    loss_in_words(Plain, inputs, targets).backward()
+    loss_in_words(Plain, samples).backward()
     with torch.no_grad():
-        found = ensemble._gradients(shifted, inputs, targets)
+        found = ensemble._gradients(shifted, samples.inputs, samples)
     for parameter, gradient in zip(shifted.parameters(), found, strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
 
 
 def test_a_network_is_the_same_in_a_batch_and_alone(grid):
-    inputs, targets, held_out, seeds = grid
-    together = ensemble.train(start(seeds, M), inputs, targets, held_out, seeds, **OPTIONS)
+    samples, held_out, seeds = grid
+    together = ensemble.train(start(seeds, M), samples, held_out, seeds, **OPTIONS)
     g, m = 1, 2
-    one = ensemble.Targets(
-        labels=targets.labels[g : g + 1],
-        label_weight=targets.label_weight[g : g + 1],
-        soft=targets.soft[g : g + 1, m : m + 1],
-        soft_weight=targets.soft_weight[g : g + 1, m : m + 1],
-        lambdas=targets.lambdas[m : m + 1],
-        temperatures=targets.temperatures[m : m + 1],
+    one = ensemble.Samples(
+        inputs=samples.inputs[g : g + 1],
+        labels=samples.labels[g : g + 1],
+        label_weight=samples.label_weight[g : g + 1],
+        soft=samples.soft[g : g + 1, m : m + 1],
+        soft_weight=samples.soft_weight[g : g + 1, m : m + 1],
+        lambdas=samples.lambdas[m : m + 1],
+        temperatures=samples.temperatures[m : m + 1],
     )
-    alone = ensemble.train(start([g], 1), inputs[g : g + 1], one, held_out[g : g + 1], [g], **OPTIONS)
+    held_out_one = ensemble.Samples(
+        held_out.inputs[g : g + 1], held_out.labels[g : g + 1], held_out.label_weight[g : g + 1]
+    )
+    alone = ensemble.train(start([g], 1), one, held_out_one, [g], **OPTIONS)
     torch.testing.assert_close(
         together.snapshots[-1].weight[g, m * R : (m + 1) * R], alone.snapshots[-1].weight[0], atol=1e-5, rtol=1e-4
     )
@@ -87,9 +93,9 @@ def test_a_network_is_the_same_in_a_batch_and_alone(grid):
 
 def test_training_is_adamw_of_pytorch(grid):
     """One network without dropout takes the steps of torch.optim.AdamW."""
-    inputs, targets, held_out, _ = grid
-    alone = dataclasses.replace(targets, soft=None, soft_weight=None)
-    trained = ensemble.train(start([0, 1, 2], 1), inputs, alone, held_out, [0, 1, 2], **OPTIONS | {"dropout": 0.0})
+    samples, held_out, _ = grid
+    alone = dataclasses.replace(samples, soft=None, soft_weight=None)
+    trained = ensemble.train(start([0, 1, 2], 1), alone, held_out, [0, 1, 2], **OPTIONS | {"dropout": 0.0})
 
     first = start([0], 1)
     parameters = [p.clone().requires_grad_() for p in first.parameters()]
@@ -99,9 +105,9 @@ def test_training_is_adamw_of_pytorch(grid):
     )
     for _ in range(OPTIONS["epochs"]):
         optimizer.zero_grad()
-        hidden = torch.tanh(parameters[1][0] + parameters[0][0] @ inputs[0].T)
+        hidden = torch.tanh(parameters[1][0] + parameters[0][0] @ samples.inputs[0].T)
         logits = parameters[3][0] + parameters[2][0] @ hidden
-        loss = -(targets.label_weight[0] * (targets.labels[0] * logits.log_softmax(0)).sum(0)).sum()
+        loss = -(samples.label_weight[0] * (samples.labels[0] * logits.log_softmax(0)).sum(0)).sum()
         loss.backward()
         optimizer.step()
     torch.testing.assert_close(trained.snapshots[-1].weight[0], parameters[0][0].detach(), atol=1e-5, rtol=1e-4)
@@ -109,19 +115,37 @@ def test_training_is_adamw_of_pytorch(grid):
 
 
 def test_samples_of_no_weight_change_nothing(grid):
-    inputs, targets, held_out, seeds = grid
-    alone = dataclasses.replace(targets, soft=None, soft_weight=None)
-    before = ensemble.train(start(seeds, 1), inputs, alone, held_out, seeds, **OPTIONS)
-    changed = inputs.clone()
-    changed[targets.label_weight == 0] += 100
-    after = ensemble.train(start(seeds, 1), changed, alone, held_out, seeds, **OPTIONS)
+    samples, held_out, seeds = grid
+    alone = dataclasses.replace(samples, soft=None, soft_weight=None)
+    before = ensemble.train(start(seeds, 1), alone, held_out, seeds, **OPTIONS)
+    changed = samples.inputs.clone()
+    changed[samples.label_weight == 0] += 100
+    alone = dataclasses.replace(alone, inputs=changed)
+    after = ensemble.train(start(seeds, 1), alone, held_out, seeds, **OPTIONS)
     assert torch.equal(before.snapshots[-1].weight, after.snapshots[-1].weight)
 
 
 def test_snapshots_are_of_their_own_epoch(grid):
-    inputs, targets, held_out, seeds = grid
-    trained = ensemble.train(start(seeds, M), inputs, targets, held_out, seeds, **OPTIONS)
+    samples, held_out, seeds = grid
+    trained = ensemble.train(start(seeds, M), samples, held_out, seeds, **OPTIONS)
     assert trained.epochs == (5, 10, 12)
-    shorter = ensemble.train(start(seeds, M), inputs, targets, held_out, seeds, **OPTIONS | {"epochs": 5})
+    shorter = ensemble.train(start(seeds, M), samples, held_out, seeds, **OPTIONS | {"epochs": 5})
     assert torch.equal(trained.snapshots[0].weight, shorter.snapshots[-1].weight)
     assert not torch.equal(trained.snapshots[0].weight, trained.snapshots[1].weight)
+
+
+def test_joined_parts_are_the_whole(grid):
+    samples, held_out, seeds = grid
+    whole = ensemble.train(start(seeds, M), samples, held_out, seeds, **OPTIONS)
+
+    def part(groups):
+        def cut(batch):
+            per_group = ("inputs", "labels", "label_weight", "soft", "soft_weight")
+            values = {name: getattr(batch, name) for name in per_group}
+            return dataclasses.replace(batch, **{k: v[groups] for k, v in values.items() if v is not None})
+
+        return ensemble.train(start(seeds[groups], M), cut(samples), cut(held_out), seeds[groups], **OPTIONS)
+
+    joined = ensemble.join([part(slice(0, 1)), part(slice(1, 3))])
+    torch.testing.assert_close(joined.snapshots[1].head_weight, whole.snapshots[1].head_weight, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(joined.held_out_loss, whole.held_out_loss, atol=1e-5, rtol=1e-4)
