@@ -26,6 +26,8 @@ from cch_omics.io.tables import check_finite
 
 FORMAT_VERSION = 1
 _KEY = "cch_omics"
+# What h5py and anndata raise on files that are damaged or hold something else.
+_UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 
 
 def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
@@ -44,7 +46,7 @@ def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
     try:
         with _quiet():
             return mudata.read_h5mu(path)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, anndata.io.AnnDataReadError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             where,
             f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
@@ -129,7 +131,7 @@ def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Mat
         try:
             with _quiet():
                 adata = anndata.read_h5ad(path)
-        except (OSError, KeyError, ValueError, TypeError, anndata.io.AnnDataReadError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 where,
                 f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",

@@ -56,7 +56,7 @@ def read_source(row: SheetRow) -> Source:
     if not path.exists():
         raise InputError(
             f"source {row.source!r} of cohort {row.cohort!r}",
-            "nothing there",
+            f"an unknown kind {kind!r}" if name else "nothing there",
             SUPPORTED,
             f"Check the path; it starts at {Path.cwd()}.",
         )

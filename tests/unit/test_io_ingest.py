@@ -1,0 +1,250 @@
+"""From sources to a cohort and back: nobody is lost, and every route gives the same cohort."""
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+from cohort_files import make_mudata, make_tables, sheet_row, write_folder
+
+from cch_omics.cohort import Cohort, Modality
+from cch_omics.errors import InputError
+from cch_omics.io import ingest, read_cohort, read_json, read_source, write_cohort
+from cch_omics.io.assemble import assemble
+from cch_omics.io.mudata import from_mudata
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
+DATA = Path(os.environ.get("CCH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def new_mudata():
+    with mudata.set_options(pull_on_update=False):
+        yield
+
+
+def real(name):
+    if not (DATA / name).is_dir():
+        pytest.skip(f"no data in {DATA / name}; set CCH_TEST_DATA to the folder of cohorts")
+    return DATA / name
+
+
+def same(one: Cohort, two: Cohort) -> None:
+    for field in fields(Cohort):
+        left, right = getattr(one, field.name), getattr(two, field.name)
+        if field.name != "modalities":
+            np.testing.assert_array_equal(left, right, err_msg=field.name)
+            continue
+        assert list(left) == list(right)
+        for name in left:
+            for part in fields(Modality):
+                a, b = getattr(left[name], part.name), getattr(right[name], part.name)
+                np.testing.assert_array_equal(a, b, err_msg=f"{name}.{part.name}")
+                assert a.dtype.kind == b.dtype.kind
+
+
+def from_folder(folder, tables=None, **columns):
+    write_folder(folder, tables or make_tables())
+    row = sheet_row(folder, **columns)
+    return assemble(read_source(row), row)
+
+
+def test_nobody_is_lost(tmp_path):
+    tables = make_tables()
+    cohort, notes = from_folder(tmp_path / "a", tables)
+    assert cohort.samples.tolist() == tables.rna.index.tolist()
+    assert cohort.classes == ("basal", "luminal")
+    assert (~cohort.labelled).nonzero()[0].tolist() == [5, 8, 39]
+    assert cohort.labels[:4].tolist() == [1, 0, 1, 0]
+    assert list(cohort.modalities) == ["cnv", "rna"]
+    assert cohort.modalities["cnv"].rows.tolist() == list(range(10, 40))
+    np.testing.assert_array_equal(cohort.modalities["rna"].values, tables.rna.to_numpy(dtype=np.float32))
+    assert (notes.tables["rna"].in_clinical, notes.tables["rna"].not_in_clinical) == (39, 1)
+    assert cohort.groups.tolist() == cohort.samples.tolist()
+
+
+def test_folder_mudata_and_mixed_folder_give_the_same_cohort(tmp_path):
+    tables = make_tables()
+    expected = from_folder(tmp_path / "a", tables)[0]
+    shuffled = make_tables()
+    shuffled.rna = shuffled.rna.sample(frac=1, random_state=1)
+    shuffled.clinical = shuffled.clinical.sample(frac=1, random_state=2)
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shuffled.rna.T.to_csv(folder / "rna.tsv", sep="\t")
+    shuffled.cnv.to_parquet(folder / "cnv.parquet")
+    shuffled.clinical.to_csv(folder / "clinical.tsv", sep="\t")
+    row = sheet_row(folder)
+    same(assemble(read_source(row), row)[0], expected)
+    same(assemble(from_mudata(make_mudata(tables), "memory"), row)[0], expected)
+
+
+def test_a_label_in_a_modality_s_obs_is_found_and_contradictions_are_refused(tmp_path):
+    tables = make_tables()
+    mdata = make_mudata(tables)
+    del mdata.obs["subtype"]
+    for part in mdata.mod.values():
+        part.obs["subtype"] = tables.clinical["subtype"].reindex(part.obs_names)
+    row = sheet_row("memory")
+    same(assemble(from_mudata(mdata, "memory"), row)[0], from_folder(tmp_path / "a", tables)[0])
+    mdata["cnv"].obs.loc["S20", "subtype"] = "normal-like"
+    with pytest.raises(InputError, match="contradict.*S20"):
+        assemble(from_mudata(mdata, "memory"), row)
+
+
+def test_a_cohort_survives_its_file_to_the_byte(tmp_path):
+    cohort = replace(
+        from_folder(tmp_path / "a", classes="luminal,basal", label_budget=0.15, derived_from="rna")[0],
+        sites=np.array(["3C", ""] * 20),
+    )
+    for name in ("one", "two"):
+        write_cohort(cohort, tmp_path / f"{name}.h5mu")
+    assert (tmp_path / "one.h5mu").read_bytes() == (tmp_path / "two.h5mu").read_bytes()
+    again = read_cohort(tmp_path / "one.h5mu")
+    same(again, cohort)
+    assert again.classes == ("luminal", "basal")
+    assert again.label_budget == 0.15
+
+
+def test_a_file_of_another_format_is_refused(tmp_path):
+    make_mudata(make_tables()).write(tmp_path / "plain.h5mu")
+    with pytest.raises(InputError, match="no cohort of this package"):
+        read_cohort(tmp_path / "plain.h5mu")
+
+
+def test_the_sheet_s_columns(tmp_path):
+    tables = make_tables()
+    tables.clinical["patient"] = [f"P{number // 2}" for number in range(39)]
+    tables.clinical["tissue_source_site"] = "05"
+    tables.clinical["grade"] = [("1.0", "2", "x")[number % 3] for number in range(39)]
+    cohort, notes = from_folder(
+        tmp_path / "a", tables, target="grade", classes="2, 1", group="patient", modalities="rna"
+    )
+    assert list(cohort.modalities) == ["rna"]
+    assert cohort.classes == ("2", "1")
+    assert cohort.labels[:4].tolist() == [1, 0, -1, 1]
+    assert notes.values_treated_as_missing == {"x": 13}
+    assert cohort.groups[[0, 1, 2, 39]].tolist() == ["P0", "P0", "P1", "S39"]
+    assert cohort.sites[[0, 39]].tolist() == ["05", ""]
+
+
+@pytest.mark.parametrize(
+    "codes", [np.arange(40) % 3, (np.arange(40) % 3).astype(float), (np.arange(40) % 3).astype(str)]
+)
+def test_numeric_codes_become_class_names(codes):
+    mdata = make_mudata(make_tables())
+    mdata.obs["code"] = pd.Series(codes, index=[f"S{number:02d}" for number in range(40)]).reindex(mdata.obs_names)
+    cohort, _ = assemble(from_mudata(mdata, "memory"), sheet_row("memory", target="code"))
+    assert cohort.classes == ("0", "1", "2")
+    assert cohort.labels[:4].tolist() == [0, 1, 2, 0]
+
+
+def test_barcodes_of_different_levels_are_joined(tmp_path):
+    """Aliquots of one tumour meet, normal tissue and second vials are counted out, clinical rows are of patients."""
+    people = [f"TCGA-{site}-A{number:03d}" for number, site in enumerate(["3C", "A1"] * 6)]
+    random = np.random.default_rng(0)
+    rna = pd.DataFrame(random.normal(size=(14, 3)), columns=list("abc"))
+    rna.index = [f"{name}-01A-11R-A41B-07" for name in people] + [
+        f"{people[0]}-11A-11R-A41B-07",
+        f"{people[1]}-01B-11R-A41B-07",
+    ]
+    meth = pd.DataFrame(random.normal(size=(12, 3)), columns=list("abc"))
+    meth.index = [f"{name}-01A-21D-A41Q-05" for name in people]
+    clinical = pd.DataFrame({"subtype": ["x", "y", "y"] * 4}, index=pd.Index(people, name="patient"))
+    rna.T.set_axis(rna.index.str.replace("-", "."), axis=1).to_csv(tmp_path / "rna.csv")
+    meth.to_csv(tmp_path / "methylation.csv")
+    clinical.to_csv(tmp_path / "clinical.csv")
+    row = sheet_row(tmp_path)
+    cohort, notes = assemble(read_source(row), row)
+    assert sorted(cohort.samples.tolist()) == sorted(f"{name}-01" for name in people)
+    assert cohort.profiled("rna").all()
+    assert cohort.profiled("methylation").all()
+    assert set(cohort.groups.tolist()) == set(people)
+    assert set(cohort.sites.tolist()) == {"3C", "A1"}
+    assert cohort.labelled.all()
+    assert notes.tables["rna"].left_out == {"normal tissue": 1, "further aliquot of a sample": 1}
+    chosen = cohort.modalities["rna"].values[cohort.samples.tolist().index(f"{people[1]}-01")]
+    np.testing.assert_allclose(chosen, rna.iloc[1], rtol=1e-6)
+
+
+def test_several_samples_of_a_patient_share_a_group(tmp_path):
+    people = [f"TCGA-3C-A{number:03d}" for number in range(10)]
+    ids = [f"{name}-{kind}" for name in people for kind in ("01", "06")]
+    pd.DataFrame({"g": range(20)}, index=ids).to_csv(tmp_path / "rna.csv")
+    pd.DataFrame({"subtype": ["x", "y"] * 5}, index=people).to_csv(tmp_path / "clinical.csv")
+    cohort, _ = assemble(read_source(sheet_row(tmp_path)), sheet_row(tmp_path))
+    assert cohort.groups[:4].tolist() == [people[0], people[0], people[1], people[1]]
+    assert cohort.labels[:4].tolist() == [0, 0, 1, 1]
+
+
+def test_a_sample_without_any_value_is_not_profiled(tmp_path):
+    tables = make_tables()
+    tables.cnv = tables.cnv.astype(float)
+    tables.cnv.iloc[0] = np.nan
+    cohort, notes = from_folder(tmp_path / "a", tables)
+    assert not cohort.profiled("cnv")[10]
+    assert notes.tables["cnv"].left_out == {"no value": 1}
+
+
+def test_ingest_writes_both_files(tmp_path):
+    write_folder(tmp_path / "a", make_tables())
+    ingest(sheet_row(tmp_path / "a"), tmp_path / "out" / "cohort.h5mu", tmp_path / "out" / "audit.json")
+    assert sorted(os.listdir(tmp_path / "out")) == ["audit.json", "cohort.h5mu"]
+    assert read_cohort(tmp_path / "out" / "cohort.h5mu").name == "small"
+    assert read_json(tmp_path / "out" / "audit.json")["samples"] == 40
+
+
+def test_a_relative_source_starts_at_the_working_directory(tmp_path, monkeypatch):
+    write_folder(tmp_path / "a", make_tables())
+    monkeypatch.chdir(tmp_path)
+    assert read_source(sheet_row("a")).available == ("cnv", "rna")
+
+
+def test_h5ad_tables_in_a_folder(tmp_path):
+    tables = make_tables()
+    write_folder(tmp_path / "a", tables)
+    (tmp_path / "a" / "rna.csv.gz").unlink()
+    parts = make_mudata(tables).mod
+    anndata.AnnData(parts["rna"].X, obs=parts["rna"].obs, var=parts["rna"].var).write_h5ad(tmp_path / "a" / "rna.h5ad")
+    row = sheet_row(tmp_path / "a")
+    same(assemble(read_source(row), row)[0], from_folder(tmp_path / "b", tables)[0])
+
+
+def test_brca_paired(tmp_path):
+    """Odd labels are the sheet's business, not the code's."""
+    row = sheet_row(real("brca-paired"), target="er_status", classes="Negative,Positive")
+    ingest(row, tmp_path / "cohort.h5mu", tmp_path / "audit.json")
+    audit = read_json(tmp_path / "audit.json")
+    assert audit["classes"] == {"Negative": 135, "Positive": 414}
+    assert set(audit["values_treated_as_missing"]) == {"Indeterminate", "Not Performed", "Performed but Not Available"}
+    assert audit["samples"] == audit["complete"]["samples"] == 705
+    assert audit["labelled"] + sum(audit["values_treated_as_missing"].values()) <= 705
+
+
+def test_tcga_brca(tmp_path):
+    ingest(sheet_row(real("tcga-brca"), target="pam50"), tmp_path / "cohort.h5mu", tmp_path / "audit.json")
+    cohort = read_cohort(tmp_path / "cohort.h5mu")
+    shapes = {name: modality.values.shape for name, modality in cohort.modalities.items()}
+    assert shapes == {
+        "cnv": (406, 860), "methylation": (769, 3000), "mirna": (769, 503), "mutation": (406, 249), "rna": (769, 3000),
+        "rppa": (406, 223),
+    }  # fmt: skip
+    assert cohort.classes == ("Basal", "Her2", "LumA", "LumB", "Normal")
+    assert cohort.labelled.sum() == 769
+    audit = read_json(tmp_path / "audit.json")
+    assert audit["complete"]["samples"] == 406
+    assert audit["pairs"]["cnv"]["rna"] == {"samples": 406, "labelled": 406}
+    assert audit["leakage"]["rna"]["flagged"]
+    assert audit["site_confounding"]["sites"] == len(set(cohort.sites.tolist())) == 40
+
+
+def test_tcga_brca_er_status_keeps_the_unlabelled(tmp_path):
+    row = sheet_row(real("tcga-brca"), target="er_status", classes="Negative,Positive", modalities="rna,cnv")
+    cohort, _ = assemble(read_source(row), row)
+    assert len(cohort.samples) == 769
+    assert list(cohort.modalities) == ["rna", "cnv"]
+    assert 200 < cohort.labelled.sum() < 406
