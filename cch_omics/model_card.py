@@ -54,7 +54,7 @@ def model_card(about: "About") -> str:
         "## How good it is",
         _performance(about),
         "## Limits",
-        _LIMITS,
+        _circular(about) + _LIMITS,
         "## Data",
         about.data,
     )
@@ -74,6 +74,16 @@ _LIMITS = """\
 - `prediction` weighs classes so that rare ones are found (class offsets); it need not be the class of the largest
   probability.
 - The model always names one of its classes, also for a sample that belongs to none of them."""
+
+
+def _circular(about: "About") -> str:
+    training = about.training
+    if training.derived_from != about.modality:
+        return ""
+    return (
+        f"- `{training.target}` was itself defined from {about.modality}: how well it is predicted says little about a "
+        "label found independently.\n"
+    )
 
 
 def _training(about: "About") -> str:
@@ -159,7 +169,7 @@ def _losses(mine: str, models: Iterable[str], measured: Mapping[tuple[str, str],
     better = {
         MODELS[name]: value
         for name in models
-        if name != mine and (value := _value(measured.get((name, metric)), "mean")) is not None and value > own
+        if (value := _value(measured.get((name, metric)), "mean")) is not None and value > own
     }
     if not better:
         return "No model it was compared with does better in mean balanced accuracy."

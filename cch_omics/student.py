@@ -87,6 +87,7 @@ class Training(_Part):
     labelled_samples: int
     paired_samples: int | None
     label_budget: Finite
+    derived_from: str
     teacher: str
     lambda_: Finite | None = Field(alias="lambda")
     distillation_temperature: Finite | None
@@ -556,6 +557,7 @@ def make_student(
             labelled_samples=int((profiled & labelled).sum()),
             paired_samples=int((profiled & cohort.profiled(teacher)).sum()) if teacher else None,
             label_budget=cohort.label_budget,
+            derived_from=cohort.derived_from,
             teacher=teacher,
             lambda_=distillation_lambda,
             distillation_temperature=distillation_temperature,

@@ -393,6 +393,12 @@ def test_the_card_does_not_say_that_it_loses_when_it_wins(tmp_path: Path) -> Non
     assert "loses" not in (tmp_path / "cnv" / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.parametrize(("source", "warned"), [("cnv", True), ("rna", False), ("", False)])
+def test_the_card_warns_of_a_target_defined_from_the_same_omics(tmp_path: Path, source: str, warned: bool) -> None:
+    write_student(tmp_path / "cnv", make_one(replace(make_cohort(), derived_from=source)))
+    assert ("was itself defined from cnv" in (tmp_path / "cnv" / "MODEL_CARD.md").read_text()) == warned
+
+
 def test_a_student_of_one_omics_only_has_a_card(tmp_path: Path) -> None:
     cohort = make_cohort()
     alone = make_student(
