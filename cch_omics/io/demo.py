@@ -121,5 +121,5 @@ def _clinical(table: pd.DataFrame) -> pd.DataFrame:
         dummies = table.filter(regex=f"^{prefix}")
         dummies.columns = dummies.columns.str.removeprefix(prefix)
         values = dummies.idxmax(axis=1).where(dummies.sum(axis=1) == 1)
-        frame[name] = values.mask(values == "nan")
+        frame[name] = values.mask(values == "nan").astype("category")
     return frame

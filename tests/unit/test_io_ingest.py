@@ -92,7 +92,7 @@ def test_a_label_in_a_modality_s_obs_is_found_and_contradictions_are_refused(tmp
     row = sheet_row("memory")
     same(assemble(from_mudata(mdata, "memory"), row)[0], from_folder(tmp_path / "a", tables)[0])
     mdata["cnv"].obs.loc["S20", "subtype"] = "normal-like"
-    with pytest.raises(InputError, match="contradict.*S20"):
+    with pytest.raises(InputError, match=r"contradict.*S20"):
         assemble(from_mudata(mdata, "memory"), row)
 
 
