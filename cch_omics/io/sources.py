@@ -40,7 +40,7 @@ def read_source(row: SheetRow) -> Source:
     if kind == "simulated":
         from cch_omics.simulation import simulate
 
-        return from_mudata(simulate(name, 0), row.source, modalities)
+        return from_mudata(simulate(name), row.source, modalities)
     if kind == "demo":
         from cch_omics.io.demo import download_demo
 

@@ -118,7 +118,7 @@ def test_the_best_of_many_noise_features_is_not_called_good():
         best = single_feature(values, labels, np.arange(60).astype(str), 2)
         assert best is not None
         areas.append(best[2])
-        assert max(roc_auc_score(labels, column) for column in values.T[:100]) > 0.65
+        assert max(roc_auc_score(labels, column) for column in values.T[:200]) > 0.6
     # Two classes are each other's mirror, so that the better of both is the one measurement.
     assert abs(np.mean(areas) - 0.5) < 0.08
 
