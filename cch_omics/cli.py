@@ -31,6 +31,7 @@ from cch_omics.config import (
 from cch_omics.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
     from cch_omics.predictions import Distillation, Encoding
@@ -54,7 +55,7 @@ def simulate(args: argparse.Namespace) -> None:
 
 def ingest(args: argparse.Namespace) -> None:
     """Read one row of the sheet into a checked cohort, and write what was found to the audit."""
-    from cch_omics.io import ingest
+    from cch_omics.io.sources import ingest
 
     given = {column: getattr(args, column) for column in SheetRow.model_fields}
     row = section(SheetRow, {column: value for column, value in given.items() if value}, "the sheet row")
@@ -63,7 +64,7 @@ def ingest(args: argparse.Namespace) -> None:
 
 def split(args: argparse.Namespace) -> None:
     """Draw the outer splits and their inner folds."""
-    from cch_omics.io import read_cohort
+    from cch_omics.io.mudata import read_cohort
     from cch_omics.splits import make_splits, save_splits
 
     splits = make_splits(read_cohort(args.cohort), args.settings, seed=args.seed)
@@ -72,8 +73,9 @@ def split(args: argparse.Namespace) -> None:
 
 def encode(args: argparse.Namespace) -> None:
     """Train the encoders of one modality: held-out representations and logits of every sample."""
-    from cch_omics.encoders import encode, save_encoding
-    from cch_omics.io import read_cohort
+    from cch_omics.encoders import encode
+    from cch_omics.io.mudata import read_cohort
+    from cch_omics.predictions import save_encoding
     from cch_omics.splits import load_splits
 
     encoding = encode(
@@ -90,32 +92,34 @@ def encode(args: argparse.Namespace) -> None:
 
 def information(args: argparse.Namespace) -> None:
     """Estimate the mutual information of every ordered pair and with the label."""
-    from cch_omics.information.pairs import estimate_pairs, whole_split
-    from cch_omics.io import read_cohort, write_table
-    from cch_omics.io.files import write_parquet
+    from cch_omics.information.pairs import estimate_pairs, information_table
+    from cch_omics.io.files import write_table
+    from cch_omics.io.mudata import read_cohort
     from cch_omics.splits import load_splits
 
     estimates = estimate_pairs(
-        read_cohort(args.cohort), load_splits(args.splits), _encodings(args.encodings), args.settings, seed=args.seed
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        _encodings(args.encodings),
+        args.settings,
+        seed=args.seed,
+        device=_device(args.device),
+        progress=logs.progress("mutual information of splits and folds"),
     )
-    write_parquet(estimates, args.output)
-    write_table(whole_split(estimates), args.table)
+    _write_parquet(estimates, args.output)
+    write_table(information_table(estimates), args.table)
 
 
 def verdict(args: argparse.Namespace) -> None:
     """Decide for every ordered pair, and choose a teacher for every student."""
-    import pandas as pd
-
-    from cch_omics.criteria.cch import decide, choose_teachers
-    from cch_omics.io.files import write_parquet, write_table
-
     raise NotImplementedError
 
 
 def distil(args: argparse.Namespace) -> None:
     """Train the students of one modality from every teacher and every control."""
-    from cch_omics.distillation import distil, save_distillation
-    from cch_omics.io import read_cohort
+    from cch_omics.distillation import distil
+    from cch_omics.io.mudata import read_cohort
+    from cch_omics.predictions import save_distillation
     from cch_omics.splits import load_splits
 
     distillation = distil(
@@ -134,11 +138,18 @@ def distil(args: argparse.Namespace) -> None:
 
 def references(args: argparse.Namespace) -> None:
     """Fit the reference models of every modality in the same folds."""
-    from cch_omics.io import read_cohort
+    from cch_omics.io.mudata import read_cohort
     from cch_omics.references import fit_references, save_references
     from cch_omics.splits import load_splits
 
-    fitted = fit_references(read_cohort(args.cohort), load_splits(args.splits), args.settings, seed=args.seed)
+    fitted = fit_references(
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        args.settings,
+        seed=args.seed,
+        threads=args.threads,
+        progress=logs.progress("reference models"),
+    )
     save_references(fitted, args.output)
 
 
@@ -151,7 +162,8 @@ def student(args: argparse.Namespace) -> None:
     """Save the deployable model of each modality."""
     import pandas as pd
 
-    from cch_omics.io import read_cohort, read_table
+    from cch_omics.io.files import read_table
+    from cch_omics.io.mudata import read_cohort
     from cch_omics.splits import load_splits
     from cch_omics.student import write_students
 
@@ -171,12 +183,22 @@ def student(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Write the page of one cohort and target."""
-    raise NotImplementedError
+    from cch_omics.report import write_report
+
+    configuration = json.loads(args.configuration)
+    write_report(args.folder, args.output, args.settings, configuration=configuration)
 
 
 def pool(args: argparse.Namespace) -> None:
     """Write the scorecard and the page of all cohorts together."""
-    raise NotImplementedError
+    import pandas as pd
+
+    from cch_omics.io.files import read_table, write_table
+    from cch_omics.report import write_pooled_report
+
+    scorecard = pd.concat([read_table(folder / "scorecard.tsv") for folder in args.folders], ignore_index=True)
+    write_table(scorecard, args.scorecard)
+    write_pooled_report(args.folders, args.output, args.settings, scorecard=scorecard)
 
 
 def schemas(args: argparse.Namespace) -> None:
@@ -204,16 +226,23 @@ def predict(args: argparse.Namespace) -> None:
 
 def _encodings(files: Sequence[Path]) -> "dict[str, Encoding]":
     """Encodings by modality, which is the name of the file."""
-    from cch_omics.encoders import load_encoding
+    from cch_omics.predictions import load_encoding
 
     return {file.stem: load_encoding(file) for file in files}
 
 
 def _distillations(files: Sequence[Path]) -> "dict[str, Distillation]":
     """Distillations by student, which is the name of the file."""
-    from cch_omics.distillation import load_distillation
+    from cch_omics.predictions import load_distillation
 
     return {file.stem: load_distillation(file) for file in files}
+
+
+def _write_parquet(frame: "pd.DataFrame", path: Path) -> None:
+    from cch_omics.io.files import atomic
+
+    with atomic(path) as draft:
+        frame.to_parquet(draft, index=False)
 
 
 def _device(name: str) -> "torch.device":
@@ -285,8 +314,8 @@ COMMANDS = {
         "cohort splits encodings distillations references verdicts gains reference_table scorecard summary performance",
     ),
     "student": _command(student, "cohort splits encodings distillations verdicts teachers summary performance output"),
-    "report": _command(report, "folder cohort splits encodings output", settings=ReportConfig),
-    "pool": _command(pool, "scorecards scorecard output", settings=ReportConfig),
+    "report": _command(report, "folder output configuration", settings=ReportConfig),
+    "pool": _command(pool, "folders scorecard output", settings=ReportConfig),
     "schemas": _command(schemas, "output", step=False),
     "summary": _command(summary, "results", step=False),
     "predict": _command(predict, "student_folder input output", step=False),
@@ -300,7 +329,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "auto: a GPU where one is visible"},
     "distillations": {"metavar": "NPZ", "nargs": "+", "help": "one file per student, named by it"},
     "encodings": {"metavar": "NPZ", "nargs": "+", "help": "one file per modality, named by it"},
+    "configuration": {"type": str, "default": "{}", "help": "the configuration as JSON, to be shown"},
     "folder": {"metavar": "DIR", "help": "results of one cohort and target"},
+    "folders": {"metavar": "DIR", "nargs": "+", "help": "results of every cohort and target"},
     "gains": {"metavar": "TSV", "help": "gains per pair, control and test fold"},
     "information": {"metavar": "PARQUET", "help": "estimates of every split"},
     "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
@@ -311,7 +342,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "references": {"metavar": "NPZ", "help": "predictions of the reference models"},
     "results": {"metavar": "DIR", "help": "folder of results"},
     "scorecard": {"metavar": "TSV", "help": "how well the criterion foretold the gains"},
-    "scorecards": {"metavar": "TSV", "nargs": "+", "help": "scorecards of all cohorts"},
     "seed": {"type": int, "default": 0, "help": "seed of every random number"},
     "splits": {"metavar": "NPZ", "help": "splits, as `cch split` writes them"},
     "student": {"type": str, "help": "modality of the student"},

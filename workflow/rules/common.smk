@@ -40,6 +40,16 @@ def settings(name):
     return lambda wildcards: getattr(CONFIG, name).model_dump_json()
 
 
+def configuration(wildcards):
+    """What a page shows of the configuration: all that can change its numbers."""
+    return CONFIG.model_dump_json(exclude={"cohorts", "pathvars"})
+
+
+def folders(wildcards, input):
+    """Folders of the reports that are pooled."""
+    return [str(Path(file).parent) for file in input.reports]
+
+
 def of_every_cohort(file):
     """A file of every row of the sheet."""
     return [f"<results>/{cohort}/{target}/{file}" for cohort, target in ROWS]

@@ -51,6 +51,8 @@ rule information:
         TORCH_ENV
     threads: 2
     resources:
+        gpu=0,
+        device="auto",
         mem_mb=6000,
         runtime=60,
     params:
@@ -60,7 +62,7 @@ rule information:
     shell:
         "cch information --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --output {output.splits:q} --table {output.whole:q} --settings {params.settings:q} --seed {params.seed}"
-        " --threads {threads} --log {log:q}"
+        " --device {resources.device} --threads {threads} --log {log:q}"
 
 
 rule verdict:

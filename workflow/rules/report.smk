@@ -33,22 +33,21 @@ rule report_cohort:
         runtime=20,
     params:
         folder=subpath(input.audit, parent=True),
+        configuration=configuration,
         settings=settings("report"),
         code=code_hash("report"),
     shell:
-        "cch report --folder {params.folder:q} --cohort {input.cohort:q} --splits {input.splits:q}"
-        " --encodings {input.encodings:q} --output {output:q} --settings {params.settings:q} --log {log:q}"
+        "cch report --folder {params.folder:q} --output {output:q}"
+        " --settings {params.settings:q} --configuration {params.configuration:q} --log {log:q}"
 
 
 rule pool:
     """All cohorts and targets together."""
     input:
-        scorecards=of_every_cohort("scorecard.tsv"),
-        verdicts=of_every_cohort("verdicts.tsv"),
-        teachers=of_every_cohort("teachers.tsv"),
-        summaries=of_every_cohort("intermediate/summary.parquet"),
-        audits=of_every_cohort("audit.json"),
         reports=of_every_cohort("report.html"),
+        # What the command finds in the folders of the reports.
+        scorecards=of_every_cohort("scorecard.tsv"),
+        tables=of_every_cohort("verdicts.tsv"),
     output:
         scorecard=report(
             "<results>/scorecard.tsv",
@@ -72,9 +71,9 @@ rule pool:
         mem_mb=4000,
         runtime=10,
     params:
-        folders=[f"<results>/{cohort}/{target}" for cohort, target in ROWS],
+        folders=folders,
         settings=settings("report"),
         code=code_hash("pool"),
     shell:
-        "cch pool --scorecards {input.scorecards:q} --scorecard {output.scorecard:q} --output {output.page:q}"
+        "cch pool --folders {params.folders:q} --scorecard {output.scorecard:q} --output {output.page:q}"
         " --settings {params.settings:q} --log {log:q}"

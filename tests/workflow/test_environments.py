@@ -1,0 +1,103 @@
+"""Pins are stated in several files: they agree."""
+
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cch_omics.cli import COMMANDS
+from cch_omics.provenance import PACKAGE, module_closure
+from cch_omics.provenance import ROOT as PACKAGE_ROOT
+
+ROOT = Path(__file__).parents[2]
+# Names that conda-forge gives to packages of PyPI.
+NAMES_ON_PYPI = {"matplotlib-base": "matplotlib", "pytorch-cpu": "torch", "pytorch-gpu": "torch"}
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+
+
+def environment(name: str) -> dict[str, str]:
+    content = yaml.safe_load((ROOT / "envs" / name).read_text())
+    found = dict(line.split("=") for line in content["dependencies"])
+    return {NAMES_ON_PYPI.get(package, package): version for package, version in found.items()}
+
+
+def requirements(*extras: str) -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return [re.split(r"[<>=!~ \[]", line)[0].lower() for group in groups for line in group]
+
+
+def test_every_line_of_the_constraints_is_an_exact_public_version() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line), line
+    assert pins()["torch"] == "2.13.0"
+
+
+def test_every_requirement_is_pinned_within_its_range() -> None:
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = pins()
+    for line in [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]:
+        requirement = Requirement(line)
+        assert requirement.name.lower() in pinned, line
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), line
+
+
+@pytest.mark.parametrize("name", [path.name for path in (ROOT / "envs").glob("*.yaml")])
+def test_conda_environments_repeat_the_constraints(name: str) -> None:
+    pinned = pins()
+    for package, version in environment(name).items():
+        if package == "python":
+            assert version == "3.11"
+        else:
+            assert version == pinned[package], package
+
+
+def test_conda_environments_hold_what_the_package_requires() -> None:
+    # The workflow's own process needs Snakemake, its jobs do not.
+    needed = set(requirements()) - {"snakemake"}
+    assert set(environment("torch-cpu.yaml")) == needed | {"python"}
+    assert set(environment("torch-gpu.yaml")) == needed | {"python"}
+    assert set(environment("base.yaml")) == needed - {"torch"} | {"python"}
+
+
+def rules_with_base_environment() -> list[str]:
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+    bodies = re.split(r"^rule \w+:", text, flags=re.MULTILINE)[1:]
+    return [re.findall(r'"cch (\w+)', body)[0] for body in bodies if "base.yaml" in body]
+
+
+@pytest.mark.parametrize("command", rules_with_base_environment())
+def test_steps_without_torch_in_their_environment_do_not_import_it(command: str) -> None:
+    import ast
+
+    from cch_omics.provenance import _imported, _reached_definitions, _source
+
+    assert command in COMMANDS
+    tree = ast.parse((PACKAGE_ROOT / "cli.py").read_text())
+    nodes = _reached_definitions(tree, command)
+    modules = module_closure({name for node in nodes for name in _imported(node, PACKAGE, PACKAGE_ROOT)})
+    for module in sorted(modules):
+        source = _source(module, PACKAGE_ROOT)
+        assert source is not None
+        top_level = ast.parse(source.read_text()).body
+        imported = {
+            name.partition(".")[0]
+            for node in top_level
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert "torch" not in imported, f"cch {command} imports {module}, which imports torch"

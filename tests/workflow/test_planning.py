@@ -1,0 +1,164 @@
+"""What Snakemake plans, and what it says when it cannot."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cch_omics.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def jobs(output: str) -> Counter[str]:
+    """Jobs by rule, from the table of a dry run."""
+    table = output.split("Job stats:")[1].split("\n\n")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
+
+
+def planned(output: str) -> set[tuple[str, str]]:
+    """Rules and wildcards of a dry run."""
+    return set(re.findall(r"^(?:local)?rule (\w+):\n(?:.*\n)*?    output: (.*)$", output, re.MULTILINE))
+
+
+def test_both_entry_points_plan_the_same_jobs(snakemake) -> None:
+    top = snakemake("-n")
+    inner = snakemake("-n", "-s", "workflow/Snakefile")
+    assert top.returncode == inner.returncode == 0, top.stderr + inner.stderr
+    assert jobs(top.stdout + top.stderr)["total"] > 10
+    assert planned(top.stdout + top.stderr) == planned(inner.stdout + inner.stderr) != set()
+
+
+def test_a_cohort_of_m_modalities_is_2m_plus_8_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
+    done = snakemake("-n")
+    count = jobs(done.stdout + done.stderr)
+    two_cohorts = 2 * (2 * 3 + 8)
+    assert count["download_demo"] == 1
+    assert count["encode"] == count["distil"] == 6
+    assert count["total"] == two_cohorts + 1 + 2  # the download; pool and all
+
+
+def test_another_place_for_all_paths(snakemake) -> None:
+    done = snakemake("-n", "--config", "pathvars={results: elsewhere, logs: elsewhere/logs, resources: elsewhere/raw}")
+    assert done.returncode == 0, done.stderr
+    paths = re.findall(r"^    (?:output|log): (.*)$", done.stdout + done.stderr, re.MULTILINE)
+    written = [path for line in paths for path in line.split(", ")]
+    assert written
+    assert all(path.startswith("elsewhere/") for path in written), written
+
+
+def test_as_a_module_of_another_workflow(repository: Path, snakemake, tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(
+        f"""
+module cch:
+    snakefile: "{repository}/workflow/Snakefile"
+    config: {{"cohorts": "{repository}/config/cohorts.tsv"}}
+    pathvars:
+        results="cch/results",
+        logs="cch/logs",
+        benchmarks="cch/benchmarks",
+        resources="cch/resources",
+
+use rule * from cch as cch_*
+"""
+    )
+    done = snakemake("-n", "cch_all", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cch/results/tcga-brca/pam50/report.html" in done.stdout + done.stderr
+    assert jobs(done.stdout + done.stderr)["cch_distil"] == 6
+
+
+def test_table_folder_without_modalities_in_the_sheet(snakemake, tmp_path: Path) -> None:
+    for name in ("rna.tsv", "cnv.csv.gz", "clinical.tsv"):
+        (tmp_path / name).touch()
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
+    # The sheet itself is no modality.
+    sheet = sheet.rename(tmp_path.parent / "sheet_of_tables.tsv")
+    done = snakemake("-n", "--config", f"cohorts={sheet}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {Path(output).name for rule, output in planned(done.stdout + done.stderr) if rule == "encode"} == {
+        "rna.npz",
+        "cnv.npz",
+    }
+
+
+WRONG = {
+    "unknown key": (["--config", "sead=3"], ["key sead", "Did you mean 'seed'?"]),
+    "unknown key in a section": (["--config", "splits={fold: 3}"], ["key splits.fold", "Did you mean 'folds'?"]),
+    "no sheet": (["--config", "cohorts=nowhere.tsv"], ["cohort sheet nowhere.tsv", "no such file"]),
+    "unknown source": (["--config", "cohorts=config/wrong.tsv"], ["'x'", "does not exist", "demo:NAME"]),
+    "row that is not in the sheet": (
+        ["results/tcga-brca/stage/report.html"],
+        ["no row with cohort 'tcga-brca'", "'stage'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_a_message_and_no_traceback(name: str, snakemake, repository: Path) -> None:
+    (repository / "config" / "wrong.tsv").write_text("cohort\tsource\ttarget\na\tx\ty\n")
+    options, words = WRONG[name]
+    done = snakemake("-n", *options)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert not [word for word in words if word not in said], said
+    assert "Traceback (most recent call last)" not in said
+
+
+def test_lint_is_clean(snakemake) -> None:
+    done = snakemake("--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["default", "local-gpu"])
+def test_profiles_plan_the_same_jobs(profile: str, snakemake) -> None:
+    plain = snakemake("-n")
+    done = snakemake("-n", "--workflow-profile", f"workflow/profiles/{profile}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs(done.stdout + done.stderr) == jobs(plain.stdout + plain.stderr)
+
+
+def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:
+    done = snakemake("-n", "--workflow-profile", "workflow/profiles/local-gpu")
+    said = done.stdout + done.stderr
+    with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
+    assert with_gpu == {"encode", "distil"}
+
+
+def test_the_slurm_profile_gives_gpus_to_training_only(snakemake) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    done = snakemake("-n", "--workflow-profile", "workflow/profiles/slurm", "--executor", "local")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
+    assert with_gpu == {"encode", "distil"}
+
+
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+RULE = re.compile(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "body"), RULE.findall(RULES))
+def test_every_rule_says_what_it_needs(name: str, body: str) -> None:
+    for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "code=code_hash("):
+        assert part in body, f"rule {name} lacks {part}"
+    (command,) = re.findall(r'"cch (\w+)', body)
+    assert command in COMMANDS
+    assert f'code=code_hash("{command}")' in body, f"rule {name} runs {command}, but hashes another command"
+
+
+def test_catalogue_files_are_there() -> None:
+    for name in (".snakemake-workflow-catalog.yml", "workflow/Snakefile", "config/README.md", "config/config.yaml"):
+        assert (ROOT / name).is_file()
+
+
+def test_snakefmt_is_content() -> None:
+    import subprocess
+    import sys
+
+    command = shutil.which("snakefmt", path=str(Path(sys.executable).parent)) or "snakefmt"
+    done = subprocess.run([command, "--check", "Snakefile", "workflow"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
