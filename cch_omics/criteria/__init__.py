@@ -1,0 +1,1 @@
+"""Criteria that decide whether a teacher's soft targets will help a student."""
