@@ -1,7 +1,7 @@
-"""Figures on plain arrays and tables. Each function draws on one matplotlib Axes, a new one if none is given, and returns it.
+"""Figures on plain arrays and tables. Each function draws on one matplotlib Axes, by default a new one, and returns it.
 
-Colours are of Okabe & Ito (2008), told apart by colour-blind readers too, and a marker's shape always says the same as its
-colour. `svg` turns a figure into text that is the same for the same content.
+Colours are of Okabe & Ito (2008), told apart by colour-blind readers too, and a marker's shape always says the same as
+its colour. `svg` turns a figure into text that is the same for the same content.
 """
 
 import html
@@ -41,14 +41,15 @@ MODEL_NAMES = {
     "logistic": "logistic regression",
     "boosting": "gradient boosting",
 }
-MODEL_STYLES = {
+MODEL_STYLES: dict[str, dict[str, Any]] = {
     "alone": {"color": INK, "marker": "o", "markerfacecolor": "white"},
     "self": {"color": GREY, "marker": "o"},
     "distilled": {"color": BLUE, "marker": "^"},
     "reference": {"color": VERMILLION, "marker": "s"},
 }
 
-STYLE: dict[str, Any] = {
+# Any: matplotlib names every key in a type of its own, and the names differ between its versions.
+STYLE: Any = {
     "axes.edgecolor": "#8a8a8a",
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -86,12 +87,15 @@ def style() -> Iterator[None]:
         yield
 
 
+def shorten(name: object, width: int) -> str:
+    """Cut a name that is longer than `width`."""
+    text = str(name)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def plain(name: object, width: int = 22) -> str:
     """Shorten a name and keep matplotlib from reading dollars in it as mathematics."""
-    text = str(name)
-    if len(text) > width:
-        text = text[: width - 1] + "…"
-    return text.replace("$", r"\$")
+    return shorten(name, width).replace("$", r"\$")
 
 
 def figure(width: float, height: float) -> tuple[Figure, "Axes"]:
@@ -126,8 +130,8 @@ def svg(drawn: Figure, *, name: str, alt: str) -> str:
     text = re.sub(r"\n\s*", " ", text)
     width, height = drawn.get_size_inches() * 96
     opening = (
-        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" '
-        f'width="{width:g}" height="{height:g}">'
+        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" '
+        f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" width="{width:g}" height="{height:g}">'
     )
     return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()
 
@@ -138,7 +142,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     Parameters
     ----------
     verdicts
-        `keys.VERDICT_COLUMNS`: one row per pair; gaps in nats. A pair that is missing, or whose gap is NaN, is left blank.
+        `keys.VERDICT_COLUMNS`: one row per pair; gaps in nats. A missing pair is left blank.
     """
     ax = _axes(ax)
     names = modality_order(verdicts)
@@ -155,7 +159,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     for row in verdicts.to_dict("records"):
         y, x = place[row["teacher"]], place[row["student"]]
         if np.isfinite(row["gap"]):
-            ink = "white" if abs(row["gap"]) > 0.62 * limit else INK
+            ink = _readable_on(DIVERGING(norm(row["gap"])))
             symbol = VERDICT_SYMBOLS.get(row["verdict"], "")
             ax.text(x + 0.5, y + 0.42, f"{signed(row['gap'])} {symbol}", ha="center", va="center", color=ink, size=size)
             if np.isfinite(row["gap_se"]):
@@ -166,11 +170,14 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     for k in range(len(names)):
         ax.text(k + 0.5, k + 0.5, "·", ha="center", va="center", color="#b0b0b0", size=size)
     labels = [plain(name, 16) for name in names]
-    slanted = len(names) > 6 or max((len(label) for label in labels), default=0) > 11
-    ax.set_xticks(np.arange(len(names)) + 0.5, labels, rotation=35 if slanted else 0, ha="left" if slanted else "center")
+    slanted = slants(names)
+    ax.set_xticks(
+        np.arange(len(names)) + 0.5, labels, rotation=35 if slanted else 0, ha="left" if slanted else "center"
+    )
     ax.set_yticks(np.arange(len(names)) + 0.5, labels)
     ax.set_xlabel("student")
     ax.set_ylabel("teacher")
+    ax.xaxis.labelpad = 8
     ax.xaxis.set_label_position("top")
     ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     ax.set_xlim(0, max(len(names), 1))
@@ -189,8 +196,8 @@ def gap_against_gain(
     Parameters
     ----------
     pairs
-        Columns `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`. Pairs without a gap or a gain
-        are left out.
+        Columns `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`. Pairs without a gap or
+        a gain are left out.
     labels
         What to write beside each point; nothing by default.
     scale
@@ -236,7 +243,8 @@ def gap_against_gain(
     if len(shown):
         # Outside, so that it never hides a pair.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, handletextpad=0.3)
-        _place_labels(ax, shown["gap"].to_numpy(), scale * shown["gain"].to_numpy(), list(shown["label"]))
+        arms = np.vstack([np.tile(1.96 * np.nan_to_num(shown["gap_se"]), (2, 1)), scale * _arms(shown)])
+        _place_labels(ax, shown["gap"].to_numpy(), scale * shown["gain"].to_numpy(), arms, list(shown["label"]))
     else:
         _say(ax, "no pair has both a gap and a gain")
     return ax
@@ -315,7 +323,7 @@ def representation(
     ax.plot(*points[unknown].T, linestyle="none", marker="o", color="#b9b9b9", markersize=3.5, markeredgewidth=0)
     for code in range(n_classes):
         colour, marker = class_style(code)
-        common = {"linestyle": "none", "marker": marker, "color": colour, "markersize": 5}
+        common: dict[str, Any] = {"linestyle": "none", "marker": marker, "color": colour, "markersize": 5}
         seen = (labels == code) & usable
         hidden = (labels == code) & ~usable
         ax.plot(*points[seen].T, markeredgecolor="white", markeredgewidth=0.4, zorder=3, **common)
@@ -329,7 +337,9 @@ def representation(
     return ax
 
 
-def criterion_scores(scores: pd.DataFrame, column: str, *, chance: float, title: str, ax: "Axes | None" = None) -> "Axes":
+def criterion_scores(
+    scores: pd.DataFrame, column: str, *, chance: float, title: str, ax: "Axes | None" = None
+) -> "Axes":
     """Draw how well each criterion foretold the gains: one small point per cohort and target, the mean as a bar.
 
     Parameters
@@ -358,6 +368,11 @@ def criterion_scores(scores: pd.DataFrame, column: str, *, chance: float, title:
     ax.set_xlim((-0.05, 1.05) if chance else (-1.05, 1.05))
     ax.set_xlabel(title)
     return ax
+
+
+def slants(names: Sequence[str]) -> bool:
+    """Whether names above the columns of a gap matrix are slanted, and need room."""
+    return len(names) > 6 or max(map(len, names), default=0) > 11
 
 
 def modality_order(verdicts: pd.DataFrame) -> list[str]:
@@ -417,19 +432,37 @@ def _arms(part: pd.DataFrame) -> NDArray[np.float64]:
     """(2, n) lengths of the intervals below and above the means; a missing one has no length."""
     low = part["gain"] - part["ci_low"]
     high = part["ci_high"] - part["gain"]
-    return np.nan_to_num(np.array([low, high], dtype=float).clip(min=0))
+    return np.asarray(np.nan_to_num(np.array([low, high], dtype=float).clip(min=0)))
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has the higher contrast (relative luminance of WCAG 2) on a colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.065 else INK
 
 
 def _say(ax: "Axes", text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
 
 
-def _place_labels(ax: "Axes", x: NDArray[np.float64], y: NDArray[np.float64], labels: Sequence[str]) -> None:
-    """Write each label on that side of its point where it covers least of the points and labels already there."""
+def _place_labels(
+    ax: "Axes", x: NDArray[np.float64], y: NDArray[np.float64], arms: NDArray[np.float64], labels: Sequence[str]
+) -> None:
+    """Write each label on that side of its point where it covers least of points, intervals and earlier labels.
+
+    `arms` is (4, n): the intervals' lengths to the left, right, down and up.
+    """
     fig = ax.get_figure(root=True)
+    if fig is None:  # an Axes that was removed from its figure
+        return
     fig.draw_without_rendering()
     points = ax.transData.transform(np.column_stack([x, y]))
     boxes = [(px - 5, py - 5, px + 5, py + 5) for px, py in points]
+    ends = ax.transData.transform(np.column_stack([x - arms[0], y - arms[2]]))
+    tops = ax.transData.transform(np.column_stack([x + arms[1], y + arms[3]]))
+    for (px, py), (left, low), (right, high) in zip(points, ends, tops, strict=True):
+        boxes += [(left, py - 1.5, right, py + 1.5), (px - 1.5, low, px + 1.5, high)]
     frame = ax.get_window_extent()
     unit = fig.dpi / 72
     for (px, py), label in zip(points, labels, strict=True):
@@ -446,10 +479,12 @@ def _place_labels(ax: "Axes", x: NDArray[np.float64], y: NDArray[np.float64], la
             ]
         ]  # fmt: skip
         drawn = [(left, low, left + width, low + height) for left, low in candidates]
-        best = min(drawn, key=lambda box: (sum(_overlap(box, other) for other in boxes) + 4 * _outside(box, frame)))
+        best = min(drawn, key=lambda box: sum(_overlap(box, other) for other in boxes) + 4 * _outside(box, frame))
         boxes.append(best)
         where = ax.transData.inverted().transform((best[0], (best[1] + best[3]) / 2))
-        ax.text(*where, plain(label, 40), size=9, va="center", ha="left", color="#444444", zorder=4)
+        text = ax.text(where[0], where[1], plain(label, 40), size=9, va="center", color="#444444", zorder=4)
+        # It was placed for the axes as they are: they must not make room for it.
+        text.set_in_layout(False)
 
 
 Box = tuple[float, float, float, float]

@@ -16,13 +16,19 @@ def audit_tables(audit: Mapping[str, Any], settings: ReportConfig) -> list[Table
     """Tables of counts, of how tables were joined, and of the checks."""
     made = [_counts(audit), _modalities(audit), _pairs(audit), _join(audit), _leakage(audit), _site(audit)]
     return [
-        capped(table.caption, table.columns, table.rows, settings, "audit.json") for table in made if table is not None and table.rows
+        capped(table.caption, table.columns, table.rows, settings, "audit.json")
+        for table in made
+        if table is not None and table.rows
     ]
 
 
 def data_sources(audit: Mapping[str, Any]) -> list[str]:
     """Where the data came from and under which licence, as far as the source said so."""
-    said = [f"{str(key).replace('_', ' ').capitalize()}: {value}" for key, value in _mapping(audit, "origin").items() if value]
+    said = [
+        f"{str(key).replace('_', ' ').capitalize()}: {value}"
+        for key, value in _mapping(audit, "origin").items()
+        if value
+    ]
     if audit.get("source"):
         said.insert(0, f"Read from {audit['source']}.")
     return said
@@ -68,9 +74,7 @@ def _modalities(audit: Mapping[str, Any]) -> Table:
 def _pairs(audit: Mapping[str, Any]) -> Table:
     pairs = _mapping(audit, "pairs")
     names = [str(name) for name in pairs]
-    rows = [
-        Row((str(name), *(_overlap(_mapping(_mapping(pairs, name), other)) for other in pairs))) for name in pairs
-    ]
+    rows = [Row((str(name), *(_overlap(_mapping(_mapping(pairs, name), other)) for other in pairs))) for name in pairs]
     columns = (Column("Omics"), *(Column(name, number=True) for name in names))
     return Table("Samples that have both omics (labelled among them)", columns, rows if len(rows) > 1 else ())
 

@@ -28,18 +28,25 @@ def gap_matrix(verdicts: pd.DataFrame) -> str:
     """Gaps of all pairs, "" if there is none."""
     if verdicts.empty:
         return ""
-    n = len(plotting.modality_order(verdicts))
+    names = plotting.modality_order(verdicts)
+    n, room = len(names), 0.9 if plotting.slants(names) else 0.0
+    # On a phone a small matrix shrinks, a large one scrolls.
+    fit = _wide if n > 4 else str
     cell = 1.15 if n <= 6 else max(8.0 / n, 0.62)
     with plotting.style():
-        figure, ax = plotting.figure(1.9 + cell * n, 0.9 + max(0.62, 0.55 * cell) * n)
+        figure, ax = plotting.figure(1.9 + room + cell * n, 0.9 + room + max(0.62, 0.55 * cell) * n)
         plotting.gap_matrix(verdicts, ax=ax)
-        return _wide(plotting.svg(figure, name="gaps", alt=f"Heat map of the gaps of {len(verdicts)} pairs. {verdict_counts(verdicts)}"))
+        alt = f"Heat map of the gaps of {len(verdicts)} pairs. {verdict_counts(verdicts)}"
+        return fit(plotting.svg(figure, name="gaps", alt=alt))
 
 
 def gap_against_gain(pairs: pd.DataFrame) -> str:
     """Gap and realised gain of all pairs; numbers are the rows of the table beside it."""
     if len(pairs) <= MAX_NAMED:
-        labels = [f"{row['teacher']} → {row['student']}" for row in pairs.to_dict("records")]
+        labels = [
+            f"{plotting.shorten(row['teacher'], 14)} → {plotting.shorten(row['student'], 14)}"
+            for row in pairs.to_dict("records")
+        ]
     else:
         labels = [str(k + 1) if len(pairs) <= MAX_NUMBERED else "" for k in range(len(pairs))]
     both = pairs[np.isfinite(pairs["gap"]) & np.isfinite(pairs["gain"])]
@@ -81,7 +88,8 @@ def view_panels(views: Sequence[View], classes: Sequence[str]) -> list[Panel]:
     for number, view in enumerate(views):
         counts = [f"{int((view.labels == code).sum())} {name}" for code, name in enumerate(classes)]
         unknown = int((view.labels < 0).sum())
-        alt = f"{len(view.labels)} patients by the first two principal components: {', '.join(counts)}, {unknown} without label."
+        listed = ", ".join(counts)
+        alt = f"{len(view.labels)} patients by two principal components: {listed}, {unknown} without label."
         with plotting.style():
             figure, ax = plotting.figure(3.4, 2.9)
             plotting.representation(view.points, view.labels, len(classes), usable=view.usable, ax=ax)

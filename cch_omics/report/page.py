@@ -27,7 +27,18 @@ from cch_omics.report.tables import Column, Row, Table, capped
 from cch_omics.report.words import Answer, LabelCounts
 from cch_omics.splits import Splits
 
-PACKAGES = ("cch_omics", "numpy", "scipy", "torch", "scikit-learn", "pandas", "anndata", "mudata", "scanpy", "matplotlib")
+PACKAGES = (
+    "cch_omics",
+    "numpy",
+    "scipy",
+    "torch",
+    "scikit-learn",
+    "pandas",
+    "anndata",
+    "mudata",
+    "scanpy",
+    "matplotlib",
+)
 
 
 @dataclass(frozen=True)
@@ -125,8 +136,8 @@ def write_pooled_report(
 
 def read_material(folder: Path, results: Results, *, views: bool = True) -> Material:
     """Read the cohort, its splits and its representations."""
-    from cch_omics.encoders import load_encoding
     from cch_omics.io import read_cohort
+    from cch_omics.predictions import load_encoding
     from cch_omics.splits import load_splits
 
     files = folder / "intermediate"
@@ -151,17 +162,13 @@ def describe(cohort: Cohort, splits: Splits, views: Sequence[View] = ()) -> Mate
     facts = f"{patients} patients"
     if samples != patients:
         facts += f" ({samples} samples)"
-    facts += f", {len(cohort.modalities)} omics, {len(cohort.classes)} classes, {int(cohort.labelled.sum())} labelled samples"
+    facts += f", {len(cohort.modalities)} omics, {len(cohort.classes)} classes, "
+    facts += f"{cohort.labelled.sum()} labelled samples"
     if cohort.label_budget < 1:
-        facts += (
-            f", of whose labels training may use {100 * cohort.label_budget:.0f}%: the others stand in for patients without one"
-        )
+        share = f"{100 * cohort.label_budget:.0f}%"
+        facts += f"; training may use {share} of the labels, so that the others stand in for unlabelled patients"
     folds, repeats = int(splits.fold.max()) + 1, int(splits.repeat.max()) + 1
-    design = (
-        f"{folds} outer folds, drawn {repeats} times, and {splits.n_inner} inner folds in each training set. Folds are stratified "
-        "by class, and all samples of a patient stay together. No encoder, teacher, scaler, feature filter, information "
-        "estimate or choice of hyper-parameter of a split sees its test patients."
-    )
+    design = f"{folds} outer folds, drawn {repeats} times, and {splits.n_inner} inner folds in each training set."
     return Material(cohort.classes, counts, views, facts + ".", design)
 
 
@@ -193,6 +200,7 @@ def cohort_page(
         gain_figure=figures.gap_against_gain(pairs) if len(pairs) else "",
         gain_caption=_gain_caption(pairs),
         pairs_table=_pairs_table(pairs, settings) if len(pairs) else None,
+        reasons_table=_reasons_table(pairs, settings),
         scorecard_table=_scorecard_table(results.scorecard, settings, name=False),
         models_sentence=words.models_sentence(results, chosen),
         losing=words.losing(results, chosen),
@@ -206,7 +214,8 @@ def cohort_page(
         audit_warnings=audit_warnings(results.audit),
         audit_tables=audit_tables(results.audit, settings),
         audit_rest=json.dumps(results.audit, indent=2, ensure_ascii=False) if results.audit else "",
-        methods=words.methods(results, material.design),
+        design=material.design,
+        estimators=words.estimators(results.information),
         sources=data_sources(results.audit),
         configuration=json.dumps(configuration, indent=2, ensure_ascii=False) if configuration else "",
         versions_table=_versions_table(),
@@ -232,9 +241,10 @@ def pooled_page(
         "pooled.html",
         settings,
         date,
-        facts=f"{len(every)} cohorts and targets, {n_students} students, {len(pairs)} ordered pairs of teacher and student.",
+        facts=f"{len(every)} cohorts and targets, {n_students} students, {len(pairs)} pairs of teacher and student.",
         headlines=[
-            {"name": f"{results.cohort}, {results.target}", "text": words.headline(answers)} for results, answers, _ in given
+            {"name": f"{results.cohort}, {results.target}", "text": words.headline(answers)}
+            for results, answers, _ in given
         ],
         answers_table=_answers_table(given, settings),
         outcome_sentence=words.outcome_sentence(pairs),
@@ -244,7 +254,6 @@ def pooled_page(
         pairs_table=_pairs_table(pairs, settings, where=True),
         score_panels=figures.score_panels(single) if len(single) else [],
         scorecard_table=_scorecard_table(scores, settings, name=True),
-        methods=words.methods_in_short(),
         versions_table=_versions_table(),
     )
 
@@ -284,39 +293,38 @@ def _information_table(information: pd.DataFrame, settings: ReportConfig) -> Tab
 def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = False) -> Table:
     rows = []
     for number, row in enumerate(pairs.to_dict("records"), start=1):
-        cells = [str(number), f"{row['teacher']} → {row['student']}"]
-        if where:
-            cells.insert(1, f"{row['cohort']}, {row['target']}")
-        cells += [
-            signed(row["gap"]) + (f" ± {row['gap_se']:.2f}" if np.isfinite(row["gap_se"]) else ""),
+        cells = [
+            str(number),
+            f"{row['teacher']} → {row['student']}",
+            signed(row["gap"]) + (f"\n± {row['gap_se']:.2f}" if np.isfinite(row["gap_se"]) else ""),
             {keys.DISTIL: "+", keys.DO_NOT_DISTIL: "−"}.get(row["cch_verdict"], row["cch_verdict"]),
             _gain(row["gain"], row["ci_low"], row["ci_high"]),
+            row["verdict"],
             _gain(row["self_gain"], row["self_ci_low"], row["self_ci_high"]),
+            _gain(row["shuffled_gain"], row["shuffled_ci_low"], row["shuffled_ci_high"]),
             row["outcome"],
             signed(row["advantage"]),
-            words.probability(row["p_gap_positive"]),
-            row["verdict"],
+            words.probability(row["p_gap_positive"], short=True),
         ]
-        rows.append(Row((*cells, "" if where else row["reason"])[: len(cells) + (not where)]))
+        if where:
+            cells[1] += f"\n{row['cohort']}, {row['target']}"
+        rows.append(Row(tuple(cells)))
     columns = [
         Column("No."),
         Column("Teacher → student"),
-        Column("Gap ± SE, nats", number=True),
+        Column("Gap, nats", number=True),
         Column("Sign of gap"),
-        Column("Gain over alone, points", number=True),
-        Column("Gain over self, points", number=True),
+        Column("Gain over alone", number=True),
+        Column("Our verdict", verdict=True),
+        Column("Gain over self", number=True),
+        Column("Gain over shuffled", number=True),
         Column("Outcome"),
         Column("Advantage, nats", number=True),
         Column("P(gap > 0)", number=True),
-        Column("Our verdict", verdict=True),
     ]
-    if where:
-        columns.insert(1, Column("Cohort, target"))
-    else:
-        columns.append(Column("Reason", long=True))
     return capped(
-        "Sign of the gap (the paper's plain rule) and realised gain side by side, with our verdict; ordered by gap. Gains in points "
-        "of balanced accuracy with 95% intervals.",
+        "Sign of the gap (the paper's plain rule) and realised gain side by side, with our verdict; ordered by gap. "
+        "Gap ± standard error; gains in points of balanced accuracy with 95% intervals.",
         columns,
         rows,
         settings,
@@ -324,10 +332,19 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
     )
 
 
+def _reasons_table(pairs: pd.DataFrame, settings: ReportConfig) -> Table:
+    rows = [
+        Row((f"{row['teacher']} → {row['student']}", row["verdict"], row["reason"])) for row in pairs.to_dict("records")
+    ]
+    columns = (Column("Teacher → student"), Column("Our verdict", verdict=True), Column("Reason", long=True))
+    return capped("Reasons of the verdicts", columns, rows, settings, "verdicts.tsv")
+
+
 def _gain_caption(pairs: pd.DataFrame) -> str:
     caption = (
-        "One point per ordered pair, both with 95% intervals. The gap is that of all patients, the gain the mean over outer test "
-        "folds, in points of balanced accuracy. If the plain rule held, all points would lie lower left or upper right."
+        "One point per ordered pair, both with 95% intervals. The gap is that of all patients, the gain the mean "
+        "over outer test folds, in points of balanced accuracy. If the plain rule held, all points would lie lower "
+        "left or upper right."
     )
     if figures.MAX_NAMED < len(pairs) <= figures.MAX_NUMBERED:
         caption += " Numbers are rows of the table below."
@@ -377,7 +394,8 @@ def _scorecard_table(scorecard: pd.DataFrame, settings: ReportConfig, *, name: b
 
 def _deficit_table(deficits: pd.DataFrame, chosen: Mapping[str, str], settings: ReportConfig) -> Table | None:
     rows = []
-    for row in deficits.to_dict("records"):
+    order = {student: place for place, student in enumerate(chosen)}
+    for row in sorted(deficits.to_dict("records"), key=lambda row: order.get(row["modality"], len(order))):
         mine = chosen.get(row["modality"]) == row["model"]
         if mine or row["model"] == "alone":
             reading = "behind" if row["ci_high"] < 0 else "ahead" if row["ci_low"] > 0 else "no clear difference"
@@ -398,7 +416,10 @@ def _deficit_table(deficits: pd.DataFrame, chosen: Mapping[str, str], settings: 
         Column("Difference, points", number=True),
         Column("The neural model is"),
     )
-    caption = "Neural student minus reference model on the same test patients, balanced accuracy with 95% interval; shaded: recommended."
+    caption = (
+        "Balanced accuracy of the neural student minus that of the reference model on the same test patients, with 95% "
+        "interval; shaded: recommended."
+    )
     return capped(caption, columns, rows, settings, "gains.tsv and references.tsv")
 
 
@@ -421,13 +442,17 @@ def _metrics_table(
                     "–"
                     if row is None or not np.isfinite(row["mean"])
                     else f"{scale * row['mean']:.{digits}f}"
-                    + (f" ({scale * row['ci_low']:.{digits}f}–{scale * row['ci_high']:.{digits}f})" if metric == METRIC else "")
+                    + (
+                        f" ({scale * row['ci_low']:.{digits}f}–{scale * row['ci_high']:.{digits}f})"
+                        if metric == METRIC
+                        else ""
+                    )
                 )
             rows.append(Row(tuple(cells), chosen=chosen.get(modality) == model))
     columns = [Column("Model"), *(Column(words.METRIC_NAMES.get(name, name), number=True) for name in metrics)]
     caption = (
-        "Means over outer test folds; balanced accuracy with its 95% interval; shaded: the model that the verdict recommends. Lower is "
-        "better for log-loss and calibration error."
+        "Means over outer test folds; balanced accuracy with its 95% interval; shaded: the model that the verdict "
+        "recommends. Lower is better for log-loss and calibration error."
     )
     return capped(caption, columns, rows, settings, "performance.parquet")
 
@@ -436,7 +461,11 @@ def _answers_table(given: Sequence[tuple[Results, list[Answer], str]], settings:
     rows = []
     for results, answers, link in given:
         for answer in answers:
-            gains = [f"{gain.mean} {gain.interval}".strip() for gain in answer.realised.gains] if answer.realised else ["–", "–"]
+            gains = (
+                [f"{gain.mean}\n{gain.interval}".strip() for gain in answer.realised.gains]
+                if answer.realised
+                else ["–", "–"]
+            )
             rows.append(
                 Row(
                     (
@@ -446,7 +475,7 @@ def _answers_table(given: Sequence[tuple[Results, list[Answer], str]], settings:
                         answer.teacher or "–",
                         answer.candidate or "–",
                         *gains,
-                        " ".join(answer.caveats),
+                        "; ".join(caveat.short for caveat in answer.caveats),
                         link,
                     )
                 )
@@ -457,14 +486,14 @@ def _answers_table(given: Sequence[tuple[Results, list[Answer], str]], settings:
         Column("Verdict", verdict=True),
         Column("Teacher"),
         Column("Gains are from"),
-        Column("Gain over alone, points", number=True),
-        Column("Gain over self, points", number=True),
+        Column("Gain over alone", number=True),
+        Column("Gain over self", number=True),
         Column("Before you act on it", long=True),
         Column("Details", link=True),
     )
     caption = (
-        "One row per student. Where no teacher is advised, the gains are those of the nearest candidate, had it been used all the same. "
-        "Points of balanced accuracy on test patients."
+        "One row per student. Where no teacher is advised, the gains are those of the nearest candidate, had it been "
+        "used all the same. Points of balanced accuracy on test patients."
     )
     return capped(caption, columns, rows, settings, "teachers.tsv")
 
@@ -495,7 +524,7 @@ def _gain(mean: float, low: float, high: float) -> str:
     if not np.isfinite(mean):
         return "–"
     text = signed(100 * mean, 1)
-    return f"{text} ({signed(100 * low, 1)} to {signed(100 * high, 1)})" if np.isfinite([low, high]).all() else text
+    return f"{text}\n{signed(100 * low, 1)} to {signed(100 * high, 1)}" if np.isfinite([low, high]).all() else text
 
 
 def _number(value: float, digits: int) -> str:

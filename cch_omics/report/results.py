@@ -37,8 +37,8 @@ class Results:
     performance
         Mean of each model of each modality, by metric, with its 95% interval.
     deficits
-        `modality`, `model`, `reference`, `mean`, `ci_low`, `ci_high`: `METRIC` of a neural student minus that of a reference
-        model on the same test patients.
+        `modality`, `model`, `reference`, `mean`, `ci_low`, `ci_high`: `METRIC` of a neural student minus that of a
+        reference model on the same test patients.
     audit
         `audit.json`.
     """
@@ -61,9 +61,11 @@ class Results:
 
     @property
     def pairs(self) -> pd.DataFrame:
-        """`verdicts` with the realised gain: `gain`, `ci_low`, `ci_high` over training alone, and the same with `self_` and
-        `shuffled_` in front over those controls.
-        """  # fmt: skip
+        """Verdicts with the realised gain.
+
+        Columns `gain`, `ci_low`, `ci_high` are of the gain over training alone, with `self_` and `shuffled_` in front
+        of that over those controls.
+        """
         table = self.verdicts
         chosen = self.summary[self.summary["metric"] == METRIC]
         for control, prefix in zip(keys.CONTROLS, ("", "self_", "shuffled_"), strict=True):
@@ -94,9 +96,11 @@ class View:
 
 
 def outcome(ci_low: "pd.Series[float]", ci_high: "pd.Series[float]", self_low: "pd.Series[float]") -> NDArray[np.str_]:
-    """Say what happened to each pair: "harmed" if the interval of the gain over training alone lies below 0, else "gained"
-    if that of the gain over the self control lies above 0, else "no clear difference", or "not measured".
-    """  # fmt: skip
+    """Say what happened to each pair.
+
+    "harmed" if the interval of the gain over training alone lies below 0, else "gained" if that of the gain over the
+    self control lies above 0, else "no clear difference"; "not measured" without an interval.
+    """
     measured = np.isfinite(ci_low.to_numpy(float)) & np.isfinite(ci_high.to_numpy(float))
     return np.select(
         [~measured, ci_high.to_numpy(float) < 0, self_low.to_numpy(float) > 0],
@@ -168,7 +172,7 @@ def corrected_interval(differences: NDArray[np.float64], folds: int) -> tuple[fl
 def held_out_view(cohort: Cohort, splits: Splits, encoding: Encoding, modality: str) -> View:
     """First two principal components of one inner fold of the whole split.
 
-    One inner fold, because encoders of different folds have unaligned axes: their representations cannot be drawn together.
+    One inner fold, because encoders of different folds have unaligned axes, and cannot be drawn together.
     """
     from sklearn.decomposition import PCA
 
@@ -186,7 +190,9 @@ def held_out_view(cohort: Cohort, splits: Splits, encoding: Encoding, modality: 
 def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if path.suffix == ".parquet":
         if not path.is_file():
-            raise InputError(str(path), "no such file", "a file that an earlier step wrote", "Run `cch evaluate` first.")
+            raise InputError(
+                str(path), "no such file", "a file that an earlier step wrote", "Run `cch evaluate` first."
+            )
         table = pd.read_parquet(path)
     else:
         table = read_table(path)

@@ -37,7 +37,8 @@ def audit(modalities: list[str]) -> dict[str, object]:
             "level": "patient",
             "clinical": {"ids": 700, "in_no_table": 41},
             "tables": {
-                name: {"ids": 610, "in_clinical": 600, "not_in_clinical": 0, "turned": False, "left_out": {"not a tumour": 10}}
+                name: {"ids": 610, "in_clinical": 600, "not_in_clinical": 0, "turned": False,
+                       "left_out": {"not a tumour": 10}}
                 for name in modalities
             },
         },
@@ -65,9 +66,9 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
             probability = float(1 / (1 + np.exp(-30 * (gap + 0.5 * advantage))))
             verdict = "distil" if probability > 0.9 else "do_not_distil" if probability < 0.1 else "undecided"
             rows.append(
-                (teacher, student, "ksg", shared, strength[student], strength[teacher], gap, 0.06, advantage, probability,
-                 "distil" if gap > 0 else "do_not_distil", verdict,
-                 f"The gap is {gap:+.2f} nats and {teacher} knows {advantage:+.2f} nats more of the label than {student}.")
+                (teacher, student, "ksg", shared, strength[student], strength[teacher], gap, 0.06, advantage,
+                 probability, "distil" if gap > 0 else "do_not_distil", verdict,
+                 f"The gap is {gap:+.2f} nats and {teacher} knows {advantage:+.2f} nats more than {student}.")
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(keys.VERDICT_COLUMNS))
 
@@ -80,7 +81,9 @@ def teachers(table: pd.DataFrame, modalities: list[str]) -> pd.DataFrame:
             rows.append((student, "", "do_not_distil", np.nan))
             continue
         best = mine.iloc[0]
-        rows.append((student, best["teacher"] if best["verdict"] == "distil" else "", best["verdict"], best["p_gap_positive"]))
+        rows.append(
+            (student, best["teacher"] if best["verdict"] == "distil" else "", best["verdict"], best["p_gap_positive"])
+        )
     return pd.DataFrame(rows, columns=list(keys.TEACHER_COLUMNS))
 
 
@@ -92,7 +95,19 @@ def information(table: pd.DataFrame) -> pd.DataFrame:
             value = row[column]
             estimator = "ksg" if quantity == "teacher_student" else "ross"
             rows.append(
-                (row["teacher"], row["student"], quantity, estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats")
+                (
+                    row["teacher"],
+                    row["student"],
+                    quantity,
+                    estimator,
+                    value,
+                    0.05,
+                    value - 0.1,
+                    value + 0.1,
+                    400,
+                    8,
+                    "nats",
+                )
             )
     return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
 
@@ -107,7 +122,12 @@ def evaluation(table: pd.DataFrame, modalities: list[str], *, seed: int = 0) -> 
         sign = 1.0 if about.higher_is_better else -1.0
         for student in modalities:
             base = height[student] if about.higher_is_better else 1.4 - height[student]
-            models = {"alone": base, "self": base + 0.002 * sign, "logistic": base + 0.03 * sign, "boosting": base - 0.02 * sign}
+            models = {
+                "alone": base,
+                "self": base + 0.002 * sign,
+                "logistic": base + 0.03 * sign,
+                "boosting": base - 0.02 * sign,
+            }
             for row in table[table["student"] == student].to_dict("records"):
                 effect = sign * (0.1 * row["gap"] + 0.04 * row["advantage"] + random.normal(0, 0.01))
                 models[f"distilled:{row['teacher']}"] = base + effect
@@ -118,13 +138,24 @@ def evaluation(table: pd.DataFrame, modalities: list[str], *, seed: int = 0) -> 
                         for where, gain in zip(outer, each, strict=True)
                     ]
                     summary.append(
-                        (row["teacher"], student, control, metric, each.mean(), each.mean() - 0.02, each.mean() + 0.02, 10)
+                        (
+                            row["teacher"],
+                            student,
+                            control,
+                            metric,
+                            each.mean(),
+                            each.mean() - 0.02,
+                            each.mean() + 0.02,
+                            10,
+                        )
                     )
             for model, mean in models.items():
                 performance.append((student, model, metric, mean, mean - 0.03, mean + 0.03))
                 if model in ("logistic", "boosting"):
                     each = mean + random.normal(0, 0.01, len(outer))
-                    references += [(student, model, *where, metric, v, 70) for where, v in zip(outer, each, strict=True)]
+                    references += [
+                        (student, model, *where, metric, v, 70) for where, v in zip(outer, each, strict=True)
+                    ]
     return {
         "gains": pd.DataFrame(gains, columns=list(keys.GAIN_COLUMNS)),
         "references": pd.DataFrame(references, columns=list(keys.REFERENCE_COLUMNS)),
@@ -148,7 +179,9 @@ def scorecard(cohort: str, target: str, n_pairs: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(keys.SCORECARD_COLUMNS))
 
 
-def tables(modalities: list[str], *, seed: int = 0, cohort: str = "made-up", target: str = "subtype") -> dict[str, pd.DataFrame]:
+def tables(
+    modalities: list[str], *, seed: int = 0, cohort: str = "made-up", target: str = "subtype"
+) -> dict[str, pd.DataFrame]:
     verdict = verdicts(modalities, seed=seed)
     return {
         "verdicts": verdict,
@@ -160,7 +193,7 @@ def tables(modalities: list[str], *, seed: int = 0, cohort: str = "made-up", tar
 
 
 def write_results(folder: Path, modalities: list[str], *, seed: int = 0, **given: pd.DataFrame) -> Path:
-    """Write `results/{cohort}/{target}`, tables given by name in place of the made-up ones; without intermediate arrays."""
+    """Write `results/{cohort}/{target}` without intermediate arrays; tables given by name replace the made-up ones."""
     content = tables(modalities, seed=seed, cohort=folder.parent.name, target=folder.name) | given
     (folder / "intermediate").mkdir(parents=True, exist_ok=True)
     for name, table in content.items():

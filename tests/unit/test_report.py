@@ -1,0 +1,313 @@
+import html.parser
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_tables import tables, write_results
+
+from cch_omics import keys
+from cch_omics.cohort import Cohort, Modality
+from cch_omics.config import ReportConfig
+from cch_omics.errors import InputError
+from cch_omics.predictions import Encoding, Network
+from cch_omics.report import words
+from cch_omics.report.page import Material, cohort_page, describe, pooled_page
+from cch_omics.report.results import held_out_view, read_results
+from cch_omics.splits import Splits
+
+MODALITIES = ["rna", "mirna", "cnv"]
+VOID = {"meta", "link", "br", "img", "hr"}
+
+
+class Page(html.parser.HTMLParser):
+    """Whether tags nest, what is asked from outside, ids and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.asked, self.tags, self.said = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        self.asked += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")]
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.said.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.said))
+
+
+def cohort_and_splits(*, budget=1.0):
+    random = np.random.default_rng(0)
+    n = 60
+    labels = np.arange(n) % 3 - (np.arange(n) % 10 == 0)
+    cohort = Cohort(
+        "made-up", "subtype", np.array([f"s{k:02}" for k in range(n)]), np.array([f"p{k:02}" for k in range(n)]),
+        np.full(n, ""), labels, ("A", "B", "C"),
+        {
+            name: Modality(random.normal(size=(n - 5, 4)).astype(np.float32), np.array(list("wxyz")), np.arange(n - 5))
+            for name in MODALITIES
+        },
+        label_budget=budget,
+    )  # fmt: skip
+    inner = np.tile(np.arange(n) % 4, (3, 1))
+    inner[0, :30], inner[1, 30:] = -1, -1
+    labelled = (inner >= 0) & (labels >= 0) & (np.arange(n) < n * budget)
+    return cohort, Splits(np.array([0, 0, -1]), np.array([0, 1, -1]), inner, labelled)
+
+
+def encoding(splits):
+    shape = splits.inner.shape
+    values = np.random.default_rng(1).normal(size=(*shape, 6)).astype(np.float32)
+    empty = np.zeros((0, 0), dtype=np.float32)
+    network = Network(empty[0:0, 0:0].ravel(), empty, empty.ravel(), empty, empty.ravel())
+    return Encoding(values, values[..., :3], network, np.zeros(shape[0], dtype=np.int64))
+
+
+def material(*, budget=1.0):
+    cohort, splits = cohort_and_splits(budget=budget)
+    return describe(cohort, splits, [held_out_view(cohort, splits, encoding(splits), name) for name in MODALITIES])
+
+
+def page(folder, *, given=None, shown=None, date="2026-01-31"):
+    write_results(folder, MODALITIES, **(given or {}))
+    return cohort_page(read_results(folder), shown or material(), ReportConfig(), date=date)
+
+
+def answer_of(results, student, counts=None):
+    return next(answer for answer in words.answers(results, counts or {}) if answer.student == student)
+
+
+def with_gain(content, student, control, gain, half=0.01):
+    """Summary in which the gain in balanced accuracy of a student's pairs over a control is `gain`."""
+    summary = content["summary"].copy()
+    rows = (summary["student"] == student) & (summary["control"] == control)
+    rows &= summary["metric"] == "balanced_accuracy"
+    summary.loc[rows, ["gain", "ci_low", "ci_high"]] = gain, gain - half, gain + half
+    return summary
+
+
+def test_page_is_self_contained_well_formed_and_small(tmp_path):
+    text = page(tmp_path / "made-up" / "subtype")
+    parsed = Page(text)
+    assert all(link.startswith(("#", "data:,")) for link in parsed.asked)
+    assert "<script" not in text and "@import" not in text and "http" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {link[1:] for link in parsed.asked if link.startswith("#") and len(link) > 1} <= set(parsed.ids)
+    assert len(text.encode()) < 1_000_000
+
+
+def test_page_is_accessible(tmp_path):
+    parsed = Page(page(tmp_path / "made-up" / "subtype"))
+    figures = [given for tag, given in parsed.tags if tag == "svg"]
+    assert len(figures) == 2 + 2 * len(MODALITIES)
+    assert all(given["role"] == "img" and given["aria-label"] for given in figures)
+    tables_ = [tag for tag, _ in parsed.tags if tag == "table"]
+    assert len([tag for tag, _ in parsed.tags if tag == "caption"]) == len(tables_) > 5
+    assert all("scope" in given for tag, given in parsed.tags if tag == "th")
+    assert ("html", {"lang": "en"}) in parsed.tags
+
+
+def test_same_results_make_the_same_page_apart_from_the_date(tmp_path):
+    one = page(tmp_path / "made-up" / "subtype")
+    two = page(tmp_path / "made-up" / "subtype", date="2027-12-01")
+    assert one != two
+    assert one.replace("2026-01-31", "") == two.replace("2027-12-01", "")
+
+
+def test_everything_from_data_is_escaped(tmp_path):
+    evil = "<script>alert('x')</script>"
+    content = tables(MODALITIES)
+    for name, column in [("verdicts", "reason"), ("scorecard", "criterion")]:
+        content[name] = content[name].assign(**{column: evil})
+    for table in content.values():
+        for column in ("teacher", "student", "modality"):
+            if column in table:
+                table[column] = table[column].replace("cnv", evil)
+        if "model" in table:
+            table["model"] = table["model"].str.replace("cnv", evil, regex=False)
+    text = page(tmp_path / "made-up" / "sub<b>type", given=content)
+    assert "<script" not in text and "<b>type" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_sign_of_the_gap_and_realised_gain_stand_side_by_side(tmp_path):
+    content = tables(MODALITIES)
+    parsed = Page(page(tmp_path / "made-up" / "subtype", given=content))
+    heads = [" ".join(parsed.said)]
+    assert "Sign of gap" in heads[0]
+    assert parsed.text.index("Sign of gap") < parsed.text.index("Gain over alone") < parsed.text.index("Our verdict")
+
+
+def test_an_advised_teacher_that_did_harm_is_said_to_disagree(tmp_path):
+    content = tables(MODALITIES)
+    folder = write_results(tmp_path / "c" / "t", MODALITIES, summary=with_gain(content, "cnv", "none", -0.05))
+    said = [caveat.text for caveat in answer_of(read_results(folder), "cnv").caveats]
+    assert answer_of(read_results(folder), "cnv").verdict == keys.DISTIL
+    assert any("disagree" in text and "did harm" in text and "−5.0" in text for text in said)
+
+
+def test_a_refused_teacher_that_gained_is_said_to_disagree(tmp_path):
+    content = tables(MODALITIES)
+    folder = write_results(tmp_path / "c" / "t", MODALITIES, summary=with_gain(content, "rna", "none", 0.05))
+    answer = answer_of(read_results(folder), "rna")
+    assert answer.verdict == keys.DO_NOT_DISTIL
+    assert any("disagree" in caveat.text and "+5.0" in caveat.text for caveat in answer.caveats)
+
+
+@pytest.mark.parametrize(("gain", "told"), [(0.05, False), (0.005, True), (-0.05, True)])
+def test_a_gain_that_is_not_beyond_self_is_said(tmp_path, gain, told):
+    content = tables(MODALITIES)
+    folder = write_results(tmp_path / "c" / "t", MODALITIES, summary=with_gain(content, "cnv", "self", gain))
+    short = [caveat.short for caveat in answer_of(read_results(folder), "cnv").caveats]
+    assert ("gain not beyond the self control" in short) is told
+
+
+@pytest.mark.parametrize(("shift", "told"), [(0.2, True), (-0.2, False)])
+def test_a_student_that_loses_to_a_reference_is_said_to_lose(tmp_path, shift, told):
+    content = tables(MODALITIES)
+    references = content["references"]
+    references = references.assign(value=references["value"] + shift)
+    folder = tmp_path / "c" / "t"
+    text = Page(page(folder, given={"references": references})).text
+    assert ("loses to penalised logistic regression" in text) is told
+    assert ("falls behind a reference model" in text) is not told
+
+
+def test_few_labels_absent_classes_and_circular_targets_are_said(tmp_path):
+    folder = write_results(tmp_path / "c" / "t", MODALITIES)
+    counts = {
+        "rna": words.LabelCounts(("A", "B"), (100, 100), (100, 100), 200),
+        "cnv": words.LabelCounts(("A", "B"), (30, 0), (30, 0), 30),
+        "mirna": words.LabelCounts(("A", "B"), (30, 4), (200, 60), 260),
+    }
+    short = {
+        answer.student: [caveat.short for caveat in answer.caveats]
+        for answer in words.answers(read_results(folder), counts)
+    }
+    assert "target defined from this omics" in short["rna"] and "few labels (4 of B)" not in short["rna"]
+    assert "few labels (4 of B)" in short["mirna"] and "target defined from this omics" not in short["mirna"]
+    assert "no patient of class B" in short["cnv"]
+
+
+def test_held_out_view_is_one_inner_fold_of_the_whole_split():
+    cohort, splits = cohort_and_splits()
+    made = encoding(splits)
+    view = held_out_view(cohort, splits, made, "rna")
+    rows = np.flatnonzero((splits.inner[-1] == 0) & cohort.profiled("rna"))
+    assert np.array_equal(view.labels, cohort.labels[rows])
+    # Other folds and other splits have axes of their own: nothing of them may reach the picture.
+    others = np.ones(made.representation.shape[:2], dtype=bool)
+    others[-1, rows] = False
+    made.representation[others] = 1e6
+    assert np.array_equal(held_out_view(cohort, splits, made, "rna").points, view.points)
+
+
+def test_labels_outside_the_budget_are_not_counted_as_usable():
+    cohort, splits = cohort_and_splits(budget=0.5)
+    counts = describe(cohort, splits).counts["rna"]
+    assert 0 < sum(counts.usable) < sum(counts.known)
+
+
+@pytest.mark.parametrize("names", [["only"], [f"omics{k}" for k in range(13)], ["x" * 120, "y" * 120]])
+def test_odd_cohorts(tmp_path, names):
+    folder = write_results(tmp_path / "c" / "t", names)
+    results = read_results(folder)
+    text = cohort_page(results, Material(), ReportConfig(max_rows=20))
+    Page(text)
+    assert len(text.encode()) < 3_000_000
+    if len(names) > 2:
+        assert "The first 20 of" in text
+
+
+def test_missing_gains_and_gaps(tmp_path):
+    content = tables(MODALITIES)
+    content["verdicts"].loc[:, ["gap", "gap_se", "advantage", "p_gap_positive"]] = np.nan
+    for name in ("summary", "performance"):
+        columns = [column for column in ("gain", "mean", "ci_low", "ci_high") if column in content[name]]
+        content[name].loc[:, columns] = np.nan
+    text = Page(page(tmp_path / "c" / "t", given=content)).text
+    assert "not estimated" in text and "not measured" in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_no_teachers_no_references_no_scorecard(tmp_path):
+    content = {
+        name: table.iloc[:0] for name, table in tables(MODALITIES).items() if name in ("references", "scorecard")
+    }
+    text = Page(page(tmp_path / "c" / "t", given=content)).text
+    assert "No reference model was fitted" in text
+
+
+def test_missing_column_is_named(tmp_path):
+    content = tables(MODALITIES)
+    folder = write_results(tmp_path / "c" / "t", MODALITIES, verdicts=content["verdicts"].drop(columns="gap"))
+    with pytest.raises(InputError, match="no column gap"):
+        read_results(folder)
+
+
+def test_missing_file_is_named(tmp_path):
+    folder = write_results(tmp_path / "c" / "t", MODALITIES)
+    (folder / "intermediate" / "summary.parquet").unlink()
+    with pytest.raises(InputError, match=r"summary\.parquet"):
+        read_results(folder)
+
+
+def test_pooled_page_has_every_cohort(tmp_path):
+    every = [
+        (read_results(write_results(tmp_path / name / "subtype", MODALITIES, seed=seed)), material(), link)
+        for seed, (name, link) in enumerate([("one", "one/subtype/report.html"), ("two", "")])
+    ]
+    text = pooled_page(every, ReportConfig(), date="2026-01-31")
+    parsed = Page(text)
+    assert all(link.startswith(("#", "data:,", "one/")) for link in parsed.asked)
+    assert "one, subtype" in parsed.text and "two, subtype" in parsed.text
+    assert parsed.text.count("mirna → cnv") >= 2
+
+
+def test_pooled_summary_rows_are_shown_but_are_not_points(tmp_path):
+    results = read_results(write_results(tmp_path / "one" / "subtype", MODALITIES))
+    all_ = results.scorecard.assign(cohort="all", target="all")
+    scores = pd.concat([results.scorecard, all_])
+    given = [(results, material(), "")]
+    with_sum, without = (pooled_page(given, ReportConfig(), scorecard=s) for s in (scores, results.scorecard))
+    figures = [re.findall(r"<svg.*?</svg>", text, re.DOTALL) for text in (with_sum, without)]
+    assert figures[0] == figures[1]
+    assert "all, all" in Page(with_sum).text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
+def test_browser_opens_the_page_without_errors_or_requests(tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(page(tmp_path / "made-up" / "subtype"), encoding="utf-8")
+    log = tmp_path / "net.json"
+    done = subprocess.run(
+        [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+            f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom", f"file://{file}",
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "Methods" in done.stdout
+    assert "CONSOLE" not in done.stderr
