@@ -1,14 +1,14 @@
 """The verdict on a pair: the Cross-modal Complementarity Hypothesis, and what its gap does not see.
 
-The paper's plain rule (Xie, Xu, Sanguinetti 2025, arXiv 2510.13182) is the sign of the gap I(H_T;H_S) - I(H_S;Y): distil
-when teacher and student share more than the student knows of the label. The chain rule of mutual information gives
+The paper's plain rule (Xie, Xu, Sanguinetti 2025, arXiv 2510.13182) is the sign of the gap I(H_T;H_S) - I(H_S;Y):
+distil when teacher and student share more than the student knows of the label. By the chain rule of mutual information
 
     gap       = I(T;S|Y) - I(S;Y|T)
     advantage = I(T;Y) - I(S;Y) = I(T;Y|S) - I(S;Y|T)
 
 so the gap never looks at I(T;Y|S), what the student could learn. With labels that mean nothing I(S;Y) is 0, the gap is
-positive, and the plain rule says "distil". Our verdict therefore asks for three things: the teacher knows something of the
-label, the gap is positive, and the teacher knows more than the student.
+positive, and the plain rule says "distil". Our verdict therefore asks for three things: the teacher knows something of
+the label, the gap is positive, and the teacher knows more than the student.
 """
 
 from collections.abc import Hashable, Mapping
@@ -25,9 +25,9 @@ from cch_omics.config import CriterionConfig
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    With c = `settings.confidence` and normal errors of the estimates, a pair is `do_not_distil` if P(I(T;Y) > 0) < c (the
-    burden of proof is the teacher's), or P(gap > 0) <= 1 - c, or P(advantage > 0) <= 1 - c; `distil` if P(gap > 0) >= c and
-    P(advantage > 0) >= c; otherwise, or without an estimate, `undecided`.
+    With c = `settings.confidence` and normal errors of the estimates, a pair is `do_not_distil` if P(I(T;Y) > 0) < c
+    (the burden of proof is the teacher's), or P(gap > 0) <= 1 - c, or P(advantage > 0) <= 1 - c; `distil` if
+    P(gap > 0) >= c and P(advantage > 0) >= c; otherwise, or without an estimate, `undecided`.
 
     Parameters
     ----------
@@ -82,13 +82,13 @@ def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target:
     )
     verdict = _verdict(p_gap, p_advantage, p_teacher, settings.confidence)
     plain = "" if np.isnan(row["gap"]) else keys.DISTIL if row["gap"] > 0 else keys.DO_NOT_DISTIL
-    judged = {
+    judged: dict[Hashable, Any] = {
         "p_gap_positive": p_gap,
         "cch_verdict": plain,
         "verdict": verdict,
         "reason": _reason(row, p_gap, p_advantage, p_teacher, settings.confidence, target),
     }
-    return {**row, **judged}
+    return dict(row) | judged
 
 
 def _probability_positive(estimate: float, se: float) -> float:
@@ -115,8 +115,8 @@ def _reason(
     teacher, student = row["teacher"], row["student"]
     if np.isnan([p_gap, p_advantage, p_teacher]).any():
         return (
-            f"The mutual information of {teacher}, {student} and {target} could not be estimated: too few patients have "
-            f"both omics and a label ({row.get('n_labelled', 0)} could be used)."
+            f"The mutual information of {teacher}, {student} and {target} could not be estimated: too few patients "
+            f"have both omics and a label ({row.get('n_labelled', 0)} could be used)."
         )
 
     def nats(name: str) -> str:
