@@ -297,7 +297,7 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
             str(number),
             f"{row['teacher']} → {row['student']}",
             signed(row["gap"]) + (f"\n± {row['gap_se']:.2f}" if np.isfinite(row["gap_se"]) else ""),
-            {keys.DISTIL: "+", keys.DO_NOT_DISTIL: "−"}.get(row["cch_verdict"], row["cch_verdict"]),
+            {keys.DISTIL: "+", keys.DO_NOT_DISTIL: "−"}.get(row["cch_verdict"], "–"),
             _gain(row["gain"], row["ci_low"], row["ci_high"]),
             row["verdict"],
             _gain(row["self_gain"], row["self_ci_low"], row["self_ci_high"]),

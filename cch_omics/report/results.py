@@ -21,7 +21,21 @@ from cch_omics.splits import Splits
 METRIC = "balanced_accuracy"
 MODEL_COLUMNS = ("modality", "model", "metric", "mean", "ci_low", "ci_high")
 SUMMARY_COLUMNS = ("teacher", "student", "control", "metric", "gain", "ci_low", "ci_high", "n_splits")
-NAMES = ("cohort", "target", "teacher", "student", "modality", "model", "reference", "criterion", "reason", "metric")
+NAMES = (
+    "cohort",
+    "target",
+    "teacher",
+    "student",
+    "modality",
+    "model",
+    "reference",
+    "criterion",
+    "estimator",
+    "metric",
+    "cch_verdict",
+    "verdict",
+    "reason",
+)
 
 
 @dataclass(frozen=True)

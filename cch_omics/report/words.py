@@ -104,7 +104,9 @@ class Answer:
 
 
 def answers(results: Results, counts: Mapping[str, LabelCounts]) -> list[Answer]:
-    """Answer for each student, in the order of teachers.tsv.
+    """Answer for each student, in the order of `Results.modalities`.
+
+    A cohort with one omics has no pairs and so no row in teachers.tsv; its answer is to train alone.
 
     Parameters
     ----------
@@ -112,9 +114,16 @@ def answers(results: Results, counts: Mapping[str, LabelCounts]) -> list[Answer]
         By modality; a modality may be missing.
     """
     pairs = results.pairs
+    rows = {row["student"]: row for row in results.teachers.to_dict("records")}
+    alone: dict[Hashable, Any] = {"teacher": "", "verdict": keys.DO_NOT_DISTIL, "p_gap_positive": float("nan")}
     return [
-        _answer(row, pairs[pairs["student"] == row["student"]], results, counts.get(row["student"]))
-        for row in results.teachers.to_dict("records")
+        _answer(
+            rows.get(student, {"student": student, **alone}),
+            pairs[pairs["student"] == student],
+            results,
+            counts.get(student),
+        )
+        for student in results.modalities
     ]
 
 
@@ -155,7 +164,9 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
         certainty = (f"Probability that the gap is positive: {probability(row['p_gap_positive'])}.", *_reasons(chosen))
         realised = _realised("Gained on test patients", chosen)
     else:
-        best = pairs.sort_values("p_gap_positive", ascending=False, kind="stable", na_position="last").iloc[:1]
+        # The order in which teachers are chosen.
+        score = pairs["gap"] + pairs["advantage"]
+        best = pairs.loc[score.sort_values(ascending=False, kind="stable", na_position="last").index[:1]]
         candidate = str(best["teacher"].iloc[0])
         certainty = (
             f"Nearest candidate: {candidate}, with a probability of {probability(best['p_gap_positive'].iloc[0])} "

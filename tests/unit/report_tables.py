@@ -76,9 +76,8 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
 def teachers(table: pd.DataFrame, modalities: list[str]) -> pd.DataFrame:
     rows = []
     for student in modalities:
-        mine = table[table["student"] == student].sort_values("p_gap_positive", ascending=False)
+        mine = table[table["student"] == student].sort_values("gap", ascending=False)
         if mine.empty:
-            rows.append((student, "", "do_not_distil", np.nan))
             continue
         best = mine.iloc[0]
         rows.append(
