@@ -1,3 +1,15 @@
 """Should a model on a weak omics be distilled from another omics, from which one, and how sure are we?"""
 
+from importlib import import_module
+from types import ModuleType
+
 __version__ = "0.1.0"
+
+# The faces for notebooks. Imported when they are asked for: planning a workflow must not wait for torch.
+_FACES = ("information", "pl", "tl")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _FACES:
+        return import_module(f"cch_omics.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,7 +52,7 @@ def distil(
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
         taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
-            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, s, v))
+            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, *splits.entropy(s), v))
         trained = fit(
             sets,
             cohort.labels[rows],

@@ -56,6 +56,14 @@ class Splits:
         """Position of the whole split."""
         return len(self.fold) - 1
 
+    def entropy(self, split: int) -> tuple[int, int]:
+        """Two non-negative numbers that name a split, for the seeds of what is random in it."""
+        return int(self.repeat[split]) + 1, int(self.fold[split]) + 1
+
+    def only_whole(self) -> "Splits":
+        """The whole split alone: enough for a verdict."""
+        return Splits(self.repeat[-1:], self.fold[-1:], self.inner[-1:], self.labelled[-1:])
+
 
 def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     """Draw the outer splits, the inner folds of each and the labels that may be used.
@@ -82,12 +90,14 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
 
     inner = np.full((len(test), n), -1, dtype=np.int64)
     labelled = np.zeros((len(test), n), dtype=bool)
-    for s, (_, _, is_test) in enumerate(test):
+    for s, (repeat, fold, is_test) in enumerate(test):
         train = np.flatnonzero(~is_test)
-        kept = _kept_labels(cohort, train, settings.inner_folds, _seed(seed, 1, s))
+        kept = _kept_labels(cohort, train, settings.inner_folds, _seed(seed, 1, repeat + 1, fold + 1))
         labelled[s, train[kept]] = True
         usable = np.where(kept, cohort.labels[train], -1)
-        inner[s, train] = _folds(usable, cohort.groups[train], settings.inner_folds, _seed(seed, 2, s))
+        inner[s, train] = _folds(
+            usable, cohort.groups[train], settings.inner_folds, _seed(seed, 2, repeat + 1, fold + 1)
+        )
     return Splits(
         repeat=np.array([repeat for repeat, _, _ in test]),
         fold=np.array([fold for _, fold, _ in test]),

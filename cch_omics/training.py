@@ -80,7 +80,7 @@ def training_sets(
     width = max(inputs.shape[1] for inputs in projected)
     inputs = torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected])
     name_code = int.from_bytes(modality.encode(), "little") % 2**32
-    seeds = np.random.SeedSequence((seed, name_code, split)).generate_state(len(train))
+    seeds = np.random.SeedSequence((seed, name_code, *splits.entropy(split))).generate_state(len(train))
     return TrainingSets(
         rows=data.rows,
         train=train,

@@ -343,7 +343,7 @@ def _members(cohort: Cohort, splits: Splits, batch: list[tuple[int, int]], subsa
         members.label[item, :n] = np.where(splits.labelled[s, samples], cohort.labels[samples], -1)
         members.patient[item, :n] = np.unique(cohort.groups[samples], return_inverse=True)[1]
         # Each fold has a generator of its own, so that it is the same whatever it is batched with.
-        random = np.random.default_rng([seed, s, j])
+        random = np.random.default_rng([seed, *splits.entropy(s), j])
         members.keys[item, :, :n] = random.random((subsamples, n))
         members.starts[item] = random.integers(0, 2, subsamples)
     return members

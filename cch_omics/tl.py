@@ -1,0 +1,98 @@
+"""Tools for notebooks."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SheetRow, SplitsConfig, section
+from cch_omics.criteria.cch import decide
+from cch_omics.encoders import encode
+from cch_omics.information.pairs import estimate_pairs
+from cch_omics.io.assemble import assemble
+from cch_omics.io.mudata import from_mudata
+from cch_omics.splits import make_splits
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+
+def cch(
+    mdata: "MuData",
+    *,
+    target: str,
+    modalities: Collection[str] = (),
+    classes: Collection[str] = (),
+    group: str = "",
+    inner_folds: int | None = None,
+    encoder: dict[str, Any] | None = None,
+    information: dict[str, Any] | None = None,
+    confidence: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    key_added: str = "cch",
+) -> pd.DataFrame:
+    """Should a model on one omics be distilled from another? A verdict for every ordered pair of modalities.
+
+    The same numbers as the workflow's `verdicts.tsv`. What distilling really gains takes the workflow's outer splits.
+
+    Parameters
+    ----------
+    mdata
+        Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
+    target
+        The column of `.obs` with the class labels.
+    modalities, classes
+        Those to use; by default all. Labels of other classes count as missing.
+    group
+        The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
+    inner_folds, confidence
+        As in the configuration's `splits` and `criterion`.
+    encoder, information
+        Keys of these sections of the configuration, where they differ from the defaults.
+    seed
+        Of every random number.
+    device
+        Of torch.
+    key_added
+        Where the table is stored.
+
+    Returns
+    -------
+    DataFrame
+        One row per ordered pair, with the columns of `keys.VERDICT_COLUMNS`; information in nats. Also in
+        `mdata.uns[key_added]`.
+
+    Raises
+    ------
+    InputError
+        If the target, a modality or a class is not there, or the cohort is too small for the folds.
+    """
+    row = section(
+        SheetRow,
+        {
+            "cohort": "mdata",
+            "source": "mdata",
+            "target": target,
+            "modalities": ",".join(modalities),
+            "classes": ",".join(classes),
+            "group": group,
+        },
+        "tl.cch",
+    )
+    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row)
+    folds = {} if inner_folds is None else {"inner_folds": inner_folds}
+    splits = make_splits(cohort, section(SplitsConfig, folds, "tl.cch"), seed=seed).only_whole()
+    networks = section(EncoderConfig, encoder or {}, "tl.cch, encoder")
+    encodings = {
+        name: encode(cohort, splits, name, networks, seed=seed, device=torch.device(device))
+        for name in cohort.modalities
+    }
+    estimates = section(InformationConfig, information or {}, "tl.cch, information")
+    pairs = estimate_pairs(cohort, splits, encodings, estimates, seed=seed, device=device)
+    certainty = {} if confidence is None else {"confidence": confidence}
+    verdicts = decide(pairs, section(CriterionConfig, certainty, "tl.cch"), target=target)
+    table = verdicts.drop(columns=["repeat", "fold"]).reset_index(drop=True)
+    mdata.uns[key_added] = table
+    return table

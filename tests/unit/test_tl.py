@@ -1,0 +1,71 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cohorts import make_cohort
+
+import cch_omics
+from cch_omics import keys
+from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SplitsConfig
+from cch_omics.criteria.cch import decide
+from cch_omics.encoders import encode
+from cch_omics.errors import InputError
+from cch_omics.information.pairs import estimate_pairs
+from cch_omics.io.mudata import make_mudata, read_mudata, write_mudata
+from cch_omics.splits import make_splits
+
+ENCODER = {"units": 6, "components": 10, "max_epochs": 20}
+INFORMATION = {"subsamples": 10}
+
+
+@pytest.fixture
+def mdata():
+    cohort = make_cohort(n=120)
+    modalities = {
+        name: anndata.AnnData(
+            modality.values,
+            obs=pd.DataFrame(index=cohort.samples[modality.rows]),
+            var=pd.DataFrame(index=modality.features),
+        )
+        for name, modality in cohort.modalities.items()
+    }
+    names = np.array([*cohort.classes, None], dtype=object)
+    obs = pd.DataFrame({"subtype": names[cohort.labels]}, index=cohort.samples)
+    return make_mudata(modalities, obs, {})
+
+
+def test_verdicts_are_those_of_the_workflow(mdata):
+    table = cch_omics.tl.cch(mdata, target="subtype", encoder=ENCODER, information=INFORMATION)
+    assert list(table.columns) == list(keys.VERDICT_COLUMNS)
+    assert len(table) == 6
+    pd.testing.assert_frame_equal(mdata.uns["cch"], table)
+
+    cohort = make_cohort(n=120)
+    splits = make_splits(cohort, SplitsConfig(), seed=0)
+    cpu = torch.device("cpu")
+    encodings = {m: encode(cohort, splits, m, EncoderConfig(**ENCODER), seed=0, device=cpu) for m in cohort.modalities}
+    pairs = estimate_pairs(cohort, splits, encodings, InformationConfig(**INFORMATION), seed=0)
+    whole = decide(pairs, CriterionConfig(), target="subtype").query("repeat == -1")
+    expected = whole[list(keys.VERDICT_COLUMNS)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, expected, rtol=1e-6)
+
+
+def test_the_table_is_written_with_the_data(mdata, tmp_path):
+    table = cch_omics.tl.cch(mdata, target="subtype", encoder=ENCODER, information=INFORMATION)
+    write_mudata(mdata, tmp_path / "cohort.h5mu")
+    again = read_mudata(tmp_path / "cohort.h5mu").uns["cch"]
+    assert list(again["verdict"]) == list(table["verdict"])
+    axes = cch_omics.pl.gap_matrix(mdata)
+    assert axes.get_figure() is not None
+
+
+def test_an_absent_target_is_named(mdata):
+    with pytest.raises(InputError, match="subtyp"):
+        cch_omics.tl.cch(mdata, target="subtyp")
+    assert "cch" not in mdata.uns
+
+
+def test_an_unknown_setting_is_named(mdata):
+    with pytest.raises(InputError, match="unit"):
+        cch_omics.tl.cch(mdata, target="subtype", encoder={"unit": 3})
