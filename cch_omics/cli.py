@@ -50,7 +50,7 @@ def simulate(args: argparse.Namespace) -> None:
     """Write a simulated cohort with known mutual information as MuData."""
     from cch_omics.simulation import write_simulated
 
-    write_simulated(args.name, args.output)
+    write_simulated(args.name, args.output, seed=args.seed)
 
 
 def ingest(args: argparse.Namespace) -> None:

@@ -9,9 +9,14 @@ from pathlib import Path
 from cch_omics.config import SheetRow, check_modality, comma_list
 from cch_omics.errors import InputError
 
-# Sources that a step makes, and the modalities that they will have.
-DEMOS = {"tcga-brca": ("rna", "methylation", "mirna")}
-SIMULATIONS: dict[str, tuple[str, ...]] = {"two-sides": ("strong", "weak")}
+# Sources that a step makes, and the modalities that they will have: said again here, because where they are defined
+# needs more than planning has (a test keeps the two in step).
+DEMOS = {"tcga-brca": ("methylation", "mirna", "rna")}
+SIMULATIONS = {
+    "complementary": ("rna", "cnv", "rppa"),
+    "misleading": ("rna", "mutation"),
+    "unrelated": ("rna", "cnv"),
+}
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".h5ad")
 CLINICAL = ("clinical.csv", "clinical.tsv", "clinical.csv.gz", "clinical.tsv.gz")
 

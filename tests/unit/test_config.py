@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cch_omics import plan
 from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas
 from cch_omics.errors import InputError
-from cch_omics.plan import modalities_of
+from cch_omics.plan import files_of, modalities_of
 
 ROOT = Path(__file__).parents[2]
 HEADER = "cohort\tsource\ttarget"
@@ -133,7 +134,7 @@ def test_spreadsheet_is_no_sheet(tmp_path: Path) -> None:
 WRONG_SOURCES = {
     "nothing there": ("nowhere", "", ["'nowhere'", "does not exist", "demo:NAME"]),
     "unknown demo": ("demo:tcga-brac", "", ["demo:tcga-brac", "tcga-brca"]),
-    "unknown modality of a demo": ("demo:tcga-brca", "rna,protein", ["'protein'", "rna, methylation, mirna"]),
+    "unknown modality of a demo": ("demo:tcga-brca", "rna,protein", ["'protein'", "methylation, mirna, rna"]),
     "a table": ("table.csv", "", ["table.csv", ".h5mu"]),
     "a folder without clinical table": ("bare", "", ["without a clinical table", "clinical.csv"]),
     "a folder of one modality": ("single", "", ["1 modalities (rna)", "at least two"]),
@@ -167,6 +168,24 @@ def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
     path.rename(tmp_path.parent / "sheet_of_a_folder.tsv")
     (row,) = read_sheet(tmp_path.parent / "sheet_of_a_folder.tsv")
     assert modalities_of(row) == ["cnv", "mirna", "rna", "rppa"]
+
+
+def test_modalities_of_made_sources_are_as_planned() -> None:
+    from cch_omics.io import demo
+    from cch_omics.simulation import SIMULATED
+
+    assert {name: made.modalities for name, made in demo.DEMOS.items()} == plan.DEMOS
+    assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == plan.SIMULATIONS
+
+
+def test_modalities_of_a_h5mu_are_in_its_own_order(tmp_path: Path) -> None:
+    from cch_omics.simulation import write_simulated
+
+    file = tmp_path / "cohort.h5mu"
+    write_simulated("complementary", file)
+    (row,) = read_sheet(sheet(tmp_path, HEADER, f"a\t{file}\tsubtype"))
+    assert modalities_of(row) == ["rna", "cnv", "rppa"]
+    assert files_of(row) == [str(file)]
 
 
 def test_sheet_with_byte_order_mark_remarks_and_blank_lines(tmp_path: Path) -> None:
