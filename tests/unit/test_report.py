@@ -12,11 +12,12 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import ReportConfig
 from cch_omics.errors import InputError
-from cch_omics.predictions import Encoding, Network
-from cch_omics.report import words
+from cch_omics.io import write_cohort
+from cch_omics.predictions import Encoding, Network, save_encoding
+from cch_omics.report import words, write_pooled_report, write_report
 from cch_omics.report.page import Material, cohort_page, describe, pooled_page
 from cch_omics.report.results import held_out_view, read_results
-from cch_omics.splits import Splits
+from cch_omics.splits import Splits, save_splits
 
 MODALITIES = ["rna", "mirna", "cnv"]
 VOID = {"meta", "link", "br", "img", "hr"}
@@ -65,8 +66,10 @@ def cohort_and_splits(*, budget=1.0):
         "made-up", "subtype", np.array([f"s{k:02}" for k in range(n)]), np.array([f"p{k:02}" for k in range(n)]),
         np.full(n, ""), labels, ("A", "B", "C"),
         {
-            name: Modality(random.normal(size=(n - 5, 4)).astype(np.float32), np.array(list("wxyz")), np.arange(n - 5))
-            for name in MODALITIES
+            name: Modality(
+                random.normal(size=(n - lost, 4)).astype(np.float32), np.array(list("wxyz")), np.arange(n - lost)
+            )
+            for name, lost in zip(MODALITIES, (5, 0, 9), strict=True)
         },
         label_budget=budget,
     )  # fmt: skip
@@ -297,6 +300,22 @@ def test_pooled_summary_rows_are_shown_but_are_not_points(tmp_path):
     figures = [re.findall(r"<svg.*?</svg>", text, re.DOTALL) for text in (with_sum, without)]
     assert figures[0] == figures[1]
     assert "all, all" in Page(with_sum).text
+
+
+def test_pages_are_written_from_folders(tmp_path):
+    folder = write_results(tmp_path / "made-up" / "subtype", MODALITIES)
+    cohort, splits = cohort_and_splits()
+    write_cohort(cohort, folder / "intermediate" / "cohort.h5mu")
+    save_splits(splits, folder / "intermediate" / "splits.npz")
+    (folder / "intermediate" / "encodings").mkdir()
+    for name in MODALITIES:
+        save_encoding(encoding(splits), folder / "intermediate" / "encodings" / f"{name}.npz")
+    write_report(folder, folder / "report.html", configuration={"seed": 7}, date="2026-01-31")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "60 patients, 3 omics, 3 classes" in text and '"seed": 7' in text and "CC BY-NC-ND" in text
+    assert "held-out patients" in text
+    write_pooled_report([folder], tmp_path / "report.html")
+    assert "made-up/subtype/report.html" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).asked
 
 
 # Where the browser itself calls home, whatever it shows.
