@@ -102,8 +102,8 @@ def audit(cohort: Cohort, notes: Notes) -> dict[str, Any]:
         - `complete`: `samples` and `labelled` that have every modality
         - `join`: `level`; `clinical` (`ids`, `in_no_table`); `unlabelled_samples`; `tables`: by modality `file`, `ids`,
           `in_clinical`, `not_in_clinical`, `turned`, `left_out` (rows by reason)
-        - `leakage`: by modality `feature`, `class`, `auroc` (see `single_feature`), `flagged`, `defines_target`; the first
-          three are null where classes are too small
+        - `leakage`: by modality `feature`, `class`, `auroc` (see `single_feature`), `flagged`, `defines_target`; the
+          first three are null where classes are too small
         - `site_confounding`: `sites`, `samples`, `balanced_accuracy`, `chance`, `p_value`, `flagged` (see
           `site_prediction`); null where sites are unknown or too few
         - `warnings`: sentences
@@ -157,8 +157,8 @@ def single_feature(
 ) -> tuple[int, int, float] | None:
     """How well the best single feature tells one class from the rest, without the luck of the choice.
 
-    Half of the patients choose feature and direction, the other half measure its AUROC, and the other way round; the mean
-    of both is returned for the class where it is highest.
+    Half of the patients choose feature and direction, the other half measure its AUROC, and the other way round; the
+    mean of both is returned for the class where it is highest.
 
     Parameters
     ----------
@@ -355,13 +355,14 @@ def _warnings(report: dict[str, Any]) -> list[str]:
             said.append(f"{name}: the target was defined from it, so its own accuracy is optimistic.")
         if leak["flagged"]:
             said.append(
-                f"{name}: the single feature {leak['feature']} tells class {leak['class']!r} from the rest with an AUROC "
-                f"of {leak['auroc']:.3f} on held-out patients: a leak of the label, or biology that defines it."
+                f"{name}: the single feature {leak['feature']} tells class {leak['class']!r} from the rest with an "
+                f"AUROC of {leak['auroc']:.3f} on held-out patients: a leak of the label, or biology that defines it."
             )
     site = report["site_confounding"]
     if site is not None and site["flagged"]:
         said.append(
             f"Tissue source site alone predicts {report['target']} with a balanced accuracy of "
-            f"{site['balanced_accuracy']:.2f} (chance {site['chance']:.2f}, p {site['p_value']:.3f}): consider splits by site."
+            f"{site['balanced_accuracy']:.2f} (chance {site['chance']:.2f}, p {site['p_value']:.3f}): "
+            "consider splits by site."
         )
     return said

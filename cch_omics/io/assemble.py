@@ -201,20 +201,17 @@ def _column(source: Source, name: str, key: str) -> pd.Series:
 
 
 def _text(value: object) -> str:
-    """Return a label or an id as text: whole numbers without decimals, "" where missing."""
-    if value is None or value is pd.NA or value is pd.NaT:
+    """Return a label or an id as text, "" where missing."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return ""
-    if isinstance(value, float | np.floating):
-        if np.isnan(value):
-            return ""
-        return str(int(value)) if float(value).is_integer() else repr(float(value))
     text = str(value).strip()
     return "" if text in MISSING else text
 
 
 def _label_text(value: object) -> str:
+    """Return a label as text, whole numbers without decimals: tables with gaps hold codes as 1.0."""
     text = _text(value)
-    return re.sub(r"(?<=\d)\.0+$", "", text) if re.fullmatch(r"-?\d+\.0+", text) else text
+    return text.partition(".")[0] if re.fullmatch(r"-?\d+\.0+", text) else text
 
 
 def _at(column: pd.Series, rows: NDArray[np.int64], *, label: bool = False) -> list[str]:

@@ -127,11 +127,11 @@ def test_a_known_auroc_is_found_among_three_classes():
     random = np.random.default_rng(1)
     labels = random.integers(0, 3, 3000)
     values = random.normal(size=(3000, 5)).astype(np.float32)
-    values[:, 3] += 1.5 * (labels == 2)
+    values[:, 3] -= 1.5 * (labels == 2)
     values[random.random(3000) < 0.1, 0] = np.nan
     feature, cls, area = single_feature(values, labels, np.arange(3000).astype(str), 3)
     assert (feature, cls) == (3, 2)
-    assert area == pytest.approx(roc_auc_score(labels == 2, values[:, 3]), abs=0.002)
+    assert area == pytest.approx(1 - roc_auc_score(labels == 2, values[:, 3]), abs=0.002)
 
 
 def test_patients_are_not_torn_apart():
@@ -158,6 +158,17 @@ def test_sites_that_know_the_label_are_flagged_and_others_are_not():
     assert audit(confounded, notes)["site_confounding"]["balanced_accuracy"] == pytest.approx(0.8, abs=0.07)
     assert not audit(cohort, notes)["site_confounding"]["flagged"]
     assert audit(replace(cohort, sites=np.full(200, "")), notes)["site_confounding"] is None
+
+
+def test_a_rare_class_is_predicted_from_its_sites():
+    """Never the most frequent class anywhere, yet nine times as frequent at half of the sites."""
+    random = np.random.default_rng(4)
+    sites = random.integers(0, 4, 2000)
+    labels = (random.random(2000) < np.where(sites < 2, 0.27, 0.03)).astype(np.int64)
+    accuracy, chance, p_value = site_prediction(labels, sites.astype(str), permutations=19)
+    assert accuracy > 0.65
+    assert chance == pytest.approx(0.5, abs=0.03)
+    assert p_value == pytest.approx(1 / 20)
 
 
 def test_the_site_check_has_its_nominal_rate():

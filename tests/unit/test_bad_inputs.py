@@ -216,6 +216,17 @@ def test_a_mudata_file_cut_short(tmp_path):
             read_cohort(tmp_path / "cut.h5mu")
 
 
+def test_nothing_is_written_when_the_audit_fails(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("interrupted")
+
+    monkeypatch.setattr("cch_omics.io.sources.audit", fail)
+    write_folder(tmp_path / "cohort", make_tables())
+    with pytest.raises(RuntimeError):
+        ingest(sheet_row(tmp_path / "cohort"), tmp_path / "cohort.h5mu", tmp_path / "audit.json")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["cohort"]
+
+
 def test_a_good_folder_is_not_refused(tmp_path):
     write_folder(tmp_path / "cohort", make_tables())
     ingest(sheet_row(tmp_path / "cohort"), tmp_path / "cohort.h5mu", tmp_path / "audit.json")
