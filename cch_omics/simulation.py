@@ -93,13 +93,13 @@ class Simulated:
 
 SIMULATED: dict[str, Simulated] = {
     "complementary": Simulated(
-        n=300,
+        n=400,
         modalities={
-            "rna": Channel(features=120, label=2.0, shared=1.0, noise=0.4),
-            "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.5),
-            "rppa": Channel(features=60, label=1.0, shared=0.5, noise=0.8, missing=0.01),
+            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
+            "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
+            "rppa": Channel(features=40, label=1.0, shared=0.5, noise=0.6, missing=0.01),
         },
-        labelled=0.4,
+        labelled=0.35,
         description="rna knows the class, cnv little of it, and they share much beyond it: distil cnv from rna.",
     ),
     "misleading": Simulated(
@@ -179,7 +179,7 @@ def simulate(name: str, *, seed: int = 0) -> "MuData":
     codes = np.where(rng.random(n) < cohort.labelled, classes, -1)
     obs = pd.DataFrame(
         {
-            cohort.target: pd.Categorical.from_codes(codes, categories=cohort.classes),
+            cohort.target: pd.Categorical.from_codes(codes, categories=pd.Index(cohort.classes)),
             "tissue_source_site": sites.astype(object),
         },
         index=samples,

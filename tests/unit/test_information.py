@@ -14,7 +14,7 @@ from cch_omics.errors import InputError
 from cch_omics.information import ESTIMATORS, mutual_information
 from cch_omics.information.ksg import ksg
 from cch_omics.information.ross import ross
-from cch_omics.information.subsampling import half_samples
+from cch_omics.information.subsampling import half_samples, half_to_whole
 
 
 def batch(items: list[Array], size: int, padding: float = math.nan) -> tuple[torch.Tensor, torch.Tensor]:
@@ -337,3 +337,11 @@ def test_half_samples_keep_a_patient_together() -> None:
         members = keep[:, valid & (groups == group)]
         assert (members.all(1) == members.any(1)).all()
     assert set(np.unique([len(np.unique(groups[row])) for row in keep])) == {5}
+
+
+def test_the_variance_of_a_half_is_scaled_to_that_of_the_whole() -> None:
+    # Of a mean: var(half) = s^2 (1/b - 1/n) without replacement, var(whole) = s^2 / n.
+    valid = torch.tensor([[True] * 9 + [False]])
+    keep = torch.zeros(1, 2, 10, dtype=torch.bool)
+    keep[0, 0, :3], keep[0, 1, 4:7] = True, True
+    assert half_to_whole(keep, valid).tolist() == pytest.approx([(1 / 9) / (1 / 3 - 1 / 9)])
