@@ -112,7 +112,17 @@ def information(args: argparse.Namespace) -> None:
 
 def verdict(args: argparse.Namespace) -> None:
     """Decide for every ordered pair, and choose a teacher for every student."""
-    raise NotImplementedError
+    import pandas as pd
+
+    from cch_omics import keys
+    from cch_omics.criteria.cch import choose_teachers, decide
+    from cch_omics.io.files import write_table
+
+    verdicts = decide(pd.read_parquet(args.information), args.settings, target=args.target)
+    whole = verdicts[verdicts["repeat"] == -1]
+    _write_parquet(verdicts, args.output)
+    write_table(whole[list(keys.VERDICT_COLUMNS)], args.verdicts)
+    write_table(choose_teachers(whole), args.teachers)
 
 
 def distil(args: argparse.Namespace) -> None:
@@ -301,7 +311,7 @@ COMMANDS = {
     "information": _command(
         information, "cohort splits encodings output table seed device", settings=InformationConfig
     ),
-    "verdict": _command(verdict, "information output verdicts teachers", settings=CriterionConfig),
+    "verdict": _command(verdict, "information target output verdicts teachers", settings=CriterionConfig),
     "distil": _command(
         distil,
         "cohort splits encodings student output seed device",
@@ -347,6 +357,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "student": {"type": str, "help": "modality of the student"},
     "summary": {"metavar": "PARQUET", "help": "mean gain of every pair over every control"},
     "table": {"metavar": "TSV", "help": "estimates of the whole cohort, written"},
+    "target": {"type": str, "help": "name of the label, for the reasons"},
     "teachers": {"metavar": "TSV", "help": "one row per student: its teacher"},
     "verdicts": {"metavar": "TABLE", "help": "one row per ordered pair: its verdict"},
 }

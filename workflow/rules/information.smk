@@ -98,6 +98,6 @@ rule verdict:
         settings=settings("criterion"),
         code=code_hash("verdict"),
     shell:
-        "cch verdict --information {input:q} --output {output.splits:q}"
+        "cch verdict --information {input:q} --target {wildcards.target} --output {output.splits:q}"
         " --verdicts {output.verdicts:q} --teachers {output.teachers:q}"
         " --settings {params.settings:q} --log {log:q}"
