@@ -165,7 +165,28 @@ def references(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Score every student on the test patients, and the verdicts by the realised gains."""
-    raise NotImplementedError
+    import pandas as pd
+
+    from cch_omics.evaluation import evaluate_cohort
+    from cch_omics.io.files import write_table
+    from cch_omics.io.mudata import read_cohort
+    from cch_omics.references import load_references
+    from cch_omics.splits import load_splits
+
+    evaluation = evaluate_cohort(
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        _encodings(args.encodings),
+        _distillations(args.distillations),
+        load_references(args.references),
+        pd.read_parquet(args.verdicts),
+    )
+    write_table(evaluation.gains, args.gains)
+    write_table(evaluation.references, args.reference_table)
+    write_table(evaluation.scorecard, args.scorecard)
+    _write_parquet(evaluation.pairs, args.pairs)
+    _write_parquet(evaluation.summary, args.summary)
+    _write_parquet(evaluation.performance, args.performance)
 
 
 def student(args: argparse.Namespace) -> None:
@@ -203,12 +224,14 @@ def pool(args: argparse.Namespace) -> None:
     """Write the scorecard and the page of all cohorts together."""
     import pandas as pd
 
-    from cch_omics.io.files import read_table, write_table
+    from cch_omics.evaluation import scorecard
+    from cch_omics.io.files import write_table
     from cch_omics.report import write_pooled_report
 
-    scorecard = pd.concat([read_table(folder / "scorecard.tsv") for folder in args.folders], ignore_index=True)
-    write_table(scorecard, args.scorecard)
-    write_pooled_report(args.folders, args.output, args.settings, scorecard=scorecard)
+    pairs = pd.concat([pd.read_parquet(folder / "intermediate" / "pairs.parquet") for folder in args.folders])
+    card = pd.concat([scorecard(pairs, pooled=True), scorecard(pairs)], ignore_index=True)
+    write_table(card, args.scorecard)
+    write_pooled_report(args.folders, args.output, args.settings, scorecard=card)
 
 
 def schemas(args: argparse.Namespace) -> None:
@@ -321,7 +344,8 @@ COMMANDS = {
     "references": _command(references, "cohort splits output seed", settings=ReferencesConfig),
     "evaluate": _command(
         evaluate,
-        "cohort splits encodings distillations references verdicts gains reference_table scorecard summary performance",
+        "cohort splits encodings distillations references verdicts gains reference_table scorecard pairs summary "
+        "performance",
     ),
     "student": _command(student, "cohort splits encodings distillations verdicts teachers summary performance output"),
     "report": _command(report, "folder output configuration", settings=ReportConfig),
@@ -347,6 +371,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
     "modality": {"type": str, "help": "the modality to encode"},
     "output": {"metavar": "PATH", "help": "what is written"},
+    "pairs": {"metavar": "PARQUET", "help": "score and decision of every criterion beside the gain"},
     "performance": {"metavar": "PARQUET", "help": "mean score of every model"},
     "reference_table": {"metavar": "TSV", "help": "scores of the reference models per test fold"},
     "references": {"metavar": "NPZ", "help": "predictions of the reference models"},

@@ -106,7 +106,9 @@ def test_audit_counts_the_patients(run: Path, cohort: str) -> None:
 def test_pooled_scorecard_has_every_cohort(run: Path) -> None:
     pooled = read_table(run / "scorecard.tsv")
     assert tuple(pooled.columns) == keys.SCORECARD_COLUMNS
-    assert set(pooled["cohort"]) == set(COHORTS)
+    assert set(pooled["cohort"]) == {"all", *COHORTS}
+    per_cohort = pooled[pooled["cohort"] != "all"].groupby("criterion")["n_pairs"].sum()
+    assert (pooled[pooled["cohort"] == "all"].set_index("criterion")["n_pairs"] == per_cohort).all()
 
 
 def test_every_student_predicts_from_its_omics_alone(run: Path, cohort: str, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ rule evaluate:
             subcategory="{target}",
             labels={"table": "scorecard"},
         ),
+        pairs="<results>/{cohort}/{target}/intermediate/pairs.parquet",
         summary="<results>/{cohort}/{target}/intermediate/summary.parquet",
         performance="<results>/{cohort}/{target}/intermediate/performance.parquet",
     log:
@@ -104,7 +105,7 @@ rule evaluate:
         "cch evaluate --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --distillations {input.distillations:q} --references {input.references:q} --verdicts {input.verdicts:q}"
         " --gains {output.gains:q} --reference-table {output.references:q} --scorecard {output.scorecard:q}"
-        " --summary {output.summary:q} --performance {output.performance:q} --log {log:q}"
+        " --pairs {output.pairs:q} --summary {output.summary:q} --performance {output.performance:q} --log {log:q}"
 
 
 rule student:

@@ -46,8 +46,8 @@ rule pool:
     input:
         reports=of_every_cohort("report.html"),
         # What the command finds in the folders of the reports.
-        scorecards=of_every_cohort("scorecard.tsv"),
-        tables=of_every_cohort("verdicts.tsv"),
+        pairs=of_every_cohort("intermediate/pairs.parquet"),
+        verdicts=of_every_cohort("verdicts.tsv"),
     output:
         scorecard=report(
             "<results>/scorecard.tsv",
