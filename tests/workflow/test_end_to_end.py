@@ -14,6 +14,7 @@ import yaml
 
 from cch_omics import keys
 from cch_omics.io.files import read_table
+from cch_omics.simulation import SIMULATED
 
 pytestmark = pytest.mark.end_to_end
 
@@ -98,25 +99,25 @@ def test_every_pair_has_its_rows(run: Path, cohort: str) -> None:
 
 def test_audit_counts_the_patients(run: Path, cohort: str) -> None:
     audit = json.loads((run / cohort / "subtype" / "audit.json").read_text())
-    text = json.dumps(audit)
-    assert all(f'"{name}"' in text for name in COHORTS[cohort])
-    assert "300" in text
+    assert audit["patients"] == SIMULATED[cohort].n
+    assert sorted(audit["modalities"]) == COHORTS[cohort]
+    assert sum(audit["classes"].values()) == audit["labelled"] < audit["patients"]
 
 
 def test_pooled_scorecard_has_every_cohort(run: Path) -> None:
     pooled = read_table(run / "scorecard.tsv")
     assert tuple(pooled.columns) == keys.SCORECARD_COLUMNS
     assert set(pooled["cohort"]) == {"all", *COHORTS}
-    per_cohort = pooled[pooled["cohort"] != "all"].groupby("criterion")["n_pairs"].sum()
-    assert (pooled[pooled["cohort"] == "all"].set_index("criterion")["n_pairs"] == per_cohort).all()
+    of_all = pooled["cohort"] == "all"
+    counts = [pooled[rows].groupby("criterion")["n_pairs"].sum().to_dict() for rows in (of_all, ~of_all)]
+    assert counts[0] == counts[1]
 
 
 def test_every_student_predicts_from_its_omics_alone(run: Path, cohort: str, tmp_path: Path) -> None:
-    import mudata
-
     from cch_omics.cli import main
+    from cch_omics.io.mudata import read_mudata
 
-    source = mudata.read_h5mu(run.parent / "resources" / "simulated" / f"{cohort}.h5mu")
+    source = read_mudata(run.parent / "resources" / "simulated" / f"{cohort}.h5mu")
     for modality in COHORTS[cohort]:
         folder = run / cohort / "subtype" / "students" / modality
         assert {path.name for path in folder.iterdir()} == {"model.safetensors", "student.json", "MODEL_CARD.md"}
@@ -131,7 +132,7 @@ def test_every_student_predicts_from_its_omics_alone(run: Path, cohort: str, tmp
         predicted = pd.read_csv(output, sep="\t")
         assert list(predicted["sample"]) == list(table.index)
         assert set(predicted["prediction"]) <= {"A", "B", "C"}
-        assert (predicted["feature_coverage"] == 1).all()
+        assert predicted["feature_coverage"].between(0.9, 1).all()
         probabilities = predicted.drop(columns=["sample", "prediction", "feature_coverage"])
         assert probabilities.shape[1] == 3
         assert probabilities.sum(axis=1).sub(1).abs().max() < 1e-4

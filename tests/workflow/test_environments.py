@@ -1,6 +1,8 @@
 """Pins are stated in several files: they agree."""
 
+import ast
 import re
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -32,6 +34,19 @@ def requirements(*extras: str) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
     return [re.split(r"[<>=!~ \[]", line)[0].lower() for group in groups for line in group]
+
+
+def test_the_requirements_are_what_the_package_imports() -> None:
+    imported: set[str] = set()
+    for file in PACKAGE_ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add((node.module or "").partition(".")[0])
+    required = {{"scikit-learn": "sklearn"}.get(name, name) for name in requirements()}
+    # The package is what Snakemake calls, not the other way round.
+    assert imported - set(sys.stdlib_module_names) - {PACKAGE} == required - {"snakemake"}
 
 
 def test_every_line_of_the_constraints_is_an_exact_public_version() -> None:
@@ -77,8 +92,6 @@ def rules_with_base_environment() -> list[str]:
 
 @pytest.mark.parametrize("command", rules_with_base_environment())
 def test_steps_without_torch_in_their_environment_do_not_import_it(command: str) -> None:
-    import ast
-
     from cch_omics.provenance import _imported, _reached_definitions, _source
 
     assert command in COMMANDS
