@@ -85,6 +85,7 @@ def encode(args: argparse.Namespace) -> None:
         args.settings,
         seed=args.seed,
         device=_device(args.device),
+        threads=args.threads,
         progress=logs.progress(f"encoders of {args.modality}"),
     )
     save_encoding(encoding, args.output)
@@ -141,6 +142,7 @@ def distil(args: argparse.Namespace) -> None:
         args.encoder_settings,
         seed=args.seed,
         device=_device(args.device),
+        threads=args.threads,
         progress=logs.progress(f"students of {args.student}"),
     )
     save_distillation(distillation, args.output)

@@ -11,7 +11,7 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig
 from cch_omics.predictions import Distillation, Encoding, Network
 from cch_omics.splits import Splits
-from cch_omics.training import TrainingSets, choose, fit, fold_in, predict_chosen, training_sets
+from cch_omics.training import TrainingSets, choose, fit, fold_in, over_splits, predict_chosen, training_sets
 
 
 def distil(
@@ -24,6 +24,7 @@ def distil(
     *,
     seed: int,
     device: torch.device,
+    threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Distillation:
     """Train the students of one modality.
@@ -47,7 +48,8 @@ def distil(
     chosen = np.zeros((len(teachers), n_splits), dtype=np.int64)
     epochs = np.zeros((len(teachers), n_splits), dtype=np.int64)
     networks: list[Network] = []
-    for s in range(n_splits):
+
+    def distil_split(s: int) -> None:
         sets = training_sets(cohort, splits, s, student, encoder, seed=seed, device=device)
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
         taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
@@ -76,7 +78,8 @@ def distil(
             epochs[v, s] = trained.epochs[checkpoint[-1]]
             if s == splits.whole:
                 networks.append(fold_in(trained, sets, int(checkpoint[-1]), int(models[point[-1]])))
-        progress(s + 1, n_splits)
+
+    over_splits(distil_split, n_splits, threads=threads, progress=progress)
     return Distillation(
         teachers=teachers,
         shuffled=shuffled,

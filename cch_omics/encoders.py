@@ -7,9 +7,9 @@ import torch
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
-from cch_omics.predictions import Encoding
+from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits
-from cch_omics.training import choose, fit, fold_in, predict_chosen, training_sets
+from cch_omics.training import choose, fit, fold_in, over_splits, predict_chosen, training_sets
 
 
 def encode(
@@ -20,6 +20,7 @@ def encode(
     *,
     seed: int,
     device: torch.device,
+    threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Encoding:
     """Train the encoders of one modality and represent every sample by an encoder that did not see it.
@@ -32,7 +33,9 @@ def encode(
     representation = np.full((n_splits, n_samples, settings.units), np.nan, dtype=np.float32)
     logits = np.full((n_splits, n_samples, n_classes), np.nan, dtype=np.float32)
     epochs = np.zeros(n_splits, dtype=np.int64)
-    for s in range(n_splits):
+    networks: dict[int, Network] = {}
+
+    def encode_split(s: int) -> None:
         sets = training_sets(cohort, splits, s, modality, settings, seed=seed, device=device)
         trained = fit(sets, labels, n_classes, settings)
         n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
@@ -44,6 +47,8 @@ def encode(
             if g < splits.n_inner:
                 representation[s, rows] = hidden[g, members].cpu().numpy()
         epochs[s] = trained.epochs[checkpoint[-1]]
-        progress(s + 1, n_splits)
-    network = fold_in(trained, sets, int(checkpoint[-1]), 0)
-    return Encoding(representation=representation, logits=logits, network=network, epochs=epochs)
+        if s == splits.whole:
+            networks[s] = fold_in(trained, sets, int(checkpoint[-1]), 0)
+
+    over_splits(encode_split, n_splits, threads=threads, progress=progress)
+    return Encoding(representation=representation, logits=logits, network=networks[splits.whole], epochs=epochs)

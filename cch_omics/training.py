@@ -8,6 +8,8 @@ fold thus never touches the weights of the networks that predict it; it has a sh
 epochs, by way of the networks that predict the other folds.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,6 +160,22 @@ def fit(
     n_groups = len(sets.train)
     step = _groups_at_once(n_models * settings.units * len(sets.rows), device)
     return ensemble.join([train(slice(first, first + step)) for first in range(0, n_groups, step)])
+
+
+def over_splits(
+    work: Callable[[int], None], n_splits: int, *, threads: int, progress: Callable[[int, int], None]
+) -> None:
+    """Do the work of every split, each on one thread.
+
+    The operations are too small to be shared among threads with profit, and leave Python's lock while they run.
+    """
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = [pool.submit(work, split) for split in range(n_splits)]
+        for done, future in enumerate(as_completed(futures), start=1):
+            if future.exception() is not None:
+                pool.shutdown(cancel_futures=True)
+            future.result()
+            progress(done, n_splits)
 
 
 def choose(held_out_loss: Tensor, weights: NDArray[np.float64]) -> NDArray[np.int64]:

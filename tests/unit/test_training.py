@@ -12,7 +12,7 @@ from cch_omics.distillation import distil
 from cch_omics.encoders import encode
 from cch_omics.predictions import load_distillation, load_encoding, save_distillation, save_encoding
 from cch_omics.splits import Splits, make_splits
-from cch_omics.training import choose
+from cch_omics.training import choose, over_splits
 
 CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)
@@ -160,3 +160,21 @@ def test_choice_for_a_fold_does_not_look_at_it():
     # Fold 0 alone prefers candidate 1; the others prefer candidate 0.
     assert choose(losses, np.ones(3)).tolist() == [0, 1, 1, 1]
     assert choose(losses, np.array([0.1, 1.0, 1.0])).tolist() == [0, 0, 0, 0]
+
+
+def test_threads_change_nothing(cohort, splits, fitted):
+    threaded = encode(cohort, splits, "rna", ENCODER, seed=0, device=CPU, threads=3)
+    np.testing.assert_array_equal(threaded.logits, fitted[0]["rna"].logits)
+
+
+def test_a_split_that_fails_stops_the_others():
+    done = []
+
+    def work(split):
+        if split == 0:
+            raise ValueError("no such split")
+        done.append(split)
+
+    with pytest.raises(ValueError, match="no such split"):
+        over_splits(work, 500, threads=1, progress=lambda done, total: None)
+    assert len(done) < 499
