@@ -67,11 +67,12 @@ def test_a_batch_is_its_members() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    # Confidence 0.9 four times, three right: 4/5 * |0.75 - 0.9|; confidence 0.6 once, wrong: 1/5 * 0.6.
+    # Confidence 0.9 four times, three right: 4/5 * |0.75 - 0.9|; confidence 0.6 once, right: 1/5 * |1 - 0.6|. In one
+    # bin too bold and too timid would cancel.
     p = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]])
-    labels = np.array([0, 0, 0, 1, 1])
+    labels = np.array([0, 0, 0, 1, 0])
     value = classification.expected_calibration_error(np.log(p), labels)
-    assert value == pytest.approx(0.8 * 0.15 + 0.2 * 0.6)
+    assert value == pytest.approx(0.8 * 0.15 + 0.2 * 0.4)
 
 
 def test_certain_predictions_are_scored_without_overflow() -> None:

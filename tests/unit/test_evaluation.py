@@ -213,6 +213,19 @@ def test_performance_is_of_every_model_once(made: dict[str, Any]) -> None:
     assert wide.loc[("weak", "log_loss"), "distilled:strong"] == pytest.approx(expected)
 
 
+def test_a_student_alone_counts_once_however_many_teachers() -> None:
+    rows = [
+        (teacher, "s", "none", 0, fold, "auroc", 0.1 * fold, 0.5, 0.0, 9, 0.5, 1.0)
+        for teacher in ("t1", "t2", "t3")
+        for fold in range(4)
+    ]
+    table = pd.DataFrame(rows, columns=list(keys.GAIN_COLUMNS))
+    alone = performance(table, pd.DataFrame(columns=list(keys.REFERENCE_COLUMNS))).set_index("model").loc["alone"]
+    expected = corrected_interval(0.1 * np.arange(4), 4)
+    assert (alone["mean"], alone["ci_low"], alone["ci_high"]) == pytest.approx(expected)
+    assert alone["n_splits"] == 4
+
+
 def verdicts(splits: Splits) -> pd.DataFrame:
     """strong -> weak: positive gap, our `distil` in three of four splits; weak -> strong: undecided, no gap once."""
     rows = []
@@ -292,6 +305,16 @@ def test_the_scorecard_turns_when_the_score_does() -> None:
     assert (row["auroc_harmed"], row["auroc_gained"], row["sign_accuracy"]) == (0, 0, 0)
     assert row["spearman"] == pytest.approx(-0.8)
     assert row["regret"] == pytest.approx(((0.04 + 0.06) + 0.02) / 2)  # a is taught by t2, b alone
+
+
+def test_regret_of_harmful_teachers_and_of_a_second_best() -> None:
+    table = hand_made()
+    harmful = table.assign(gain=[-0.01, -0.02, -0.03, -0.04])
+    # a is taught by t1 and b too; alone would have been best for both.
+    assert scorecard(harmful).iloc[0]["regret"] == pytest.approx((0.01 + 0.03) / 2)
+    willing = table.assign(decision=keys.DISTIL, gain=[0.01, 0.06, 0.01, 0.02])
+    # Of two allowed teachers the one with the higher score teaches: t1 both times.
+    assert scorecard(willing).iloc[0]["regret"] == pytest.approx((0.05 + 0.01) / 2)
 
 
 def test_always_and_never() -> None:

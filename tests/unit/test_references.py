@@ -184,6 +184,18 @@ def test_constant_and_unobserved_features_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
+def test_a_feature_with_missing_values_is_used(name: str) -> None:
+    rng = np.random.default_rng(6)
+    labels = np.arange(100) % 2
+    values = (10 + rng.normal(size=(100, 1)) + 6 * labels[:, None]).astype(np.float32)
+    values[rng.random(100) < 0.2] = np.nan
+    new = np.array([[10.0], [16.0], [np.nan]], dtype=np.float32)
+    p = np.exp(predict_path(MODELS[name], values, labels, new, n_classes=2, seed=0))[-1]
+    assert p[0, 0] > 0.9 and p[1, 1] > 0.9
+    assert 0.2 < p[2, 1] < 0.8
+
+
+@pytest.mark.parametrize("name", list(MODELS))
 def test_absent_classes_have_a_floor(name: str) -> None:
     rng = np.random.default_rng(3)
     new = rng.normal(size=(6, 5)).astype(np.float32)
