@@ -5,10 +5,10 @@ of boosting) on which the inner folds choose, as they do for the networks.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
@@ -81,32 +81,63 @@ def fit_references(
     modalities = tuple(cohort.modalities)
     shape = (len(models), len(modalities), *splits.inner.shape, len(cohort.classes))
     logits = np.full(shape, np.nan, dtype=np.float32)
-    # Dearest first, so that no thread is left with them in the end.
+    # Dearest first, so that no worker is left with them in the end.
     tasks = sorted(
         ((r, m, s) for r in range(len(models)) for m in range(len(modalities)) for s in range(splits.whole)),
         key=lambda task: -cohort.modalities[modalities[task[1]]].values.size,
     )
-    # Threads rather than processes: the time goes into compiled code that lets others run. One thread each within: the
-    # matrices are small, and the order of summation is then fixed.
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        futures = {
-            pool.submit(_fit_split, cohort, splits, s, modalities[m], MODELS[models[r]], seed): (r, m, s)
-            for r, m, s in tasks
-        }
-        for done, future in enumerate(as_completed(futures), start=1):
-            r, m, s = futures[future]
-            logits[r, m, s, cohort.modalities[modalities[m]].rows] = future.result()
-            progress(done, len(tasks))
+
+    def arguments(r: int, m: int, s: int) -> tuple[tuple[int, int, int], Model, Fold, int, int]:
+        modality = cohort.modalities[modalities[m]]
+        rows = modality.rows
+        fold = Fold(modality.values, cohort.labels[rows], splits.inner[s, rows], splits.labelled[s, rows])
+        return (r, m, s), MODELS[models[r]], fold, len(cohort.classes), seed
+
+    # Processes rather than threads: LightGBM keeps its number of threads in a global variable, and crashes now and then
+    # when it is used from two of them.
+    pool = joblib.Parallel(n_jobs=threads, return_as="generator_unordered")
+    fitted = pool(joblib.delayed(_fit_task)(*arguments(*task)) for task in tasks)
+    for done, ((r, m, s), predicted) in enumerate(fitted, start=1):
+        logits[r, m, s, cohort.modalities[modalities[m]].rows] = predicted
+        progress(done, len(tasks))
     return References(models=models, modalities=modalities, logits=logits)
 
 
-def _fit_split(cohort: Cohort, splits: Splits, s: int, modality: str, model: "Model", seed: int) -> NDArray[np.float64]:
-    """(n_profiled, C) log-probabilities of one split; the step of the path has the best held-out log-loss."""
-    values, rows = cohort.modalities[modality].values, cohort.modalities[modality].rows
-    labels, inner, usable = cohort.labels[rows], splits.inner[s, rows], splits.labelled[s, rows]
-    n_classes = len(cohort.classes)
+@dataclass(frozen=True)
+class Fold:
+    """The profiled samples of one modality in one outer split.
 
-    folds = [(usable & (inner != k), inner == k) for k in range(splits.n_inner)]
+    Attributes
+    ----------
+    values
+        (n_profiled, p) float32, NaN where missing.
+    labels
+        (n_profiled,).
+    inner, usable
+        (n_profiled,) of `Splits.inner` and `Splits.labelled`.
+    """
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    inner: NDArray[np.int64]
+    usable: NDArray[np.bool_]
+
+
+def _fit_task(
+    task: tuple[int, int, int], model: "Model", fold: Fold, n_classes: int, seed: int
+) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    # The matrices are small, and the order of summation is fixed with one thread.
+    with threadpool_limits(1):
+        return task, fit_fold(model, fold, n_classes=n_classes, seed=seed)
+
+
+def fit_fold(model: "Model", fold: Fold, *, n_classes: int, seed: int) -> NDArray[np.float64]:
+    """(n_profiled, C) log-probabilities; the step of the path is the one with the best held-out log-loss.
+
+    Training samples are predicted by the model that did not see their inner fold, test samples by that of all.
+    """
+    values, labels, inner, usable = fold.values, fold.labels, fold.inner, fold.usable
+    folds = [(usable & (inner != k), inner == k) for k in range(inner.max(initial=-1) + 1)]
     folds.append((usable, inner < 0))
     paths = [
         predict_path(model, values[train], labels[train], values[predicted], n_classes=n_classes, seed=seed)
@@ -117,7 +148,7 @@ def _fit_split(cohort: Cohort, splits: Splits, s: int, modality: str, model: "Mo
         scored = usable[predicted]
         loss -= logp[:, scored, labels[predicted][scored]].sum(-1)
     step = int(loss.argmin())
-    result = np.empty((len(rows), n_classes))
+    result = np.empty((len(labels), n_classes))
     for (_, predicted), logp in zip(folds, paths, strict=True):
         result[predicted] = logp[step]
     return result
@@ -235,7 +266,9 @@ def boosting_path(
         "seed": seed,
     }
     booster = lightgbm.train(parameters, lightgbm.Dataset(values, labels, params=parameters), max(ROUNDS))
-    return np.stack([np.asarray(booster.predict(predicted, raw_score=True, num_iteration=r)) for r in ROUNDS])
+    return np.stack(
+        [np.asarray(booster.predict(predicted, raw_score=True, num_iteration=r, num_threads=1)) for r in ROUNDS]
+    )
 
 
 MODELS = {
