@@ -1,5 +1,6 @@
 """The audit of a cohort: what is in it, what fell out on the way, and what could make its results too good."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cch_omics.cohort import Cohort
+from cch_omics.config import SplitsConfig
 
 FORMAT_VERSION = 1
 # A single feature that does better than this on held-out patients is reported.
@@ -17,7 +19,12 @@ SUSPICIOUS_AUROC = 0.95
 SITE_EXCESS = 0.05
 # Fraction of missing values of a modality from which it is reported.
 SPARSE = 0.2
+# Expected patients of a class in an inner fold, below which it is reported.
+FEWEST_IN_FOLD = 2
+# Equal rows with fewer different values than this may be equal by chance.
+_TELLING = 10
 _FEWEST_IN_HALF = 5
+_DEFAULTS = SplitsConfig()
 _CHUNK = 2048
 # Parts of class names that speak of a missing value.
 _UNCLEAR = (
@@ -48,6 +55,10 @@ class TableNotes:
         Whether samples were in columns.
     left_out
         Rows left out, by reason.
+    features_left_out
+        Features left out, by reason.
+    rows_left_out
+        Reason by id of a row.
     """
 
     file: str
@@ -56,6 +67,8 @@ class TableNotes:
     not_in_clinical: int
     turned: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
+    features_left_out: Mapping[str, int] = field(default_factory=dict)
+    rows_left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,12 @@ class Notes:
         Values of the target that are not among the classes, with counts.
     origin
         Published source and license, where the source says so.
+    remarks
+        What was not read, or read otherwise than it stands: sentences.
+    in_clinical
+        (n,) whether a sample of the cohort has a row in the clinical table; None where that was not looked at.
+    clinical_left_out
+        Ids of the clinical table that no modality has.
     """
 
     source: str
@@ -85,10 +104,18 @@ class Notes:
     tables: Mapping[str, TableNotes]
     values_treated_as_missing: Mapping[str, int]
     origin: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    in_clinical: NDArray[np.bool_] | None = None
+    clinical_left_out: tuple[str, ...] = ()
 
 
-def audit(cohort: Cohort, notes: Notes) -> dict[str, Any]:
+def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dict[str, Any]:
     """Count and check a cohort; the content of `audit.json`.
+
+    Parameters
+    ----------
+    splits
+        Folds that the cohort will be cut into.
 
     Returns
     -------
@@ -100,8 +127,12 @@ def audit(cohort: Cohort, notes: Notes) -> dict[str, Any]:
         - `modalities`: by name `samples`, `labelled`, `features`, `constant_features`, `missing_fraction`, `classes`
         - `pairs`: by name and name `samples` and `labelled` that have both
         - `complete`: `samples` and `labelled` that have every modality
-        - `join`: `level`; `clinical` (`ids`, `in_no_table`); `unlabelled_samples`; `tables`: by modality `file`, `ids`,
-          `in_clinical`, `not_in_clinical`, `turned`, `left_out` (rows by reason)
+        - `folds`: `folds`, `inner_folds`; `patients`: by modality and class, those who have both; `per_inner_fold`: by
+          modality and class, how many of them an inner fold will have whose label may be used
+        - `duplicates`: by modality, pairs of samples of different patients that have the same values
+        - `join`: `level`; `clinical` (`ids`, `in_no_table`); `unlabelled_samples`; `patients_with_several_samples`;
+          `tables`: by modality `file`, `ids`, `in_clinical`, `not_in_clinical`, `turned`, `left_out` (rows by reason),
+          `features_left_out` (by reason); `samples`: what each sample has; `left_out`: reasons by table and id
         - `leakage`: by modality `feature`, `class`, `auroc` (see `single_feature`), `flagged`, `defines_target`; the
           first three are null where classes are too small
         - `site_confounding`: `sites`, `samples`, `balanced_accuracy`, `chance`, `p_value`, `flagged` (see
@@ -137,18 +168,13 @@ def audit(cohort: Cohort, notes: Notes) -> dict[str, Any]:
             "samples": int(profiled.all(axis=0).sum()),
             "labelled": int((profiled.all(axis=0) & labelled).sum()),
         },
-        "join": {
-            "level": notes.level,
-            "clinical": {"ids": notes.clinical_ids, "in_no_table": notes.clinical_only},
-            "unlabelled_samples": int((~labelled).sum()),
-            "tables": {
-                name: {**asdict(table), "left_out": dict(table.left_out)} for name, table in notes.tables.items()
-            },
-        },
+        "folds": _folds(cohort, splits),
+        "duplicates": {name: _duplicates(cohort, name) for name in names},
+        "join": _join(cohort, notes),
         "leakage": {name: _leakage(cohort, name) for name in names},
         "site_confounding": _site_confounding(cohort),
     }
-    report["warnings"] = _warnings(report)
+    report["warnings"] = [*notes.remarks, *_warnings(report)]
     return report
 
 
@@ -165,7 +191,7 @@ def single_feature(
     values
         (n, p); a missing value counts as the feature's median.
     labels
-        (n,) classes from 0.
+        (n,) classes from 0; -1 = not looked at.
     groups
         (n,) patients, kept on one side.
 
@@ -174,14 +200,15 @@ def single_feature(
     tuple or None
         Feature (the best over all samples), class, held-out AUROC; None when no class has enough samples.
     """
-    half = _halves(labels, groups)
-    member = labels[:, None] == np.arange(n_classes)
+    known = np.flatnonzero(labels >= 0)
+    half = _halves(labels[known], groups[known])
+    member = labels[known, None] == np.arange(n_classes)
     inside = np.array([member[half == side].sum(axis=0) for side in (0, 1)])
     outside = np.array([(half == side).sum() for side in (0, 1)])[:, None] - inside
     usable = np.flatnonzero(np.minimum(inside, outside).min(axis=0) >= _FEWEST_IN_HALF)
     if not len(usable):
         return None
-    by_half = [_areas(values[half == side], member[half == side][:, usable]) for side in (0, 1)]
+    by_half = [_areas(values, known[half == side], member[half == side][:, usable]) for side in (0, 1)]
     best: tuple[int, int, float] | None = None
     for position, cls in enumerate(usable.tolist()):
         areas = [by_half[side][position] for side in (0, 1)]
@@ -223,24 +250,80 @@ def _class_counts(cohort: Cohort, samples: NDArray[np.bool_]) -> dict[str, int]:
 
 def _modality(cohort: Cohort, name: str) -> dict[str, Any]:
     modality = cohort.modalities[name]
-    missing = np.isnan(modality.values)
-    low = np.where(missing, np.inf, modality.values).min(axis=0)
-    high = np.where(missing, -np.inf, modality.values).max(axis=0)
+    constant = n_missing = 0
+    for start in range(0, len(modality.features), _CHUNK):
+        chunk = modality.values[:, start : start + _CHUNK]
+        n_missing += int(np.isnan(chunk).sum())
+        constant += int((~(np.fmin.reduce(chunk, axis=0) < np.fmax.reduce(chunk, axis=0))).sum())
     return {
         "samples": len(modality.rows),
         "labelled": int(cohort.labelled[modality.rows].sum()),
         "features": len(modality.features),
-        "constant_features": int((low >= high).sum()),
-        "missing_fraction": float(missing.mean()),
+        "constant_features": constant,
+        "missing_fraction": n_missing / modality.values.size,
         "classes": _class_counts(cohort, cohort.profiled(name)),
+    }
+
+
+def _folds(cohort: Cohort, splits: SplitsConfig) -> dict[str, Any]:
+    """Patients of each class, and how many an inner fold can expect within the label budget."""
+    patients = {}
+    for name in cohort.modalities:
+        has = cohort.profiled(name)
+        members = [len(np.unique(cohort.groups[has & (cohort.labels == code)])) for code in range(len(cohort.classes))]
+        patients[name] = dict(zip(cohort.classes, members, strict=True))
+    share = cohort.label_budget * (1 - 1 / splits.folds) / splits.inner_folds
+    return {
+        "folds": splits.folds,
+        "inner_folds": splits.inner_folds,
+        "patients": patients,
+        "per_inner_fold": {
+            name: {cls: round(share * count, 2) for cls, count in counts.items()} for name, counts in patients.items()
+        },
+    }
+
+
+def _duplicates(cohort: Cohort, name: str) -> list[list[str]]:
+    modality = cohort.modalities[name]
+    first: dict[bytes, int] = {}
+    pairs = []
+    for row, values in enumerate(modality.values):
+        other = first.setdefault(hashlib.blake2b(np.ascontiguousarray(values).data).digest(), row)
+        one, two = modality.rows[other], modality.rows[row]
+        if other != row and cohort.groups[one] != cohort.groups[two] and len(np.unique(values)) >= _TELLING:
+            pairs.append([str(cohort.samples[one]), str(cohort.samples[two])])
+    return pairs
+
+
+def _join(cohort: Cohort, notes: Notes) -> dict[str, Any]:
+    has: dict[str, NDArray[np.bool_]] = {}
+    if notes.in_clinical is not None:
+        has["clinical"] = notes.in_clinical
+    has |= {"label": cohort.labelled} | {name: cohort.profiled(name) for name in cohort.modalities}
+    tables = {}
+    for name, table in notes.tables.items():
+        tables[name] = asdict(table) | {"left_out": dict(table.left_out)}
+        del tables[name]["rows_left_out"]
+    left_out = {"clinical": dict.fromkeys(notes.clinical_left_out, "in no table")}
+    left_out |= {name: dict(table.rows_left_out) for name, table in notes.tables.items()}
+    return {
+        "level": notes.level,
+        "clinical": {"ids": notes.clinical_ids, "in_no_table": notes.clinical_only},
+        "unlabelled_samples": int((~cohort.labelled).sum()),
+        "patients_with_several_samples": int((np.unique(cohort.groups, return_counts=True)[1] > 1).sum()),
+        "tables": tables,
+        "samples": {
+            str(sample): ", ".join(name for name, member in has.items() if member[position])
+            for position, sample in enumerate(cohort.samples)
+        },
+        "left_out": {name: reasons for name, reasons in left_out.items() if reasons},
     }
 
 
 def _leakage(cohort: Cohort, name: str) -> dict[str, Any]:
     modality = cohort.modalities[name]
-    has_label = cohort.labelled[modality.rows]
-    rows = modality.rows[has_label]
-    best = single_feature(modality.values[has_label], cohort.labels[rows], cohort.groups[rows], len(cohort.classes))
+    rows = modality.rows
+    best = single_feature(modality.values, cohort.labels[rows], cohort.groups[rows], len(cohort.classes))
     feature, cls, area = best if best is not None else (None, None, None)
     return {
         "feature": None if feature is None else str(modality.features[feature]),
@@ -280,12 +363,12 @@ def _halves(labels: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.i
     return side[inverse]
 
 
-def _areas(values: NDArray[np.float32], member: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """AUROC (C, p) of p features for the members (n, C) of each class (Mann-Whitney), in chunks that bound memory."""
+def _areas(values: NDArray[np.float32], rows: NDArray[np.int64], member: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """AUROC (C, p) of p features for the members (n, C) of each class among n rows (Mann-Whitney), chunk by chunk."""
     inside = member.sum(axis=0)[:, None]
     areas = np.empty((member.shape[1], values.shape[1]))
     for start in range(0, values.shape[1], _CHUNK):
-        chunk = values[:, start : start + _CHUNK]
+        chunk = values[rows, start : start + _CHUNK]
         missing = np.isnan(chunk)
         if missing.any():
             median = np.nanmedian(np.where(missing.all(axis=0), 0, chunk), axis=0)
@@ -333,6 +416,8 @@ def _warnings(report: dict[str, Any]) -> list[str]:
         said.append(f"{join['clinical']['in_no_table']} rows of the clinical table have no omics and were left out.")
     for name, table in join["tables"].items():
         said += [f"{name}: {count} rows left out: {reason}." for reason, count in table["left_out"].items()]
+        features = table["features_left_out"]
+        said += [f"{name}: {count} features left out: {reason}." for reason, count in features.items()]
         if table["not_in_clinical"]:
             said.append(f"{name}: {table['not_in_clinical']} samples are not in the clinical table.")
         if table["turned"]:
@@ -345,6 +430,22 @@ def _warnings(report: dict[str, Any]) -> list[str]:
         absent = [cls for cls, count in modality["classes"].items() if not count]
         if absent:
             said.append(f"{name}: no sample of class {', '.join(map(repr, absent))}.")
+    if count := join["patients_with_several_samples"]:
+        said.append(f"{count} patients have several samples: they stay together in every split.")
+    for name, pairs in report["duplicates"].items():
+        if pairs:
+            listed = "; ".join(f"{one} and {two}" for one, two in pairs[:3])
+            said.append(
+                f"{name}: {len(pairs)} pairs of samples of different patients have the same values ({listed}): "
+                "one patient under two ids would be in training and test."
+            )
+    for name, counts in report["folds"]["per_inner_fold"].items():
+        few = [f"{cls!r} ({count:.1f})" for cls, count in counts.items() if 0 < count < FEWEST_IN_FOLD]
+        if few:
+            said.append(
+                f"{name}: classes with fewer than {FEWEST_IN_FOLD} labelled patients in an inner fold on average: "
+                f"{', '.join(few)}. Estimates of them are noisy; merge classes or use fewer folds."
+            )
     names = list(report["pairs"])
     for position, name in enumerate(names):
         for other in names[position + 1 :]:

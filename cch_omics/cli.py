@@ -21,6 +21,7 @@ from cch_omics.config import (
     DistillationConfig,
     EncoderConfig,
     InformationConfig,
+    IngestConfig,
     ReferencesConfig,
     ReportConfig,
     Section,
@@ -59,7 +60,7 @@ def ingest(args: argparse.Namespace) -> None:
 
     given = {column: getattr(args, column) for column in SheetRow.model_fields}
     row = section(SheetRow, {column: value for column, value in given.items() if value}, "the sheet row")
-    ingest(row, args.output, args.audit)
+    ingest(row, args.output, args.audit, args.settings, args.splits_settings)
 
 
 def split(args: argparse.Namespace) -> None:
@@ -330,7 +331,7 @@ def _command(
 COMMANDS = {
     "demo": _command(demo, "name output"),
     "simulate": _command(simulate, "name output seed"),
-    "ingest": _command(ingest, "row output audit"),
+    "ingest": _command(ingest, "row output audit", settings=IngestConfig, splits_settings=SplitsConfig),
     "split": _command(split, "cohort output seed", settings=SplitsConfig),
     "encode": _command(encode, "cohort splits modality output seed device", settings=EncoderConfig),
     "information": _command(

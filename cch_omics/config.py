@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from cch_omics.errors import InputError
@@ -21,6 +21,51 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IngestConfig(Section):
+    """How tables are joined, and how much may be missing from them."""
+
+    patient_pattern: str = Field(
+        "",
+        description="Regular expression of a whole sample id with the group (?P<patient>...), and perhaps `sample`, "
+        "`site` and `normal`; empty = TCGA barcodes.",
+    )
+    max_missing_feature: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.5, description="Features of which more is missing are left out."
+    )
+    max_missing_sample: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="Samples of which more is missing count as lacking the modality."
+    )
+    max_missing_modality: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.8, description="A modality of which more is missing is refused."
+    )
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _has_a_patient(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"a regular expression ({error})") from None
+        if pattern and "patient" not in groups:
+            raise ValueError("a regular expression with the group (?P<patient>...)")
+        return pattern
+
+
+class DownloadConfig(Section):
+    """Where `cbioportal:STUDY` and `xena:COHORT` are downloaded from."""
+
+    cbioportal: str = Field(
+        "https://datahub.assets.cbioportal.org", description="Folder of archives of studies, STUDY.tar.gz."
+    )
+    xena: str = Field(
+        "https://tcga-xena-hub.s3.us-east-1.amazonaws.com/download",
+        description="Folder of data sets, such as TCGA.BRCA.sampleMap/HiSeqV2.gz.",
+    )
+    sha256: dict[str, str] = Field(
+        {}, description="Expected SHA-256 by the name of a file; other files are recorded, not compared."
+    )
 
 
 class SplitsConfig(Section):
@@ -105,6 +150,8 @@ class Config(Section):
 
     cohorts: str = Field(..., description="The sheet: one row per cohort and target.")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of every random number.")
+    download: DownloadConfig = DownloadConfig()
+    ingest: IngestConfig = IngestConfig()
     splits: SplitsConfig = SplitsConfig()
     encoder: EncoderConfig = EncoderConfig()
     information: InformationConfig = InformationConfig()
@@ -124,7 +171,11 @@ class SheetRow(Section):
     """One row of the cohort sheet."""
 
     cohort: Name = Field(..., description="Name of the cohort: a folder name.")
-    source: str = Field(..., min_length=1, description="`.h5mu` file, table folder, demo:NAME or simulated:NAME.")
+    source: str = Field(
+        ...,
+        min_length=1,
+        description="`.h5mu` file, folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT.",
+    )
     target: Name = Field(..., description="Label column of the clinical table or of `.obs`.")
     task: Literal["classification"] = Field("classification", description="Kind of target.")
     modalities: str = Field("", description="Comma list; empty = all.")

@@ -4,10 +4,12 @@ Snakemake's own process imports this file: h5py at most, and only for a `.h5mu` 
 """
 
 import os
+import re
 from pathlib import Path
 
-from cch_omics.config import SheetRow, check_modality, comma_list
+from cch_omics.config import NAME_PATTERN, SheetRow, check_modality, comma_list
 from cch_omics.errors import InputError
+from cch_omics.layout import layout_of
 
 # Sources that a step makes, and the modalities that they will have: said again here, because where they are defined
 # needs more than planning has (a test keeps the two in step).
@@ -17,13 +19,15 @@ SIMULATIONS = {
     "misleading": ("rna", "mutation"),
     "unrelated": ("rna", "cnv"),
 }
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".h5ad")
-CLINICAL = ("clinical.csv", "clinical.tsv", "clinical.csv.gz", "clinical.tsv.gz")
+# Sources that a step downloads into a folder.
+DOWNLOADS = ("cbioportal", "xena")
 
 
 def made_source(source: str) -> str:
-    """File below the folder of resources that `demo:NAME` or `simulated:NAME` is made into; "" for other sources."""
+    """File or folder below the folder of resources that a source of a kind and a name is made into; "" for others."""
     kind, separator, name = source.partition(":")
+    if separator and kind in DOWNLOADS:
+        return f"{kind}/{name}"
     return f"{kind}/{name}.h5mu" if separator and kind in {"demo", "simulated"} else ""
 
 
@@ -32,8 +36,9 @@ def files_of(row: SheetRow) -> list[str]:
     path = Path(row.source)
     if not path.is_dir():
         return [row.source]
-    tables = _tables(path)
-    return [str(file) for file in _clinical(path) + [tables[name] for name in modalities_of(row)]]
+    layout = layout_of(path)
+    tables = [layout.tables[name] for name in modalities_of(row)]
+    return [str(file) for file in (*layout.clinical, *layout.lists, *tables)]
 
 
 def modalities_of(row: SheetRow) -> list[str]:
@@ -45,8 +50,8 @@ def modalities_of(row: SheetRow) -> list[str]:
         If the source does not exist or lacks a modality that is asked for, or if there are fewer than two.
     """
     where = f"cohort sheet, cohort {row.cohort!r}, column source"
-    available = _available(row.source, where)
     asked = comma_list(row.modalities)
+    available = _available(row.source, where, asked)
     for name in asked:
         if name not in available:
             raise InputError(
@@ -75,8 +80,21 @@ def modalities_of(row: SheetRow) -> list[str]:
     return chosen
 
 
-def _available(source: str, where: str) -> list[str]:
+def _available(source: str, where: str, asked: list[str]) -> list[str]:
     kind, separator, name = source.partition(":")
+    if separator and kind in DOWNLOADS:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(
+                where, repr(source), f"{kind}:NAME of letters, digits, '_', '.' and '-'", "Correct the name."
+            )
+        if not asked:
+            raise InputError(
+                f"{where.removesuffix('source')}modalities",
+                "nothing",
+                f"the modalities of {source}, such as rna,cnv",
+                "What a download holds is not known before it, so the sheet has to say what is wanted.",
+            )
+        return asked
     if separator and kind in {"demo", "simulated"}:
         known = DEMOS if kind == "demo" else SIMULATIONS
         if name not in known:
@@ -86,14 +104,15 @@ def _available(source: str, where: str) -> list[str]:
         return list(known[name])
     path = Path(source)
     if path.is_dir():
-        if not _clinical(path):
+        layout = layout_of(path)
+        if not layout.clinical:
             raise InputError(
                 where,
-                f"the folder {source} without a clinical table",
-                "clinical.csv or clinical.tsv beside the tables",
+                f"{'the study' if layout.kind == 'cbioportal' else 'the folder'} {source} without a clinical table",
+                "clinical.csv or clinical.tsv beside the tables; in a study of cBioPortal data_clinical_sample.txt",
                 "It holds the sample id in its first column, and the target in another.",
             )
-        return list(_tables(path))
+        return list(layout.tables)
     if path.suffix == ".h5mu" and path.is_file():
         return _modalities_of_h5mu(path, where)
     if path.exists():
@@ -103,29 +122,9 @@ def _available(source: str, where: str) -> list[str]:
     raise InputError(
         where,
         f"{source!r}, which does not exist",
-        "a .h5mu file, a folder of tables, demo:NAME or simulated:NAME",
+        "a .h5mu file, a folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT",
         f"Relative paths start at {os.getcwd()}.",
     )
-
-
-def _clinical(folder: Path) -> list[Path]:
-    return [folder / name for name in CLINICAL if (folder / name).is_file()][:1]
-
-
-def _tables(folder: Path) -> dict[str, Path]:
-    """Tables of a folder by modality, sorted by name."""
-    tables: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        suffix = next((suffix for suffix in TABLE_SUFFIXES if file.name.endswith(suffix)), "")
-        name = file.name.removesuffix(suffix)
-        if not suffix or name == "clinical" or file.name.startswith("."):
-            continue
-        if name in tables:
-            raise InputError(
-                str(folder), f"{tables[name].name} and {file.name}", "one table per modality", "Remove one of them."
-            )
-        tables[name] = file
-    return tables
 
 
 def _modalities_of_h5mu(path: Path, where: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from cch_omics.audit import Notes, TableNotes
 from cch_omics.cohort import Cohort, Modality
-from cch_omics.config import SheetRow
+from cch_omics.config import IngestConfig, SheetRow
 from cch_omics.errors import InputError
 from cch_omics.io import barcodes
 from cch_omics.io.source import MISSING, Matrix, Source, near, repeated, some
@@ -18,6 +19,30 @@ SITE_COLUMN = "tissue_source_site"
 # Modalities name files.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FEWEST_PER_CLASS = 5
+_DEFAULTS = IngestConfig()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is used of a table.
+
+    Attributes
+    ----------
+    keys, rows
+        Samples, sorted, and their rows in the table.
+    columns
+        Positions of the features that are kept.
+    left_out
+        Reasons by id of a row.
+    features_left_out
+        Features by reason.
+    """
+
+    keys: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    left_out: dict[str, str]
+    features_left_out: dict[str, int]
 
 
 def requested(row: SheetRow) -> tuple[str, ...]:
@@ -25,12 +50,13 @@ def requested(row: SheetRow) -> tuple[str, ...]:
     return _comma_list(row.modalities)
 
 
-def assemble(source: Source, row: SheetRow) -> tuple[Cohort, Notes]:
+def assemble(source: Source, row: SheetRow, settings: IngestConfig = _DEFAULTS) -> tuple[Cohort, Notes]:
     """Join tables by sample id, and labels to samples.
 
     Ids are compared without what tells aliquots of one sample apart; patients' ids serve where a table has only those.
-    Normal tissue is left out. A sample of the clinical table that no modality has is left out; a sample without a label
-    stays.
+    Of several rows that are then one, the first in the order of ids is taken (among TCGA barcodes: primary tumour,
+    first vial). Normal tissue is left out. A sample of the clinical table that no modality has is left out; a sample
+    without a label stays. Features and samples of which more is missing than `settings` say are left out, and counted.
 
     Raises
     ------
@@ -38,35 +64,58 @@ def assemble(source: Source, row: SheetRow) -> tuple[Cohort, Notes]:
         When modalities, target or labels are not as the row says, or a table has nothing to give.
     """
     names = _modality_names(source, row)
-    level = _level([source.matrices[name] for name in names])
-    parts = {name: _samples(source.matrices[name], level) for name in names}
-    samples = np.unique(np.concatenate([keys for keys, _, _ in parts.values()]))
-    clinical_rows = _clinical_rows(samples, source, names)
+    scheme = barcodes.Scheme(settings.patient_pattern)
+    remarks = [*source.remarks, *_unmatched(source, names, scheme)]
+    level = _level([source.matrices[name] for name in names], scheme)
+    parts = {name: _part(source.matrices[name], level, scheme, settings) for name in names}
+    samples = np.unique(np.concatenate([part.keys for part in parts.values()]))
+    clinical_rows = _clinical_rows(samples, source, names, scheme)
     labels, classes, left_out = _labels(source, row, clinical_rows)
     modalities, tables = {}, {}
     in_clinical = dict(zip(samples.tolist(), (clinical_rows >= 0).tolist(), strict=True))
-    for name, (keys, rows, dropped) in parts.items():
+    for name, part in parts.items():
         matrix = source.matrices[name]
         modalities[name] = Modality(
-            matrix.values[rows], matrix.features, np.searchsorted(samples, keys).astype(np.int64)
+            _selected(matrix.values, part.rows, part.columns),
+            matrix.features[part.columns],
+            np.searchsorted(samples, part.keys).astype(np.int64),
         )
-        matched = sum(in_clinical[key] for key in keys.tolist())
-        tables[name] = TableNotes(matrix.where, len(matrix.ids), matched, len(keys) - matched, matrix.turned, dropped)
+        matched = sum(in_clinical[key] for key in part.keys.tolist())
+        tables[name] = TableNotes(
+            matrix.where,
+            len(matrix.ids),
+            matched,
+            len(part.keys) - matched,
+            matrix.turned,
+            dict(Counter(part.left_out.values())),
+            part.features_left_out,
+            part.left_out,
+        )
     cohort = Cohort(
         name=row.cohort,
         target=row.target,
         samples=samples,
-        groups=_groups(samples, source, row, clinical_rows),
-        sites=_sites(samples, source, clinical_rows),
+        groups=_groups(samples, source, row, clinical_rows, scheme),
+        sites=_sites(samples, source, clinical_rows, scheme),
         labels=labels,
         classes=classes,
         modalities=modalities,
         label_budget=row.label_budget,
         derived_from=row.derived_from,
     )
-    n_used = len(np.unique(clinical_rows[clinical_rows >= 0]))
+    used = np.zeros(len(source.clinical), dtype=bool)
+    used[clinical_rows[clinical_rows >= 0]] = True
     notes = Notes(
-        source.where, level, len(source.clinical), len(source.clinical) - n_used, tables, left_out, source.origin
+        source=source.where,
+        level=level,
+        clinical_ids=len(used),
+        clinical_only=int((~used).sum()),
+        tables=tables,
+        values_treated_as_missing=left_out,
+        origin=source.origin,
+        remarks=tuple(remarks),
+        in_clinical=clinical_rows >= 0,
+        clinical_left_out=tuple(str(name) for name in source.clinical.index[~used]),
     )
     return cohort, notes
 
@@ -107,46 +156,103 @@ def _modality_names(source: Source, row: SheetRow) -> list[str]:
     return names
 
 
-def _level(matrices: list[Matrix]) -> barcodes.Level:
-    """Join by patient when some barcodes stop there: nothing finer joins these to the others."""
-    return (
-        "patient" if any(barcodes.is_patient(name) for matrix in matrices for name in matrix.ids.tolist()) else "sample"
-    )
+def _unmatched(source: Source, names: list[str], scheme: barcodes.Scheme) -> list[str]:
+    """Remarks on ids that a pattern of the configuration does not match; it has to match some."""
+    if not scheme.pattern:
+        return []
+    said = []
+    for name in names:
+        ids = source.matrices[name].ids.tolist()
+        unmatched = [sample for sample in ids if scheme.parts(sample) is None]
+        if len(unmatched) == len(ids):
+            raise InputError(
+                f"{source.matrices[name].where}, config key ingest.patient_pattern",
+                f"{scheme.pattern!r}, which matches none of its ids, such as {some(ids, 3)}",
+                "a regular expression of whole sample ids",
+                "Correct the pattern, or leave it empty for TCGA barcodes.",
+            )
+        if unmatched:
+            said.append(
+                f"{name}: {len(unmatched)} ids do not match ingest.patient_pattern, such as {some(unmatched, 3)}: each "
+                "counts as a patient of its own."
+            )
+    return said
 
 
-def _samples(matrix: Matrix, level: barcodes.Level) -> tuple[NDArray[np.str_], NDArray[np.int64], dict[str, int]]:
-    """Return the samples of a table (sorted), their rows in it, and how many rows were left out and why."""
-    empty = np.asarray(np.isnan(matrix.values).all(axis=1))
+def _level(matrices: list[Matrix], scheme: barcodes.Scheme) -> barcodes.Level:
+    """Join by patient when some ids stop there: nothing finer joins these to the others."""
+    stop = any(scheme.is_patient(name) for matrix in matrices for name in matrix.ids.tolist())
+    return "patient" if stop else "sample"
+
+
+def _part(matrix: Matrix, level: barcodes.Level, scheme: barcodes.Scheme, settings: IngestConfig) -> _Part:
+    """Choose the rows and the columns of a table."""
+    missing = np.isnan(matrix.values)
+    empty = np.asarray(missing.all(axis=1))
     if empty.all():
         raise InputError(matrix.where, "no value at all", "numbers", "Remove the table, or write it again.")
-    hollow = matrix.features[np.asarray(np.isnan(matrix.values).all(axis=0))]
-    if len(hollow):
-        raise InputError(
-            matrix.where,
-            f"no value in feature {some(hollow)}",
-            "at least one value per feature",
-            "Remove these features.",
-        )
     chosen: dict[str, int] = {}
-    dropped: Counter[str] = Counter()
+    left_out: dict[str, str] = {}
     for position in np.argsort(matrix.ids, kind="stable").tolist():
         name = str(matrix.ids[position])
-        if barcodes.is_normal(name):
-            dropped["normal tissue"] += 1
+        if scheme.is_normal(name):
+            left_out[name] = "normal tissue"
         elif empty[position]:
-            dropped["no value"] += 1
-        elif chosen.setdefault(barcodes.key(name, level), position) != position:
+            left_out[name] = "no value"
+        elif chosen.setdefault(scheme.key(name, level), position) != position:
             # Barcodes sort primary tumours first, then first vials.
-            dropped[f"further aliquot of a {level}"] += 1
+            left_out[name] = f"further aliquot of a {level}"
     if not chosen:
-        raise InputError(
-            matrix.where, f"only rows left out ({dict(dropped)})", "tumour samples", "Check the sample types."
-        )
+        counts = dict(Counter(left_out.values()))
+        raise InputError(matrix.where, f"only rows left out ({counts})", "tumour samples", "Check the sample types.")
     keys = np.array(sorted(chosen), dtype=np.str_)
-    return keys, np.array([chosen[key] for key in keys.tolist()], dtype=np.int64), dict(dropped)
+    rows = np.array([chosen[key] for key in keys.tolist()], dtype=np.int64)
+    if len(rows) < len(missing):
+        missing = missing[rows]
+    by_feature = missing.mean(axis=0)
+    if by_feature.mean() > settings.max_missing_modality:
+        raise InputError(
+            matrix.where,
+            f"{by_feature.mean():.0%} of the values missing",
+            f"at most {settings.max_missing_modality:.0%} (config key ingest.max_missing_modality)",
+            "Remove the table, impute it with its own tools, or allow more.",
+        )
+    columns = np.flatnonzero(by_feature <= settings.max_missing_feature)
+    hollow = int((by_feature == 1).sum())
+    sparse = len(by_feature) - len(columns) - hollow
+    limit = f"more than {settings.max_missing_feature:.0%} missing"
+    features_left_out = {why: count for why, count in (("no value", hollow), (limit, sparse)) if count}
+    if not len(columns):
+        raise InputError(
+            matrix.where,
+            f"no feature that is left ({features_left_out})",
+            f"features with at most {settings.max_missing_feature:.0%} missing (config key ingest.max_missing_feature)",
+            "Remove the table, or allow more.",
+        )
+    by_sample = missing.sum(axis=1) if len(columns) == len(by_feature) else missing[:, columns].sum(axis=1)
+    enough = by_sample <= settings.max_missing_sample * len(columns)
+    for position in rows[~enough].tolist():
+        left_out[str(matrix.ids[position])] = f"more than {settings.max_missing_sample:.0%} missing"
+    if not enough.any():
+        raise InputError(
+            matrix.where,
+            f"no sample with at most {settings.max_missing_sample:.0%} missing",
+            "samples with values (config key ingest.max_missing_sample)",
+            "Remove the table, or allow more.",
+        )
+    return _Part(keys[enough], rows[enough], columns, left_out, features_left_out)
 
 
-def _clinical_rows(samples: NDArray[np.str_], source: Source, names: list[str]) -> NDArray[np.int64]:
+def _selected(values: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows and columns of a table, without a copy where that is all of it in its order."""
+    if len(columns) < values.shape[1]:
+        return np.ascontiguousarray(values[np.ix_(rows, columns)])
+    return values if np.array_equal(rows, np.arange(len(values))) else values[rows]
+
+
+def _clinical_rows(
+    samples: NDArray[np.str_], source: Source, names: list[str], scheme: barcodes.Scheme
+) -> NDArray[np.int64]:
     """Return each sample's row in the clinical table, -1 where it has none."""
     exact: dict[str, int] = {}
     by_patient: dict[str, int] = {}
@@ -156,23 +262,21 @@ def _clinical_rows(samples: NDArray[np.str_], source: Source, names: list[str]) 
             source.clinical_where, f"id {some(double)} more than once", "unique ids", "Keep one row of each."
         )
     for position in sorted(range(len(ids)), key=ids.__getitem__):
-        exact.setdefault(barcodes.key(ids[position]), position)
-        if not barcodes.is_normal(ids[position]):
-            by_patient.setdefault(barcodes.patient(ids[position]), position)
+        exact.setdefault(scheme.key(ids[position]), position)
+        if not scheme.is_normal(ids[position]):
+            by_patient.setdefault(scheme.patient(ids[position]), position)
 
     def row_of(sample: str) -> int:
         if sample in exact:
             return exact[sample]
-        person = barcodes.patient(sample)
+        person = scheme.patient(sample)
         return exact.get(person, by_patient.get(sample, -1) if sample == person else -1)
 
     rows = np.array([row_of(sample) for sample in samples.tolist()], dtype=np.int64)
     found = dict(zip(samples.tolist(), (rows >= 0).tolist(), strict=True))
     for name in names:
         matrix = source.matrices[name]
-        if not any(
-            found.get(barcodes.key(i), False) or found.get(barcodes.patient(i), False) for i in matrix.ids.tolist()
-        ):
+        if not any(found.get(scheme.key(i), False) or found.get(scheme.patient(i), False) for i in matrix.ids.tolist()):
             raise InputError(
                 matrix.where,
                 f"no id in common with {source.clinical_where}: {some(matrix.ids, 3)} here, {some(ids, 3)} there",
@@ -260,17 +364,23 @@ def _labels(
     return labels, classes, {name: count for name, count in sorted(counts.items()) if name not in position}
 
 
-def _groups(samples: NDArray[np.str_], source: Source, row: SheetRow, rows: NDArray[np.int64]) -> NDArray[np.str_]:
-    patients = [barcodes.patient(sample) for sample in samples.tolist()]
-    if not row.group:
+def _groups(
+    samples: NDArray[np.str_], source: Source, row: SheetRow, rows: NDArray[np.int64], scheme: barcodes.Scheme
+) -> NDArray[np.str_]:
+    patients = [scheme.patient(sample) for sample in samples.tolist()]
+    name = row.group or ("" if scheme.pattern else source.patient_column)
+    if not name:
         return np.array(patients, dtype=np.str_)
-    given = _at(_column(source, row.group, "group"), rows)
+    given = _at(_column(source, name, "group"), rows)
     return np.array([group or own for group, own in zip(given, patients, strict=True)], dtype=np.str_)
 
 
-def _sites(samples: NDArray[np.str_], source: Source, rows: NDArray[np.int64]) -> NDArray[np.str_]:
-    own = [barcodes.site(sample) for sample in samples.tolist()]
-    if SITE_COLUMN not in source.clinical.columns:
+def _sites(
+    samples: NDArray[np.str_], source: Source, rows: NDArray[np.int64], scheme: barcodes.Scheme
+) -> NDArray[np.str_]:
+    own = [scheme.site(sample) for sample in samples.tolist()]
+    name = next((str(name) for name in source.clinical.columns if str(name).lower() == SITE_COLUMN), "")
+    if not name:
         return np.array(own, dtype=np.str_)
-    given = _at(_column(source, SITE_COLUMN, "a known column"), rows)
+    given = _at(_column(source, name, "a known column"), rows)
     return np.array([site or barcode for site, barcode in zip(given, own, strict=True)], dtype=np.str_)

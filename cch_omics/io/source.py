@@ -57,6 +57,10 @@ class Source:
         Clinical columns that two modalities contradict each other about, with an example.
     origin
         Where the data were published and their `license`, if the source says so.
+    patient_column
+        Clinical column of patients' ids that sources of this kind have, "" for none.
+    remarks
+        What was not read, or read otherwise than it stands: sentences.
     """
 
     where: str
@@ -66,6 +70,8 @@ class Source:
     available: tuple[str, ...]
     conflicts: dict[str, str] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
+    patient_column: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def some(names: Iterable[object], limit: int = 5) -> str:

@@ -5,18 +5,27 @@ import tempfile
 from pathlib import Path
 
 from cch_omics.audit import audit
-from cch_omics.config import SheetRow
+from cch_omics.config import IngestConfig, SheetRow, SplitsConfig
 from cch_omics.errors import InputError
+from cch_omics.io import barcodes
 from cch_omics.io.assemble import assemble, requested
 from cch_omics.io.files import write_json
 from cch_omics.io.mudata import from_mudata, read_mudata, write_cohort
 from cch_omics.io.source import Source
 from cch_omics.io.tables import read_folder
+from cch_omics.layout import layout_of
 
-SUPPORTED = "a .h5mu file, a folder of tables, demo:NAME or simulated:NAME"
+SUPPORTED = "a .h5mu file, a folder of tables, a study of cBioPortal, a folder of Xena, demo:NAME or simulated:NAME"
+_DEFAULTS = IngestConfig()
 
 
-def ingest(row: SheetRow, cohort_file: str | os.PathLike[str], audit_file: str | os.PathLike[str]) -> None:
+def ingest(
+    row: SheetRow,
+    cohort_file: str | os.PathLike[str],
+    audit_file: str | os.PathLike[str],
+    settings: IngestConfig = _DEFAULTS,
+    splits: SplitsConfig | None = None,
+) -> None:
     """Read a row's source, check it, and write the cohort (`.h5mu`) and its audit (JSON).
 
     Raises
@@ -24,13 +33,13 @@ def ingest(row: SheetRow, cohort_file: str | os.PathLike[str], audit_file: str |
     InputError
         When the source or the row cannot be used; nothing is written then.
     """
-    cohort, notes = assemble(read_source(row), row)
-    content = audit(cohort, notes)
+    cohort, notes = assemble(read_source(row, settings), row, settings)
+    content = audit(cohort, notes, splits or SplitsConfig())
     write_cohort(cohort, cohort_file)
     write_json(content, audit_file)
 
 
-def read_source(row: SheetRow) -> Source:
+def read_source(row: SheetRow, settings: IngestConfig = _DEFAULTS) -> Source:
     """Read the modalities that a row asks for, and all clinical columns, of any kind of source.
 
     A relative path starts at the working directory.
@@ -50,9 +59,26 @@ def read_source(row: SheetRow) -> Source:
             return from_mudata(read_mudata(file), row.source, modalities)
     path = Path(row.source)
     if path.is_dir():
-        return read_folder(path, modalities)
+        scheme = barcodes.Scheme(settings.patient_pattern)
+        layout = layout_of(path)
+        if layout.kind == "cbioportal":
+            from cch_omics.io.cbioportal import read_study
+
+            return read_study(path, modalities)
+        if layout.kind == "xena":
+            from cch_omics.io.xena import read_xena
+
+            return read_xena(path, modalities, scheme)
+        return read_folder(path, modalities, scheme)
     if path.suffix.lower() == ".h5mu":
         return from_mudata(read_mudata(path), row.source, modalities)
+    if kind in {"cbioportal", "xena"} and name:
+        raise InputError(
+            f"source {row.source!r} of cohort {row.cohort!r}",
+            "a source that has to be downloaded first",
+            "the folder that it was downloaded into",
+            f"Run `cch download {row.source} --modalities ... --output FOLDER`, as the workflow does.",
+        )
     if not path.exists():
         raise InputError(
             f"source {row.source!r} of cohort {row.cohort!r}",
@@ -64,6 +90,5 @@ def read_source(row: SheetRow) -> Source:
         f"source {row.source!r} of cohort {row.cohort!r}",
         "a file of another kind",
         SUPPORTED,
-        "Put tables into a folder, one per modality, with clinical.csv; studies of cBioPortal and matrices of "
-        "UCSC Xena have to be converted to such a folder.",
+        "Put tables into a folder, one per modality, with clinical.csv.",
     )

@@ -20,19 +20,36 @@ from numpy.typing import NDArray
 from cch_omics.errors import InputError
 from cch_omics.io import barcodes
 from cch_omics.io.source import MISSING, Matrix, Source, repeated, some
+from cch_omics.layout import TABLE_SUFFIXES, layout_of, table_suffix
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
 
-def table_suffix(path: str | os.PathLike[str]) -> str:
-    """Return the ending of a file's name that tells its format, ".gz" included; "" for names of no known format."""
-    name = Path(path).name.lower()
-    return next((suffix for suffix in sorted(TABLES, key=len, reverse=True) if name.endswith(suffix)), "")
+class Labelled(NamedTuple):
+    """A table with several columns of text before its numbers.
+
+    Attributes
+    ----------
+    labels
+        Columns of text by name, "" where missing.
+    columns
+        (n,) names of the columns of numbers.
+    values
+        (p, n) float32, rows as in the file.
+    """
+
+    labels: dict[str, list[str]]
+    columns: list[str]
+    values: NDArray[np.float32]
 
 
 def read_matrix(
-    path: str | os.PathLike[str], *, modality: str = "", samples: Collection[str] = (), features: Collection[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    modality: str = "",
+    samples: Collection[str] = (),
+    features: Collection[str] = (),
+    scheme: barcodes.Scheme = barcodes.TCGA,
 ) -> Matrix:
     """Read a table of numbers.
 
@@ -45,6 +62,8 @@ def read_matrix(
     samples, features
         Known sample ids (of any level of a barcode) and feature names: the table is turned when its rows and columns
         match them better that way. Without them samples are taken to be in rows.
+    scheme
+        Of the sample ids.
 
     Raises
     ------
@@ -68,30 +87,73 @@ def read_matrix(
         raise InputError(
             where,
             f"a file of an unknown format ({Path(path).suffix or 'no ending'})",
-            f"one of {', '.join((*TABLES, '.h5mu'))}",
+            f"one of {', '.join((*TABLE_SUFFIXES, '.h5mu'))}",
             "Rename or convert it.",
         )
-    return turn(matrix, samples, features)
+    return turn(matrix, samples, features, scheme=scheme)
 
 
-def turn(matrix: Matrix, samples: Collection[str], features: Collection[str] = ()) -> Matrix:
-    """Turn a matrix whose columns are the samples, judged by known sample ids and feature names."""
-    known = {form for sample in samples for form in (sample, barcodes.key(sample), barcodes.patient(sample))}
+def turn(
+    matrix: Matrix,
+    samples: Collection[str],
+    features: Collection[str] = (),
+    *,
+    scheme: barcodes.Scheme = barcodes.TCGA,
+    in_columns: bool = False,
+) -> Matrix:
+    """Turn a matrix whose columns are the samples, judged by known sample ids and feature names.
+
+    `in_columns` says where samples are when nothing known is in rows or columns, or equally much. The values of the
+    result are contiguous.
+    """
+    known = {form for sample in samples for form in (sample, scheme.key(sample), scheme.patient(sample))}
     known_features = set(features)
 
     def matches(ids: NDArray[np.str_], names: NDArray[np.str_]) -> int:
-        found = sum(not known.isdisjoint((name, barcodes.key(name), barcodes.patient(name))) for name in ids.tolist())
+        found = sum(not known.isdisjoint((name, scheme.key(name), scheme.patient(name))) for name in ids.tolist())
         return found + sum(name in known_features for name in names.tolist())
 
-    if matches(matrix.features, matrix.ids) <= matches(matrix.ids, matrix.features):
-        return matrix
-    return Matrix(matrix.features, matrix.ids, np.ascontiguousarray(matrix.values.T), matrix.where, turned=True)
+    advantage = matches(matrix.features, matrix.ids) - matches(matrix.ids, matrix.features)
+    if advantage > 0 or (in_columns and advantage == 0):
+        return Matrix(matrix.features, matrix.ids, np.ascontiguousarray(matrix.values.T), matrix.where, turned=True)
+    return Matrix(matrix.ids, matrix.features, np.ascontiguousarray(matrix.values), matrix.where)
 
 
-def read_clinical(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a clinical table as text, indexed by its first column; missing values are NaN."""
+def read_clinical(
+    path: str | os.PathLike[str], *, delimiter: str = "", comments: bool = False, missing: Collection[str] = MISSING
+) -> pd.DataFrame:
+    """Read a clinical table as text, indexed by its first column; missing values are NaN.
+
+    The other parameters are those of `read_text`.
+    """
+    frame = read_text(path, delimiter=delimiter, comments=comments, missing=missing)
+    ids = _checked_ids(os.fspath(path), frame.iloc[:, 0].fillna("").tolist())
+    return frame.iloc[:, 1:].set_axis(pd.Index(ids, name="sample"), axis=0)
+
+
+def read_text(
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str = "",
+    comments: bool = False,
+    missing: Collection[str] = MISSING,
+    columns: Collection[str] = (),
+) -> pd.DataFrame:
+    """Read a table of text.
+
+    Parameters
+    ----------
+    delimiter
+        Between columns; "" = as the file's ending says.
+    comments
+        Whether lines that start with # come before the header.
+    missing
+        Texts that stand for a missing value, NaN in the result.
+    columns
+        Those that are wanted, of tables with many; none = all.
+    """
     where = os.fspath(path)
-    names, data, delimiter = _open_text(path)
+    names, data, delimiter = _open_text(path, delimiter, comments=comments)
     if double := repeated(names[1:]):
         raise InputError(where, f"column {some(double)} more than once", "unique column names", "Rename or remove one.")
     try:
@@ -100,54 +162,45 @@ def read_clinical(path: str | os.PathLike[str]) -> pd.DataFrame:
             sep=delimiter,
             dtype=str,
             keep_default_na=False,
-            na_values=list(MISSING),
+            na_values=list(missing),
             names=[f"column {position}" for position in range(len(names))],
+            usecols=[position for position, name in enumerate(names) if name in columns] if columns else None,
             header=None,
             skiprows=1,
             index_col=False,
         )
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise _ragged(where, str(error)) from error
-    frame = frame.set_axis(names, axis=1)
-    if frame.empty:
+    frame = frame.set_axis([name for name in names if not columns or name in columns], axis=1)
+    if not len(frame):
         raise InputError(where, "a header and no rows", "one row per sample", "Write the table again.")
-    ids = _checked_ids(where, frame.iloc[:, 0].fillna("").tolist())
-    return frame.iloc[:, 1:].set_axis(pd.Index(ids, name="sample"), axis=0)
+    return frame
 
 
-def read_folder(path: str | os.PathLike[str], modalities: Collection[str] = ()) -> Source:
+def read_folder(
+    path: str | os.PathLike[str], modalities: Collection[str] = (), scheme: barcodes.Scheme = barcodes.TCGA
+) -> Source:
     """Read a folder of one `MODALITY.csv[.gz]|tsv[.gz]|parquet|h5ad` a modality and `clinical.csv|tsv[.gz]`."""
     folder = Path(path)
-    files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        suffix = table_suffix(file)
-        if not suffix or file.name.startswith("."):
-            continue
-        name = file.name[: -len(suffix)]
-        if name in files:
-            raise InputError(
-                str(folder), f"{files[name].name} and {file.name}", "one table per modality", "Remove one of them."
-            )
-        files[name] = file
-    clinical_file = files.pop("clinical", None)
-    if clinical_file is None or _plain_suffix(clinical_file) not in DELIMITERS:
-        study = (folder / "meta_study.txt").exists()
+    layout = layout_of(folder)
+    if not layout.clinical:
         raise InputError(
             str(folder),
-            "a cBioPortal study" if study else f"no clinical table (tables: {some(files)})",
+            f"no clinical table (tables: {some(layout.tables)})",
             "clinical.csv or clinical.tsv beside one table per modality",
-            "Write one: first column the sample id, then the target."
-            if not study
-            else "Studies are not read as they are: convert it to a folder of tables or to .h5mu.",
+            "Write one: first column the sample id, then the target.",
         )
-    if not files:
+    if not layout.tables:
         raise InputError(
-            str(folder), "no table of a modality", f"MODALITY with one of {', '.join(TABLES)}", "Check the folder."
+            str(folder),
+            "no table of a modality",
+            f"MODALITY with one of {', '.join(TABLE_SUFFIXES)}",
+            "Check the folder.",
         )
-    clinical = read_clinical(clinical_file)
-    wanted = [name for name in files if not modalities or name in modalities]
-    matrices = {name: read_matrix(files[name], samples=clinical.index) for name in wanted}
-    return Source(str(folder), clinical, str(clinical_file), matrices, tuple(files))
+    clinical = read_clinical(layout.clinical[0])
+    wanted = [name for name in layout.tables if not modalities or name in modalities]
+    matrices = {name: read_matrix(layout.tables[name], samples=clinical.index, scheme=scheme) for name in wanted}
+    return Source(str(folder), clinical, str(layout.clinical[0]), matrices, tuple(layout.tables))
 
 
 def numbers(where: str, ids: list[str], columns: Iterable[tuple[str, Any]], n_columns: int) -> Matrix:
@@ -168,18 +221,19 @@ def numbers(where: str, ids: list[str], columns: Iterable[tuple[str, Any]], n_co
             names.append(str(name).strip())
             plain = isinstance(column, np.ndarray) and column.dtype.kind in "fiub"
             values[position] = column if plain else _column(where, names[-1], samples, pd.Series(column))
-    matrix = Matrix(
-        np.array(samples, dtype=np.str_), _checked_features(where, names), np.ascontiguousarray(values.T), where
-    )
+    # Not contiguous: whoever turns it has then no copy to make.
+    matrix = Matrix(np.array(samples, dtype=np.str_), _checked_features(where, names), values.T, where)
     check_finite(where, matrix.ids, matrix.features, matrix.values)
     return matrix
 
 
 def check_finite(where: str, ids: NDArray[np.str_], features: NDArray[np.str_], values: NDArray[np.float32]) -> None:
     """Raise an InputError that names the first infinite value."""
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
+    with np.errstate(invalid="ignore"):
+        # Extremes need no array of answers as large as the table.
+        finite = not np.isinf(np.fmin.reduce(values, axis=None)) and not np.isinf(np.fmax.reduce(values, axis=None))
+    if not finite:
+        row, column = np.argwhere(np.isinf(values))[0]
         raise InputError(
             f"{where}, column {str(features[column])!r}, row {str(ids[row])!r}",
             "an infinite number (or one that 32 bits cannot hold)",
@@ -266,10 +320,10 @@ class _Text(NamedTuple):
     delimiter: str
 
 
-def _open_text(path: str | os.PathLike[str]) -> _Text:
+def _open_text(path: str | os.PathLike[str], delimiter: str = "", *, comments: bool = False) -> _Text:
     """Return a text table's column names and its bytes, uncompressed, header included, once it looks like a table."""
     where = os.fspath(path)
-    delimiter = DELIMITERS[_plain_suffix(path)]
+    delimiter = delimiter or DELIMITERS[_plain_suffix(path)]
     try:
         data = Path(path).read_bytes()
         if where.lower().endswith(".gz") and data:
@@ -279,11 +333,20 @@ def _open_text(path: str | os.PathLike[str]) -> _Text:
             where, f"a damaged gzip file ({error})", "a whole gzip file", "Copy or download the file again."
         ) from error
     data = data.removeprefix(b"\xef\xbb\xbf")
+    while comments and data[:1] == b"#":
+        data = data.partition(b"\n")[2]
     start = data[:4096].lstrip()
     if not start:
         raise InputError(where, "an empty file", "a table with a header", "Write or download the file again.")
     if start[:1] == b"<" and (b"<html" in start.lower() or start[:9].lower() == b"<!doctype"):
         raise InputError(where, "a web page (HTML)", "a table", "Download the file itself, not the page that shows it.")
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(
+            where,
+            "a pointer of Git LFS, not the file",
+            "a table",
+            "Fetch it with `git lfs pull`, or download the file.",
+        )
     lines = list(islice(io.BytesIO(data), 2))
     try:
         first, *rest = [line.decode("utf-8") for line in lines]
@@ -311,25 +374,74 @@ def _open_text(path: str | os.PathLike[str]) -> _Text:
     return _Text(names, data, delimiter)
 
 
-def _read_text(path: str | os.PathLike[str]) -> Matrix:
+def _read_text(path: str | os.PathLike[str], delimiter: str = "") -> Matrix:
+    where = os.fspath(path)
+    text = _open_text(path, delimiter)
+    _checked_features(where, text.names[1:])
+    table = _parse(where, text, {0}, MISSING)
+    ids = [name or "" for name in table.column(0).to_pylist()]
+    columns = (column.to_numpy() for column in table.columns[1:])
+    return numbers(where, ids, zip(text.names[1:], columns, strict=True), len(text.names) - 1)
+
+
+def read_xena_matrix(path: str | os.PathLike[str], samples: Collection[str], scheme: barcodes.Scheme) -> Matrix:
+    """Read a matrix of UCSC Xena: tab-separated whatever its name, gzipped or not, features in rows."""
+    return turn(_read_text(path, "\t"), samples, scheme=scheme, in_columns=True)
+
+
+def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing: Collection[str]) -> Labelled:
+    """Read a tab-separated table of features x samples that begins with columns of text.
+
+    Parameters
+    ----------
+    labels
+        Names that columns of text have, in lower case.
+    missing
+        Texts that stand for a missing number.
+    """
+    where = os.fspath(path)
+    text = _open_text(path, "\t", comments=True)
+    of_text = {position for position, name in enumerate(text.names) if name.lower() in labels}
+    names = [name for position, name in enumerate(text.names) if position not in of_text]
+    if not of_text:
+        raise InputError(
+            where,
+            f"columns {some(text.names, 3)}",
+            "a column that names the feature, such as Hugo_Symbol",
+            "Check that the file is what its name says.",
+        )
+    _checked_ids(where, names)
+    table = _parse(where, text, of_text, missing)
+    columns = [
+        (text.names[position], column.to_numpy())
+        for position, column in enumerate(table.columns)
+        if position not in of_text
+    ]
+    rows = [f"line {number + 2}" for number in range(table.num_rows)]
+    matrix = numbers(where, rows, columns, len(names))
+    found = {
+        text.names[position].lower(): [value or "" for value in table.column(position).to_pylist()]
+        for position in sorted(of_text)
+    }
+    return Labelled(found, names, matrix.values)
+
+
+def _parse(where: str, text: _Text, of_text: Collection[int], missing: Collection[str]) -> Any:
+    """Return an Arrow table whose columns are called by their positions: features may be called like the id column."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    where = os.fspath(path)
-    names, data, delimiter = _open_text(path)
-    _checked_features(where, names[1:])
-    # Positions stand for names: a feature may be called like the id column.
-    positions = [str(position) for position in range(len(names))]
+    positions = [str(position) for position in range(len(text.names))]
 
     def parse(types: dict[str, pa.DataType]) -> pa.Table:
         return arrow_csv.read_csv(
-            io.BytesIO(data),
+            io.BytesIO(text.data),
             # A row has to fit into a block.
-            arrow_csv.ReadOptions(column_names=positions, skip_rows=1, block_size=max(1 << 20, 64 * len(names))),
-            arrow_csv.ParseOptions(delimiter=delimiter),
+            arrow_csv.ReadOptions(column_names=positions, skip_rows=1, block_size=max(1 << 20, 64 * len(text.names))),
+            arrow_csv.ParseOptions(delimiter=text.delimiter),
             arrow_csv.ConvertOptions(
-                column_types={"0": pa.string(), **types},
-                null_values=list(MISSING),
+                column_types={str(position): pa.string() for position in of_text} | types,
+                null_values=list(missing),
                 strings_can_be_null=True,
                 timestamp_parsers=[],
             ),
@@ -337,38 +449,48 @@ def _read_text(path: str | os.PathLike[str]) -> Matrix:
 
     try:
         try:
-            table = parse(dict.fromkeys(positions[1:], pa.float64()))
+            return parse({name: pa.float32() for name in positions if int(name) not in of_text})
         except pa.ArrowInvalid as error:
             if "conversion error" not in str(error):
                 raise
             # Let types be guessed, which is slower: true and false are numbers too, and text has to be found and named.
-            table = parse({})
+            return parse({})
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise InputError(where, "a header and no rows", "one row per sample", "Write the table again.") from error
         raise _ragged(where, str(error)) from error
-    ids = [name or "" for name in table.column(0).to_pylist()]
-    columns = (column.to_numpy() for column in table.columns[1:])
-    return numbers(where, ids, zip(names[1:], columns, strict=True), len(names) - 1)
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> Matrix:
     import pyarrow as pa
+    from pyarrow import parquet
 
     where = os.fspath(path)
     try:
-        frame = pd.read_parquet(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = parquet.read_table(path, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
         raise InputError(
             where, f"a damaged Parquet file ({error})", "a Parquet file", "Copy or write the file again."
         ) from error
-    if isinstance(frame.index, pd.RangeIndex) and frame.shape[1]:
-        frame = frame.set_index(frame.columns[0])
-    if frame.empty:
+    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    named = [table.schema.get_field_index(name) for name in index if isinstance(name, str)]
+    first = named[0] if named else 0
+    if not table.num_rows or table.num_columns < 2:
         raise InputError(where, "no values", "sample ids and at least one feature", "Write the table again.")
-    ids = ["" if _is_missing(name) else str(name) for name in frame.index]
-    columns = ((str(name), frame.iloc[:, position]) for position, name in enumerate(frame.columns))
-    return numbers(where, ids, columns, frame.shape[1])
+    ids = ["" if _is_missing(name) else str(name) for name in table.column(first).to_pylist()]
+    others = [position for position in range(table.num_columns) if position != first]
+    columns = ((table.column_names[position], _from_arrow(table.column(position))) for position in others)
+    return numbers(where, ids, columns, len(others))
+
+
+def _from_arrow(column: Any) -> Any:
+    """Return an array of numbers, or a Series of whatever else is in the column."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and not column.null_count):
+        return column.to_numpy()
+    return column.to_pandas()
 
 
 def _ragged(where: str, problem: str) -> InputError:

@@ -66,9 +66,12 @@ rule ingest:
         runtime=30,
     params:
         row=row_options,
+        settings=settings("ingest"),
+        splits=settings("splits"),
         code=code_hash("ingest"),
     shell:
-        "cch ingest {params.row} --output {output.cohort:q} --audit {output.audit:q} --log {log:q}"
+        "cch ingest {params.row} --output {output.cohort:q} --audit {output.audit:q}"
+        " --settings {params.settings:q} --splits-settings {params.splits:q} --log {log:q}"
 
 
 rule split:
