@@ -9,6 +9,9 @@ from torch import Tensor
 
 from cch_omics.config import EncoderConfig
 
+# Values of a chunk: 64 MB.
+_CHUNK = 1 << 24
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -48,13 +51,8 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     train
         (n,) bool.
     """
-    training = values[train]
-    missing = torch.isnan(training)
-    observed = (~missing).sum(0).clamp(min=1)
-    fill = torch.nan_to_num(training).sum(0) / observed
-    centered = torch.where(missing, 0.0, training - fill)
-    variance = centered.square().sum(0) / observed
-    binary = ((training == 0) | (training == 1) | missing).all(0)
+    rows = torch.nonzero(train).squeeze(1)
+    fill, variance, binary = _feature_statistics(values, rows)
 
     # A constant feature of large values has a variance of rounding errors, not of zero.
     varying = torch.nonzero(variance > 1e-10 * (1 + fill.square())).squeeze(1)
@@ -63,11 +61,30 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     kept = varying[order].sort().values
 
     scale = torch.where(binary[kept], 1.0, variance[kept].rsqrt())
-    axes = _principal_axes(centered[:, kept] * scale, settings.components)
-    projected = (centered[:, kept] * scale) @ axes
+    centered = torch.nan_to_num(values[rows[:, None], kept] - fill[kept], nan=0.0) * scale
+    axes = _principal_axes(centered, settings.components)
+    projected = centered @ axes
     norm = projected.square().sum(1).mean().clamp(min=1e-12)
     loadings = scale[:, None] * axes * torch.sqrt(axes.shape[1] / norm)
     return Projection(kept=kept, fill=fill, loadings=loadings)
+
+
+def _feature_statistics(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(p,) mean, variance, and whether all values are 0 or 1, of the observed values in some rows.
+
+    Features are taken chunk by chunk: a copy of all of them for every training set is what a methylation array has no
+    memory for.
+    """
+    parts = []
+    for chunk in torch.split(values, max(1, _CHUNK // max(len(rows), 1)), dim=1):
+        training = chunk[rows]
+        missing = torch.isnan(training)
+        observed = (~missing).sum(0).clamp(min=1)
+        fill = torch.nan_to_num(training).sum(0) / observed
+        variance = torch.where(missing, 0.0, training - fill).square().sum(0) / observed
+        parts.append((fill, variance, ((training == 0) | (training == 1) | missing).all(0)))
+    fills, variances, binaries = zip(*parts, strict=True)
+    return torch.cat(fills), torch.cat(variances), torch.cat(binaries)
 
 
 def _principal_axes(centered: Tensor, components: int) -> Tensor:

@@ -1,0 +1,54 @@
+"""Features are filtered chunk by chunk: the same result, and no copy of all features."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cch_omics import preprocessing
+from cch_omics.config import EncoderConfig
+from cch_omics.preprocessing import fit_projection
+
+SETTINGS = EncoderConfig(max_features=40, components=10)
+
+
+@pytest.fixture
+def data():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(60, 500, generator=generator) * torch.rand(500, generator=generator) + 3
+    values[torch.rand(60, 500, generator=generator) < 0.05] = torch.nan
+    values[:, ::9] = (values[:, ::9] > 3).float()
+    return values, torch.rand(60, generator=generator) < 0.8
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that any operation wrote to new memory."""
+
+    found = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        result = operation(*arguments, **(options or {}))
+        if isinstance(result, torch.Tensor) and not result._is_view():
+            self.found = max(self.found, result.numel())
+        return result
+
+
+def test_chunks_change_nothing(data, monkeypatch):
+    whole = fit_projection(*data, SETTINGS)
+    monkeypatch.setattr(preprocessing, "_CHUNK", 37 * 60)
+    chunked = fit_projection(*data, SETTINGS)
+    assert torch.equal(whole.kept, chunked.kept)
+    torch.testing.assert_close(whole.fill, chunked.fill)
+    torch.testing.assert_close(whole.loadings, chunked.loadings)
+
+
+def test_no_operation_copies_all_features(data, monkeypatch):
+    values, train = data
+    monkeypatch.setattr(preprocessing, "_CHUNK", 10 * 60)
+    with Largest() as largest:
+        fit_projection(values, train, SETTINGS).apply(values)
+    # What is kept is copied, of all samples; the rest is not.
+    assert largest.found <= 60 * SETTINGS.max_features
+    monkeypatch.setattr(preprocessing, "_CHUNK", 1 << 24)
+    with Largest() as largest:
+        fit_projection(values, train, SETTINGS)
+    assert largest.found == int(train.sum()) * 500
