@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from cch_omics.audit import Notes, TableNotes, audit, single_feature, site_prediction
 from cch_omics.cohort import Cohort, Modality
+from cch_omics.config import SplitsConfig
 from cch_omics.io import read_source, write_json
 from cch_omics.io.assemble import assemble
 
@@ -69,6 +70,55 @@ def test_counts(tmp_path):
     ):
         assert part in text
     write_json(report, tmp_path / "audit.json")
+
+
+def test_who_was_where_and_who_fell_out(tmp_path):
+    tables = make_tables()
+    tables.clinical.loc["S99"] = ["basal", 50.0]
+    tables.cnv = tables.cnv.astype(float)
+    tables.cnv.iloc[0] = np.nan
+    write_folder(tmp_path / "a", tables)
+    join = audit(*assemble(read_source(row := sheet_row(tmp_path / "a")), row))["join"]
+    assert join["samples"]["S11"] == "clinical, label, cnv, rna"
+    assert join["samples"]["S10"] == "clinical, label, rna"
+    assert join["samples"]["S05"] == "clinical, rna"
+    assert join["samples"]["S39"] == "cnv, rna"
+    assert len(join["samples"]) == 40
+    assert join["left_out"] == {"clinical": {"S99": "in no table"}, "cnv": {"S10": "no value"}}
+    assert join["patients_with_several_samples"] == 0
+
+
+def test_one_patient_under_two_ids_is_seen_and_equal_rare_events_are_not():
+    cohort, notes = make_cohort()
+    values = cohort.modalities["rna"].values.copy()
+    values[70] = values[3]
+    zeros = np.zeros_like(cohort.modalities["cnv"].values)
+    changed = {"rna": replace(cohort.modalities["rna"], values=values),
+               "cnv": replace(cohort.modalities["cnv"], values=zeros)}  # fmt: skip
+    report = audit(replace(cohort, modalities=changed), notes)
+    assert report["duplicates"] == {"rna": [["P003", "P070"]], "cnv": []}
+    assert any("P003 and P070" in warning for warning in report["warnings"])
+    groups = cohort.groups.copy()
+    groups[70] = groups[3]
+    one_patient = audit(replace(cohort, modalities=changed, groups=groups), notes)
+    assert one_patient["duplicates"]["rna"] == []
+    assert one_patient["join"]["patients_with_several_samples"] == 1
+
+
+def test_classes_that_are_too_small_for_the_folds_are_said():
+    cohort, notes = make_cohort()
+    labels = np.zeros(200, dtype=np.int64)
+    labels[:24] = 1
+    folds = SplitsConfig(folds=4, inner_folds=6)
+    report = audit(replace(cohort, labels=labels), notes, folds)
+    # cnv has every second sample: 12 of the class, of which three quarters are in a training set.
+    assert report["folds"]["patients"]["cnv"] == {"no": 88, "yes": 12}
+    assert report["folds"]["per_inner_fold"]["cnv"]["yes"] == 1.5
+    said = [warning for warning in report["warnings"] if "inner fold" in warning]
+    assert len(said) == 1
+    assert said[0].startswith("cnv: ") and "'yes' (1.5)" in said[0]
+    few = audit(replace(cohort, labels=labels, label_budget=0.2), notes, folds)
+    assert few["folds"]["per_inner_fold"]["rna"]["yes"] == pytest.approx(0.6)
 
 
 def test_keys_are_those_of_the_docstring():

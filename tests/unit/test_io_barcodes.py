@@ -33,3 +33,29 @@ def test_normal_tissue_and_patients_are_told_apart():
     assert barcodes.is_patient("TCGA-3C-AAAU")
     assert not barcodes.is_patient(ALIQUOT)
     assert not barcodes.is_patient("P001")
+
+
+CPTAC = barcodes.Scheme(r"(?P<patient>C3[LN]-\d{5})(-(?P<sample>\d{2}))?(\.\d)?(?P<normal>-N)?")
+
+
+@pytest.mark.parametrize(
+    ("name", "patient", "key", "normal", "stops"),
+    [
+        ("C3L-00001-02.1", "C3L-00001", "C3L-00001-02", False, False),
+        ("C3L-00001-02.2-N", "C3L-00001", "C3L-00001-02", True, False),
+        ("C3N-00009", "C3N-00009", "C3N-00009", False, True),
+        ("TCGA-3C-AAAU-11A", "TCGA-3C-AAAU-11A", "TCGA-3C-AAAU-11A", False, False),
+    ],
+)
+def test_another_scheme(name, patient, key, normal, stops):
+    assert CPTAC.patient(name) == patient
+    assert CPTAC.key(name) == key
+    assert CPTAC.key(name, "patient") == patient
+    assert CPTAC.is_normal(name) is normal
+    assert CPTAC.is_patient(name) is stops
+    assert CPTAC.site(name) == ""
+
+
+def test_without_a_sample_group_the_whole_id_tells_samples_apart():
+    scheme = barcodes.Scheme(r"(?P<site>\w)(?P<patient>\d+)[ab]")
+    assert [scheme.key("x12a"), scheme.patient("x12a"), scheme.site("x12a")] == ["x12a", "12", "x"]

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 
+from cch_omics.audit import audit
 from cch_omics.cohort import Cohort, Modality
+from cch_omics.config import IngestConfig
 from cch_omics.errors import InputError
 from cch_omics.io import ingest, read_cohort, read_json, read_source, write_cohort
 from cch_omics.io.assemble import assemble
@@ -188,6 +190,49 @@ def test_a_sample_without_any_value_is_not_profiled(tmp_path):
     cohort, notes = from_folder(tmp_path / "a", tables)
     assert not cohort.profiled("cnv")[10]
     assert notes.tables["cnv"].left_out == {"no value": 1}
+
+
+def test_ids_of_a_scheme_from_the_configuration(tmp_path):
+    """Two samples of a patient stay and share a group; a second aliquot of a sample and normal tissue are counted."""
+    ids = [f"C3L-{number:05d}-01" for number in range(12)]
+    table = pd.DataFrame({"g": np.arange(16.0)}, index=[*ids, f"{ids[0]}.2", f"{ids[1]}-N", "C3L-00002-07", "odd"])
+    table.to_csv(tmp_path / "rna.csv")
+    table[:12].to_csv(tmp_path / "cnv.csv")
+    clinical = pd.DataFrame({"subtype": ["x", "y"] * 6}, index=[name[:9] for name in ids])
+    clinical.to_csv(tmp_path / "clinical.csv")
+    pattern = r"(?P<patient>C3L-\d{5})(-(?P<sample>\d{2}))?(\.\d)?(?P<normal>-N)?"
+    settings = IngestConfig(patient_pattern=pattern)
+    row = sheet_row(tmp_path)
+    cohort, notes = assemble(read_source(row, settings), row, settings)
+    assert cohort.samples.tolist() == sorted([*ids, "C3L-00002-07", "odd"])
+    assert cohort.groups.tolist().count("C3L-00002") == 2
+    assert cohort.labels[cohort.samples.tolist().index("C3L-00002-07")] == 0
+    assert notes.tables["rna"].left_out == {"further aliquot of a sample": 1, "normal tissue": 1}
+    assert any("1 ids do not match" in remark and "'odd'" in remark for remark in notes.remarks)
+
+
+def test_what_is_mostly_missing_is_left_out_and_counted(tmp_path):
+    tables = make_tables()
+    tables.rna.iloc[:, 0] = np.nan
+    tables.rna.iloc[:21, 1] = np.nan
+    tables.rna.iloc[7, 1:5] = np.nan
+    tables.rna.iloc[:20, 5] = np.nan
+    write_folder(tmp_path / "a", tables)
+    row = sheet_row(tmp_path / "a")
+    cohort, notes = assemble(read_source(row), row, IngestConfig(max_missing_sample=0.7))
+    assert cohort.modalities["rna"].features.tolist() == ["GENE2", "GENE3", "GENE4", "GENE5"]
+    assert notes.tables["rna"].features_left_out == {"no value": 1, "more than 50% missing": 1}
+    assert "S07" not in cohort.samples
+    assert notes.tables["rna"].left_out == {"more than 70% missing": 1}
+    kept = tables.rna.drop(index="S07").iloc[:, 2:].to_numpy(dtype=np.float32)
+    np.testing.assert_array_equal(cohort.modalities["rna"].values, kept)
+    report = audit(cohort, notes)
+    assert "rna: 1 features left out: more than 50% missing." in report["warnings"]
+    assert report["join"]["left_out"]["rna"] == {"S07": "more than 70% missing"}
+    lenient = IngestConfig(max_missing_feature=0.6)
+    assert assemble(read_source(row), row, lenient)[0].modalities["rna"].features.tolist()[0] == "GENE1"
+    with pytest.raises(InputError, match=r"of the values missing.*max_missing_modality"):
+        assemble(read_source(row), row, IngestConfig(max_missing_modality=0.1))
 
 
 def test_ingest_writes_both_files(tmp_path):
