@@ -12,7 +12,7 @@ demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (6
 	@$(BIN)/cch summary results
 
 test: .venv/installed  ## All tests, the end-to-end runs among them.
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: .venv/installed  ## Format, lint and types.
 	$(BIN)/ruff format --check .
