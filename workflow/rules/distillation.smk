@@ -12,7 +12,7 @@ rule distil:
         "<benchmarks>/{cohort}/{target}/distil/{student}.tsv"
     conda:
         TORCH_ENV
-    threads: 2
+    threads: 4
     resources:
         gpu=0,
         device="auto",
@@ -43,7 +43,7 @@ rule references:
         "<benchmarks>/{cohort}/{target}/references.tsv"
     conda:
         "../../envs/base.yaml"
-    threads: 2
+    threads: 4
     resources:
         mem_mb=6000,
         runtime=120,

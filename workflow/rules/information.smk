@@ -11,7 +11,7 @@ rule encode:
         "<benchmarks>/{cohort}/{target}/encode/{modality}.tsv"
     conda:
         TORCH_ENV
-    threads: 2
+    threads: 4
     resources:
         # A profile gives GPUs: gpu=1, and device="cuda" where a job without one should fail.
         gpu=0,
@@ -49,7 +49,6 @@ rule information:
         "<benchmarks>/{cohort}/{target}/information.tsv"
     conda:
         TORCH_ENV
-    threads: 2
     resources:
         gpu=0,
         device="auto",
