@@ -2,7 +2,7 @@
 
     python benchmarks/cohorts.py --data DIR
 
-DIR has the folders `brca-paired` and `tcga-brca`. Prints a table in Markdown; the last one is in README.md beside this file.
+DIR has the folders `brca-paired` and `tcga-brca`. Prints a table in Markdown; README.md beside this file has the last.
 """
 
 import argparse
@@ -42,13 +42,10 @@ def measure(name: str, data: Path, output: Path, cores: str) -> dict[str, object
     row = {"cohort": name, "source": str(data / name)} | COHORTS[name]
     sheet.write_text("\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
     started = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", output]
-        + ["--cores", cores, "--configfile", REPOSITORY / "config" / "config.yaml", "--config", f"cohorts={sheet}"],
-        check=True,
-        stdout=sys.stderr,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", output]
+    command += ["--cores", cores, "--configfile", REPOSITORY / "config" / "config.yaml"]
+    command += ["--config", f"cohorts={sheet}"]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     wall = time.monotonic() - started
     results = output / "results" / name / COHORTS[name]["target"]
     scorecard = pd.read_csv(results / "scorecard.tsv", sep="\t").set_index("criterion").loc["cch"]
