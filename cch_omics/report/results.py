@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.errors import InputError
+from cch_omics.evaluation import corrected_interval
 from cch_omics.io.files import read_json, read_table
 from cch_omics.predictions import Encoding
 from cch_omics.splits import Splits
@@ -172,15 +172,6 @@ def deficits(gains: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
         interval = corrected_interval((part["value"] - part["value_reference"]).to_numpy(), part["fold"].nunique())
         rows.append((modality, model, reference, *interval))
     return pd.DataFrame(rows, columns=["modality", "model", "reference", "mean", "ci_low", "ci_high"])
-
-
-def corrected_interval(differences: NDArray[np.float64], folds: int) -> tuple[float, float, float]:
-    """Mean and 95% interval of paired differences over splits; Nadeau & Bengio (2003), n_test/n_train = 1/(folds-1)."""
-    mean, n = float(differences.mean()), len(differences)
-    if n < 2 or folds < 2:
-        return mean, float("nan"), float("nan")
-    arm = float(stats.t.ppf(0.975, n - 1) * np.sqrt(differences.var(ddof=1) * (1 / n + 1 / (folds - 1))))
-    return mean, mean - arm, mean + arm
 
 
 def held_out_view(cohort: Cohort, splits: Splits, encoding: Encoding, modality: str) -> View:
