@@ -26,8 +26,8 @@ from cch_omics.io.tables import check_finite
 
 FORMAT_VERSION = 1
 _KEY = "cch_omics"
-# What h5py and anndata raise on files that are damaged or hold something else.
-_UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
+# On files that are damaged or hold something else h5py, anndata and mudata raise anything.
+_UNREADABLE = Exception
 
 
 def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:

@@ -335,7 +335,11 @@ def _open_text(path: str | os.PathLike[str], delimiter: str = "", *, comments: b
     data = data.removeprefix(b"\xef\xbb\xbf")
     while comments and data[:1] == b"#":
         data = data.partition(b"\n")[2]
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     start = data[:4096].lstrip()
+    if data[:1].isspace():
+        data = data.lstrip(b"\n")
     if not start:
         raise InputError(where, "an empty file", "a table with a header", "Write or download the file again.")
     if start[:1] == b"<" and (b"<html" in start.lower() or start[:9].lower() == b"<!doctype"):
@@ -359,7 +363,7 @@ def _open_text(path: str | os.PathLike[str], delimiter: str = "", *, comments: b
         ) from error
     if b"\0" in start:
         raise InputError(where, "binary content", "a text file in UTF-8", "Export the table as CSV or TSV.")
-    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    names = _fields(where, first, delimiter)
     counts = {word: first.count(mark) for mark, word in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"))}
     if len(names) == 1 and max(counts.values()):
         raise InputError(
@@ -369,9 +373,23 @@ def _open_text(path: str | os.PathLike[str], delimiter: str = "", *, comments: b
             "Rename the file (.csv for commas, .tsv for tabs) or write it again with that delimiter.",
         )
     # R writes no name for the column of row names.
-    if rest and len(next(csv.reader(rest, delimiter=delimiter))) == len(names) + 1:
+    if rest and len(_fields(where, rest[0], delimiter)) == len(names) + 1:
         names = ["", *names]
     return _Text(names, data, delimiter)
+
+
+def _fields(where: str, line: str, delimiter: str) -> list[str]:
+    """Fields of the header, or of the line after it."""
+    try:
+        fields = next(csv.reader([line.rstrip("\n")], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise InputError(
+            where,
+            f"quotes that do not close on the first lines ({error})",
+            "a header on one line",
+            "Remove line breaks and single quotation marks from the names of columns.",
+        ) from error
+    return [field.strip() for field in fields]
 
 
 def _read_text(path: str | os.PathLike[str], delimiter: str = "") -> Matrix:
@@ -462,19 +480,18 @@ def _parse(where: str, text: _Text, of_text: Collection[int], missing: Collectio
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> Matrix:
-    import pyarrow as pa
     from pyarrow import parquet
 
     where = os.fspath(path)
     try:
         table = parquet.read_table(path, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        metadata = table.schema.pandas_metadata or {}
+    except Exception as error:  # the library raises anything on content that is damaged
         raise InputError(
             where, f"a damaged Parquet file ({error})", "a Parquet file", "Copy or write the file again."
         ) from error
-    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    named = [table.schema.get_field_index(name) for name in index if isinstance(name, str)]
-    first = named[0] if named else 0
+    named = [name for name in metadata.get("index_columns", []) if name in table.column_names]
+    first = table.column_names.index(named[0]) if named else 0
     if not table.num_rows or table.num_columns < 2:
         raise InputError(where, "no values", "sample ids and at least one feature", "Write the table again.")
     ids = ["" if _is_missing(name) else str(name) for name in table.column(first).to_pylist()]
