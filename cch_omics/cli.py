@@ -19,6 +19,7 @@ from cch_omics import logs
 from cch_omics.config import (
     CriterionConfig,
     DistillationConfig,
+    DownloadConfig,
     EncoderConfig,
     InformationConfig,
     IngestConfig,
@@ -45,6 +46,14 @@ def demo(args: argparse.Namespace) -> None:
     from cch_omics.io.demo import download_demo
 
     download_demo(args.name, args.output)
+
+
+def download(args: argparse.Namespace) -> None:
+    """Download a study of cBioPortal or a cohort of UCSC Xena into a folder."""
+    from cch_omics.config import comma_list
+    from cch_omics.io.download import download
+
+    download(args.source, args.output, args.settings, comma_list(args.modalities))
 
 
 def simulate(args: argparse.Namespace) -> None:
@@ -330,6 +339,7 @@ def _command(
 
 COMMANDS = {
     "demo": _command(demo, "name output"),
+    "download": _command(download, "source modalities output", settings=DownloadConfig),
     "simulate": _command(simulate, "name output seed"),
     "ingest": _command(ingest, "row output audit", settings=IngestConfig, splits_settings=SplitsConfig),
     "split": _command(split, "cohort output seed", settings=SplitsConfig),
@@ -372,6 +382,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gains": {"metavar": "TSV", "help": "gains per pair, control and test fold"},
     "information": {"metavar": "PARQUET", "help": "estimates of every split"},
     "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
+    "modalities": {"type": str, "default": "", "help": "comma list of those that are wanted"},
     "modality": {"type": str, "help": "the modality to encode"},
     "output": {"metavar": "PATH", "help": "what is written"},
     "pairs": {"metavar": "PARQUET", "help": "score and decision of every criterion beside the gain"},
@@ -391,6 +402,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 POSITIONAL = {
     "name": {"type": str, "metavar": "NAME", "help": "which of the known ones"},
+    "source": {"type": str, "metavar": "SOURCE", "help": "cbioportal:STUDY or xena:COHORT"},
     "results": OPTIONS["results"],
 }
 

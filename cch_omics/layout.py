@@ -197,6 +197,8 @@ def _xena(files: dict[str, Path]) -> Layout:
     ranked: dict[str, list[tuple[int, str]]] = {}
     unused: dict[str, str] = {}
     for name, file in files.items():
+        if name == "download.json":
+            continue
         stem = _stem(name)
         why = next((why for pattern, why in _NOT_XENA.items() if re.search(pattern, stem)), "")
         if re.search(_XENA_CLINICAL, stem):
@@ -205,7 +207,7 @@ def _xena(files: dict[str, Path]) -> Layout:
             unused[name] = why
         elif found := _classify(stem, XENA, re.search):
             ranked.setdefault(found[0], []).append((found[1], name))
-        elif name != "download.json":
+        else:
             unused[name] = "its name says no modality"
     for file in clinical[1:]:
         unused[file.name] = f"{clinical[0].name} is the clinical table"

@@ -81,6 +81,12 @@ def source_files(wildcards):
     return f"<resources>/{made}" if made else files_of(row)
 
 
+def wanted_of_download(wildcards):
+    """Modalities that rows of the sheet want of a download, as a comma list."""
+    source = f"{wildcards.kind}:{wildcards.name}"
+    return ",".join(sorted({name for key, row in ROWS.items() if row.source == source for name in MODALITIES[key]}))
+
+
 def row_options(wildcards, input):
     """The row of the sheet as options of `cch ingest`; other rows do not matter to it."""
     row = ROWS[wildcards.cohort, wildcards.target]

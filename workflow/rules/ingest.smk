@@ -1,5 +1,6 @@
 localrules:
     download_demo,
+    download,
     simulate,
 
 
@@ -21,6 +22,32 @@ rule download_demo:
         code=code_hash("demo"),
     shell:
         "cch demo {wildcards.name} --output {output:q} --log {log:q}"
+
+
+rule download:
+    """Download a study of cBioPortal or a cohort of UCSC Xena, all modalities that rows of the sheet want of it."""
+    output:
+        directory("<resources>/{kind}/{name}"),
+    log:
+        "<logs>/download/{kind}/{name}.log",
+    benchmark:
+        "<benchmarks>/download/{kind}/{name}.tsv"
+    wildcard_constraints:
+        kind="cbioportal|xena",
+    # What has arrived is kept beside the output, so that a retry goes on.
+    retries: 3
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        modalities=wanted_of_download,
+        settings=settings("download"),
+        code=code_hash("download"),
+    shell:
+        "cch download {wildcards.kind}:{wildcards.name} --modalities {params.modalities:q} --output {output:q}"
+        " --settings {params.settings:q} --log {log:q}"
 
 
 rule simulate:
