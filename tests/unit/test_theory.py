@@ -1,0 +1,201 @@
+"""The closed forms agree with simulation, and the simulation would notice if they did not."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cch_omics import theory
+from cch_omics.errors import InputError
+from cch_omics.theory import Problem
+
+Floats = NDArray[np.float64]
+
+WEIGHTS = [0.0, 0.1, 0.5, 1.0, 4.0, np.inf]
+
+
+def random_covariance(seed: int, d: int = 5) -> Floats:
+    root = np.random.default_rng(seed).normal(size=(d + 2, d + 4))
+    return root @ root.T / (d + 4)
+
+
+def z_scores(expected: Floats, covariance: Floats, n: int, unlabelled: int = 0, **settings: object) -> Floats:
+    mean, error = theory.simulated_risk(covariance, WEIGHTS, n, unlabelled, draws=4000, **settings)  # type: ignore[arg-type]
+    # Otherwise any formula would agree.
+    assert (error < 0.03 * mean).all()
+    return np.abs(mean - expected) / error
+
+
+@pytest.mark.parametrize(("seed", "n", "unlabelled"), [(0, 15, 0), (1, 40, 0), (2, 15, 60), (3, 30, 30)])
+def test_least_squares_risk_is_that_of_simulated_students(seed: int, n: int, unlabelled: int) -> None:
+    covariance = random_covariance(seed)
+    p = theory.problem(covariance)
+    exact = theory.least_squares_risk(p, WEIGHTS, n, unlabelled)
+    assert z_scores(exact, covariance, n, unlabelled).max() < 4
+
+
+def test_simulation_tells_the_exact_risk_from_its_large_sample_form() -> None:
+    covariance = random_covariance(0)
+    p = theory.problem(covariance)
+    a, n = theory.share(WEIGHTS), 40
+    noise = (1 - a) ** 2 * p.noise + 2 * a * (1 - a) * p.shared_noise + a**2 * p.teacher_noise
+    assert z_scores(a**2 * p.misfit + noise * p.dimension / n, covariance, n).max() > 4
+
+
+def test_averaging_two_students_is_fitting_the_mixed_target() -> None:
+    covariance = random_covariance(4)
+    averaged, _ = theory.simulated_risk(covariance, WEIGHTS, 20, draws=50)
+    joint, _ = theory.simulated_risk(covariance, WEIGHTS, 20, draws=50, joint=True)
+    np.testing.assert_allclose(averaged, joint)
+
+
+def test_joint_loss_needs_its_correction() -> None:
+    p = theory.make_problem(4, 1, 0.2, aligned=0.2, astray=1, leaked=0.1, private=0.3)
+    n, unlabelled = 200, 1000
+    approximate = theory.joint_loss_risk(p, WEIGHTS, n, unlabelled)
+    mean, error = theory.simulated_risk(theory.covariance_of(p), WEIGHTS, n, unlabelled, joint=True, draws=1000)
+    # An error of the order of 1/n^2 is left; the correction is of the order of 1/n.
+    assert (np.abs(mean - approximate) < 4 * error + 20 * p.misfit / n**2).all()
+    averaged = theory.least_squares_risk(p, WEIGHTS, n, unlabelled)
+    assert (np.abs(mean - averaged) > 4 * error + 20 * p.misfit / n**2).any()
+
+
+@pytest.mark.parametrize(("n", "penalty"), [(12, 3.0), (40, 20.0), (4, 5.0)])
+def test_ridge_risk_is_that_of_simulated_students(n: int, penalty: float) -> None:
+    p = theory.make_problem(5, 0.8, 1.0, aligned=0.5, astray=0.7, leaked=0.4, private=0.5)
+    spectra = theory.white_spectra(n, 5, draws=20_000)
+    exact = theory.ridge_risk(p, WEIGHTS, spectra, penalty)
+    assert z_scores(exact, theory.covariance_of(p), n, penalty=penalty).max() < 4
+    assert z_scores(exact, theory.covariance_of(p), n, penalty=2 * penalty).max() > 4
+
+
+def test_tuned_penalty_is_the_best() -> None:
+    p = theory.make_problem(6, 0.5, 2.0, aligned=1, astray=0, leaked=0, private=1)
+    spectra = theory.white_spectra(15, 6)
+    penalties = theory.tuned_penalty(p) * np.array([0.8, 1.0, 1.25])
+    risks = [float(theory.ridge_risk(p, 0, spectra, penalty)) for penalty in penalties]
+    assert risks[1] == min(risks)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_slopes_are_the_derivatives_at_zero(seed: int) -> None:
+    p = theory.problem(random_covariance(seed))
+    step = 1e-6
+    for unlabelled in (0, 50):
+        risk = theory.least_squares_risk(p, [0, step], 20, unlabelled)
+        assert theory.least_squares_slope(p, 20, unlabelled) == pytest.approx((risk[1] - risk[0]) / step, rel=1e-3)
+    spectra, penalty = theory.white_spectra(20, p.dimension), theory.tuned_penalty(p)
+    ridge = theory.ridge_risk(p, [0, step], spectra, penalty)
+    q = float((spectra / (spectra + penalty) ** 2).mean())
+    slope = 2 * q * p.dimension * p.noise * theory.tuned_slope(p)
+    assert slope == pytest.approx((ridge[1] - ridge[0]) / step, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_information_is_that_of_the_covariance(seed: int) -> None:
+    covariance = random_covariance(seed)
+    p = theory.problem(covariance)
+    known = theory.information(p)
+    x, h, y = range(5), [5], [6]
+    for value, blocks in {
+        known.teacher_student: (h, x),
+        known.student_label: (x, y),
+        known.teacher_label: (h, y),
+        known.teacher_label_given_student: (h, y, x),
+        known.student_label_given_teacher: (x, y, h),
+        known.teacher_student_given_label: (h, x, y),
+    }.items():
+        assert value == pytest.approx(theory.gaussian_information(covariance, *blocks))
+    assert known.gap == pytest.approx(known.teacher_student_given_label - known.student_label_given_teacher)
+    assert known.advantage == pytest.approx(known.teacher_label_given_student - known.student_label_given_teacher)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_problem_keeps_its_numbers(seed: int) -> None:
+    p = theory.problem(random_covariance(seed))
+    again = theory.problem(theory.covariance_of(p))
+    for name, value in vars(p).items():
+        assert getattr(again, name) == pytest.approx(value), name
+
+
+def random_problems(count: int = 500) -> list[Problem]:
+    return [theory.problem(random_covariance(seed, d=3)) for seed in range(count)]
+
+
+def test_calibrated_teacher_with_a_positive_gap_helps_least_squares_at_small_weights() -> None:
+    decided = 0
+    for p in map(theory.calibrated, random_problems()):
+        if theory.information(p).gap > 0:
+            decided += 1
+            assert theory.least_squares_slope(p, 10) < 0
+    assert decided > 50
+
+
+def test_margin_has_the_sign_of_what_the_tuned_student_gains() -> None:
+    signs = set()
+    for p in random_problems():
+        margin = theory.margin(p)
+        if np.isnan(margin):
+            continue
+        assert (margin > 0) == (theory.tuned_slope(p) < 0)
+        signs.add((margin > 0, theory.information(p).gap > 0))
+    # The rule and the truth part both ways.
+    assert len(signs) == 4
+
+
+def test_the_plain_rule_is_right_where_signal_and_noise_are_equally_aligned() -> None:
+    for ratio, private in ((0.4, 0.6), (0.6, 0.4)):
+        # rho_x = rho_e: astray / aligned = private / leaked
+        p = theory.make_problem(4, 1, 1, aligned=ratio, astray=ratio, leaked=private, private=private)
+        assert p.signal_correlation == pytest.approx(p.noise_correlation)
+        assert (theory.information(p).gap > 0) == (theory.tuned_slope(p) < 0)
+
+
+def test_label_independent_of_the_student_given_the_teacher_is_never_harmful() -> None:
+    # h = b'x + a part of e_y, so that y depends on x through h only.
+    p = theory.make_problem(4, 0.5, 1, aligned=1, astray=0, leaked=0.5, private=0.5)
+    known = theory.information(p)
+    assert known.student_label_given_teacher == pytest.approx(0, abs=1e-12)
+    assert known.gap > 0
+    risks = theory.least_squares_risk(p, WEIGHTS, 10)
+    assert (np.diff(risks) < 0).all()
+
+
+def test_permuted_teacher_helps_least_squares_and_never_the_tuned_ridge() -> None:
+    p = theory.make_problem(8, 0.5, 1, aligned=0, astray=0, leaked=0, private=1)
+    assert theory.least_squares_slope(p, 40) < 0
+    assert theory.tuned_slope(p) == 0
+    spectra, penalty = theory.white_spectra(40, 8), theory.tuned_penalty(p)
+    risks = theory.ridge_risk(p, [0, 0.01, 0.1, 1], spectra, penalty)
+    # The mean over spectra obeys m_1 - m_2 = penalty q draw by draw, so this is no matter of chance.
+    assert (np.diff(risks) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_harm_begins_at_twice_the_best_share(seed: int) -> None:
+    p = theory.problem(random_covariance(seed))
+    best = theory.best_share(p, 30)
+    if 0 < best < 0.5:
+        weight = 2 * best / (1 - 2 * best)
+        alone, same = theory.least_squares_risk(p, [0, weight], 30)
+        assert same == pytest.approx(alone)
+    around = np.clip([best - 0.01, best, best + 0.01], 0, 0.999)
+    risks = theory.least_squares_risk(p, around / (1 - around), 30)
+    assert risks[1] <= risks.min() + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bias_of_a_calibrated_teacher_is_bounded_by_what_only_the_student_knows(seed: int) -> None:
+    p = theory.calibrated(theory.problem(random_covariance(seed)))
+    known = theory.information(p)
+    left = (p.signal + p.noise) * np.exp(-2 * known.teacher_label)
+    assert p.misfit <= left * -np.expm1(-2 * known.student_label_given_teacher) + 1e-12
+
+
+def test_too_few_patients_and_wrong_covariances_are_refused() -> None:
+    p = theory.problem(random_covariance(0))
+    with pytest.raises(InputError, match="n > d"):
+        theory.least_squares_risk(p, 1, 6)
+    with pytest.raises(InputError, match="positive definite"):
+        theory.problem(-np.eye(4))
+    with pytest.raises(InputError, match="shape"):
+        theory.problem(np.eye(2))
