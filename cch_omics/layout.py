@@ -20,6 +20,9 @@ from cch_omics.errors import InputError
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".h5ad")
 CLINICAL = ("clinical.csv", "clinical.tsv", "clinical.csv.gz", "clinical.tsv.gz")
 
+# Endings of files that may well have been meant as a table.
+_LIKE_TABLES = (".txt", ".gz", ".zip", ".xls", ".xlsx", ".h5", ".feather", ".rds", ".rdata", ".arff")
+
 Patterns = dict[str, tuple[str, ...]]
 
 # Of a file's name in lower case without `data_` and `.txt`: full matches, the best file of a modality first.
@@ -128,9 +131,12 @@ def meta_fields(file: Path) -> dict[str, str]:
 def _tables(folder: Path, files: dict[str, Path]) -> Layout:
     clinical = next((files[name] for name in CLINICAL if name in files), None)
     tables: dict[str, Path] = {}
+    unused: dict[str, str] = {}
     for name, file in files.items():
         suffix = table_suffix(file)
         modality = name[: -len(suffix)] if suffix else ""
+        if not suffix and name.lower().endswith(_LIKE_TABLES):
+            unused[name] = f"a table ends in one of {', '.join(TABLE_SUFFIXES)}"
         if not suffix or modality == "clinical":
             continue
         if modality in tables:
@@ -138,7 +144,7 @@ def _tables(folder: Path, files: dict[str, Path]) -> Layout:
                 str(folder), f"{tables[modality].name} and {name}", "one table per modality", "Remove one of them."
             )
         tables[modality] = file
-    return Layout("tables", dict(sorted(tables.items())), () if clinical is None else (clinical,))
+    return Layout("tables", dict(sorted(tables.items())), () if clinical is None else (clinical,), (), unused)
 
 
 def _cbioportal(folder: Path, files: dict[str, Path]) -> Layout:

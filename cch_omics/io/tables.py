@@ -200,7 +200,8 @@ def read_folder(
     clinical = read_clinical(layout.clinical[0])
     wanted = [name for name in layout.tables if not modalities or name in modalities]
     matrices = {name: read_matrix(layout.tables[name], samples=clinical.index, scheme=scheme) for name in wanted}
-    return Source(str(folder), clinical, str(layout.clinical[0]), matrices, tuple(layout.tables))
+    remarks = tuple(f"{name} was not read: {why}." for name, why in layout.unused.items())
+    return Source(str(folder), clinical, str(layout.clinical[0]), matrices, tuple(layout.tables), remarks=remarks)
 
 
 def numbers(where: str, ids: list[str], columns: Iterable[tuple[str, Any]], n_columns: int) -> Matrix:

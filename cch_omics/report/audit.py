@@ -86,15 +86,20 @@ def _overlap(entry: Mapping[str, Any]) -> str:
 def _join(audit: Mapping[str, Any]) -> Table:
     rows = []
     for name, entry in _mapping(_mapping(audit, "join"), "tables").items():
-        out = "; ".join(f"{count}: {reason}" for reason, count in _mapping(entry, "left_out").items())
+        out, features = (
+            "; ".join(f"{count}: {reason}" for reason, count in _mapping(entry, key).items())
+            for key in ("left_out", "features_left_out")
+        )
         cells = (_count(entry.get("ids")), _count(entry.get("in_clinical")), _count(entry.get("not_in_clinical")))
-        rows.append(Row((str(name), *cells, out or "none", "yes" if entry.get("turned") else "no")))
+        turned = "yes" if entry.get("turned") else "no"
+        rows.append(Row((str(name), *cells, out or "none", features or "none", turned)))
     columns = (
         Column("Omics"),
         Column("Rows read", number=True),
         Column("In clinical table", number=True),
         Column("Not in it", number=True),
         Column("Rows left out", long=True),
+        Column("Features left out", long=True),
         Column("Turned"),
     )
     level = _mapping(audit, "join").get("level")

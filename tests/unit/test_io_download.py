@@ -197,7 +197,7 @@ def test_an_archive_that_would_write_elsewhere_is_refused(server, tmp_path):
     assert not list(tmp_path.rglob("evil.txt"))
 
 
-def test_xena_by_cohort_name(server, mdata, tmp_path, capsys):
+def test_xena_by_cohort_name(server, mdata, tmp_path, restored_logging):
     formats.write_xena(tmp_path / "xena", mdata)
     put = {"clinical": "SIM_clinicalMatrix", "rna": "TCGA.SIM.sampleMap_HiSeqV2.gz", "rppa": "RPPA_RBN.gz",
            "cnv": "Gistic2_CopyNumber_Gistic2_all_data_by_genes.gz"}  # fmt: skip

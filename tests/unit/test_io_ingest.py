@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 
+from cch_omics import cli
 from cch_omics.audit import audit
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import IngestConfig
@@ -233,6 +234,30 @@ def test_what_is_mostly_missing_is_left_out_and_counted(tmp_path):
     assert assemble(read_source(row), row, lenient)[0].modalities["rna"].features.tolist()[0] == "GENE1"
     with pytest.raises(InputError, match=r"of the values missing.*max_missing_modality"):
         assemble(read_source(row), row, IngestConfig(max_missing_modality=0.1))
+
+
+def test_a_file_that_may_have_been_meant_is_said(tmp_path):
+    write_folder(tmp_path / "a", make_tables())
+    for name in ("rppa.xlsx", "HiSeqV2.gz", "README.md"):
+        (tmp_path / "a" / name).touch()
+    remarks = " ".join(read_source(sheet_row(tmp_path / "a")).remarks)
+    assert "rppa.xlsx was not read: a table ends in one of .csv" in remarks
+    assert "HiSeqV2.gz was not read" in remarks
+    assert "README" not in remarks
+
+
+def test_the_command_takes_thresholds_and_folds(tmp_path, restored_logging):
+    tables = make_tables()
+    tables.rna.iloc[:10, 0] = np.nan
+    write_folder(tmp_path / "a", tables)
+    row = ["--cohort", "a", "--source", str(tmp_path / "a"), "--target", "subtype"]
+    files = ["--output", str(tmp_path / "a.h5mu"), "--audit", str(tmp_path / "a.json"), "--log", str(tmp_path / "log")]
+    given = ["--settings", '{"max_missing_feature": 0.2}', "--splits-settings", '{"folds": 3}']
+    assert cli.main(["ingest", *row, *files, *given]) == 0
+    assert read_cohort(tmp_path / "a.h5mu").modalities["rna"].features.tolist()[0] == "GENE1"
+    audited = read_json(tmp_path / "a.json")
+    assert audited["join"]["tables"]["rna"]["features_left_out"] == {"more than 20% missing": 1}
+    assert audited["folds"]["folds"] == 3
 
 
 def test_ingest_writes_both_files(tmp_path):
