@@ -3,15 +3,27 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from cohorts import make_cohort
 
-from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
+from cch_omics.config import (
+    CriterionConfig,
+    DistillationConfig,
+    EncoderConfig,
+    InformationConfig,
+    ReferencesConfig,
+    SplitsConfig,
+)
+from cch_omics.criteria.cch import decide
 from cch_omics.distillation import distil
 from cch_omics.encoders import encode
+from cch_omics.information.pairs import estimate_pairs
 from cch_omics.predictions import load_distillation, load_encoding, save_distillation, save_encoding
+from cch_omics.references import fit_references
 from cch_omics.splits import Splits, make_splits
+from cch_omics.tasks.classification import class_offsets
 from cch_omics.training import choose, over_splits
 
 CPU = torch.device("cpu")
@@ -68,6 +80,30 @@ def test_test_samples_change_nothing_on_the_training_side(cohort, splits, fitted
         np.testing.assert_array_equal(fitted[1].epochs[:, s], taught.epochs[:, s])
         # The check can fail: what is predicted for the changed samples does change.
         assert (before.logits[s, ~train] != after.logits[s, ~train]).any()
+
+
+def test_test_samples_change_no_estimate_verdict_offset_or_reference_model(cohort, splits, fitted):
+    def judge(cohort, encodings):
+        estimates = estimate_pairs(cohort, splits, encodings, InformationConfig(subsamples=5), seed=0)
+        return decide(estimates, CriterionConfig(), target="subtype")
+
+    def references(cohort):
+        return fit_references(cohort, splits, ReferencesConfig(), seed=0).logits
+
+    verdicts, models = judge(cohort, fitted[0]), references(cohort)
+    for s in range(splits.whole):
+        changed = scrambled(cohort, splits.test[s])
+        encodings, _ = run(changed, splits)
+        of_split = (verdicts["repeat"] == splits.repeat[s]) & (verdicts["fold"] == splits.fold[s])
+        pd.testing.assert_frame_equal(verdicts[of_split], judge(changed, encodings)[of_split], check_exact=True)
+        train = splits.train[s]
+        np.testing.assert_array_equal(models[:, :, s, train], references(changed)[:, :, s, train])
+        usable = splits.labelled[s]
+        np.testing.assert_array_equal(
+            class_offsets(fitted[0]["rna"].logits[s], cohort.labels, usable),
+            class_offsets(encodings["rna"].logits[s], changed.labels, usable),
+        )
+        assert (models[:, :, s, ~train] != references(changed)[:, :, s, ~train]).any()
 
 
 def test_an_inner_fold_does_not_reach_its_own_encoder(cohort, splits):
