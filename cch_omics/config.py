@@ -100,9 +100,11 @@ class EncoderConfig(Section):
 class InformationConfig(Section):
     """Mutual information, in nats, from held-out representations."""
 
-    teacher_student: Literal["ksg"] = Field("ksg", description="Estimator of I(H_T;H_S).")
-    label: Literal["ross"] = Field("ross", description="Estimator of I(H_S;Y) and I(H_T;Y).")
-    neighbours: Annotated[int, Field(ge=1)] = Field(3, description="k of both estimators.")
+    teacher_student: Literal["ksg", "ksg2", "mixed", "gaussian", "copula"] = Field(
+        "ksg", description="Estimator of I(H_T;H_S)."
+    )
+    label: Literal["ross", "crossentropy"] = Field("ross", description="Estimator of I(H_S;Y) and I(H_T;Y).")
+    neighbours: Annotated[int, Field(ge=1)] = Field(3, description="k of the estimators by nearest neighbours.")
     dimension: Annotated[int, Field(ge=1)] = Field(
         8, description="Principal components of a representation that enter an estimator."
     )

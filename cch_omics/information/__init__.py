@@ -2,6 +2,6 @@
 
 from cch_omics.information.estimators import ESTIMATORS, Estimator
 from cch_omics.information.result import Estimate, Estimates
-from cch_omics.information.single import mutual_information
+from cch_omics.information.single import cross_entropy_bound, mutual_information
 
-__all__ = ["ESTIMATORS", "Estimate", "Estimates", "Estimator", "mutual_information"]
+__all__ = ["ESTIMATORS", "Estimate", "Estimates", "Estimator", "cross_entropy_bound", "mutual_information"]

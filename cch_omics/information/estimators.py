@@ -7,8 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from cch_omics.information.copula import copula
+from cch_omics.information.crossentropy import crossentropy, log_probabilities
+from cch_omics.information.gaussian import gaussian
 from cch_omics.information.ksg import ksg_from_distances
+from cch_omics.information.ksg2 import ksg2_from_distances
+from cch_omics.information.mixed import mixed_from_distances
 from cch_omics.information.neighbours import chebyshev, select
+from cch_omics.information.points import hold_points, select_points
 from cch_omics.information.result import Estimates
 from cch_omics.information.ross import ross_from_distances
 
@@ -24,10 +30,12 @@ class Estimator:
     ----------
     name
         As in the configuration and in the tables.
+    first
+        What it is given of X: the `representation`, or the `logits` of held-out class probabilities made from it.
     second
-        Kind of Y: `continuous` points or a discrete `label`. X is always continuous.
-    estimates, limits, reference
-        What it estimates, where it fails, where it is from.
+        Kind of Y: `continuous` points or a discrete `label`.
+    estimates, needs, limits, reference
+        What it estimates, the least it takes, where it fails, where it is from.
     prepare
         (B, n, d) points and (B, n) valid -> what the estimator needs of a space. Computed once, used by all selections.
     select
@@ -37,8 +45,10 @@ class Estimator:
     """
 
     name: str
+    first: Literal["representation", "logits"]
     second: Literal["continuous", "label"]
     estimates: str
+    needs: str
     limits: str
     reference: str
     prepare: Callable[[Tensor, Tensor], Tensor]
@@ -46,37 +56,105 @@ class Estimator:
     estimate: Callable[..., Estimates]
 
 
-ESTIMATORS = {
-    entry.name: entry
-    for entry in (
-        Estimator(
-            name="ksg",
-            second="continuous",
-            estimates="I(X;Y) of two continuous variables",
-            limits=(
-                "Too low where dependence is strong or dimensions are many: reduce to the few that matter. Not "
-                "invariant to the relative scale of columns within X or within Y. Needs more than k samples."
-            ),
-            reference="Kraskov, Stoegbauer, Grassberger 2004, Phys. Rev. E 69, 066138, eq. 8",
-            prepare=chebyshev,
-            select=select,
-            estimate=ksg_from_distances,
+TABLE = (
+    Estimator(
+        name="ksg",
+        first="representation",
+        second="continuous",
+        estimates="I(X;Y) of two continuous variables",
+        needs="more than k samples",
+        limits=(
+            "Too low where dependence is strong or dimensions are many: reduce to the few that matter. Not "
+            "invariant to the relative scale of columns within X or within Y."
         ),
-        Estimator(
-            name="ross",
-            second="label",
-            estimates="I(X;Y) of a continuous variable and a label",
-            limits=(
-                "Too low in many dimensions; shaky where a class has few samples: k is lowered in a class of at most "
-                "k, a class of one is left out. Not invariant to the relative scale of the columns of X."
-            ),
-            reference="Ross 2014, PLoS ONE 9, e87357, eq. 6",
-            prepare=chebyshev,
-            select=select,
-            estimate=ross_from_distances,
+        reference="Kraskov, Stoegbauer, Grassberger 2004, Phys. Rev. E 69, 066138, eq. 8",
+        prepare=chebyshev,
+        select=select,
+        estimate=ksg_from_distances,
+    ),
+    Estimator(
+        name="ksg2",
+        first="representation",
+        second="continuous",
+        estimates="I(X;Y) of two continuous variables, in rectangles instead of squares",
+        needs="more than k samples",
+        limits="As ksg, and not invariant either.",
+        reference="Kraskov, Stoegbauer, Grassberger 2004, Phys. Rev. E 69, 066138, eq. 9",
+        prepare=chebyshev,
+        select=select,
+        estimate=ksg2_from_distances,
+    ),
+    Estimator(
+        name="mixed",
+        first="representation",
+        second="continuous",
+        estimates="I(X;Y) of variables that are partly continuous, partly discrete",
+        needs="more than k samples",
+        limits="As ksg, to which it is equal but for 1/(2n) where nothing ties. Meant for ties, such as counts.",
+        reference="Gao, Kannan, Oh, Viswanath 2017, NeurIPS 30, algorithm 1",
+        prepare=chebyshev,
+        select=select,
+        estimate=mixed_from_distances,
+    ),
+    Estimator(
+        name="gaussian",
+        first="representation",
+        second="continuous",
+        estimates="I(X;Y) of two jointly Gaussian variables, unbiased",
+        needs="p + q < n - 1, for n samples and ranks p and q of X and Y",
+        limits=(
+            "Sees linear dependence only: too low where dependence is not, too high or too low where the "
+            "distribution has classes or heavy tails."
         ),
-    )
-}
+        reference="Misra, Singh, Demchuk 2005, J. Multivariate Anal. 92, 324",
+        prepare=hold_points,
+        select=select_points,
+        estimate=gaussian,
+    ),
+    Estimator(
+        name="copula",
+        first="representation",
+        second="continuous",
+        estimates="I(X;Y) of two variables with a Gaussian copula, whatever their columns' distributions",
+        needs="p + q < n - 1, for n samples and ranks p and q of X and Y",
+        limits="Sees monotone dependence only. The correction is exact for Gaussian data, not for their normal scores.",
+        reference="Ince et al. 2017, Human Brain Mapping 38, 1541",
+        prepare=hold_points,
+        select=select_points,
+        estimate=copula,
+    ),
+    Estimator(
+        name="ross",
+        first="representation",
+        second="label",
+        estimates="I(X;Y) of a continuous variable and a label",
+        needs="two classes of two samples or more",
+        limits=(
+            "Too low in many dimensions; shaky where a class has few samples: k is lowered in a class of at most "
+            "k, a class of one is left out. Not invariant to the relative scale of the columns of X."
+        ),
+        reference="Ross 2014, PLoS ONE 9, e87357, eq. 6",
+        prepare=chebyshev,
+        select=select,
+        estimate=ross_from_distances,
+    ),
+    Estimator(
+        name="crossentropy",
+        first="logits",
+        second="label",
+        estimates="a lower bound of I(X;Y) of anything and a label, from a model's held-out class probabilities",
+        needs="two classes",
+        limits=(
+            "Too low where the model is poor or badly calibrated. Against ksg it makes most gaps positive: its bias "
+            "is not that of ksg."
+        ),
+        reference="Barber, Agakov 2003, NeurIPS 16",
+        prepare=log_probabilities,
+        select=select_points,
+        estimate=crossentropy,
+    ),
+)
+ESTIMATORS = {entry.name: entry for entry in TABLE}
 
 
 def run(estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, neighbours: int) -> Estimates:

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from cch_omics.information.neighbours import TINY, chebyshev, digamma_table, mean_over, smallest
+from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, smallest
 from cch_omics.information.result import Estimates
 
 
@@ -57,8 +57,9 @@ def ksg_from_distances(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int =
         NaN where N <= k. Flag `ties`: samples that coincide in x or in y.
     """
     k, n, size = neighbours, valid.sum(-1), valid.shape[-1]
+    flags = {"ties": coincide(x) | coincide(y)}
     if size <= k:
-        return Estimates(torch.full(n.shape, math.nan, dtype=torch.float64, device=x.device), n, {"ties": _ties(x, y)})
+        return Estimates(torch.full(n.shape, math.nan, dtype=torch.float64, device=x.device), n, flags)
     joint = torch.maximum(x, y)
     radius = smallest(joint, k)[..., -1:]
     duplicates = (joint == 0).sum(-1) if bool((radius == 0).any()) else k
@@ -69,9 +70,4 @@ def ksg_from_distances(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int =
 
     psi = digamma_table(size, x.device)
     value = psi[n] + mean_over(psi[k_i] - psi[n_x + 1] - psi[n_y + 1], valid)
-    return Estimates(torch.where(n > k, value, math.nan), n, {"ties": _ties(x, y)})
-
-
-def _ties(x: Tensor, y: Tensor) -> Tensor:
-    """(B,) whether samples coincide in x or in y."""
-    return (x.amin((-2, -1)) == 0) | (y.amin((-2, -1)) == 0)
+    return Estimates(torch.where(n > k, value, math.nan), n, flags)

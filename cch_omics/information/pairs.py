@@ -5,6 +5,9 @@ representations of the same patients, those with both modalities (for the label 
 label may be used), so that their differences are paired. A fold's estimates are averaged over folds;
 representations of different folds come from different encoders, whose axes are not aligned, and are never pooled.
 
+Of the label, an estimator may take the held-out logits instead of the representation (`Estimator.first`): they are
+of the same encoder and the same patients.
+
 Of a representation the leading principal components enter, fitted within the fold without labels, and divided by one
 number: their root mean variance. Single components are *not* standardised. The units are all tanh units, on one
 scale; a component with little variance is mostly noise, which standardising would blow up until it fills the
@@ -46,6 +49,8 @@ COMBINATIONS = {
     "advantage": (0.0, -1.0, 1.0),
     "gap_plus_advantage": (1.0, -2.0, 1.0),
 }
+# Flags that say why a fold has no estimate.
+REASONS = ("deterministic", "too_few_samples")
 NORMAL_95 = 1.959963984540054
 
 
@@ -133,7 +138,7 @@ def estimate_pairs(
             "encodings of at least two modalities",
             "A teacher and a student are two modalities.",
         )
-    _check_encodings(cohort, splits, encodings, names)
+    _check_encodings(cohort, splits, encodings, names, logits=ESTIMATORS[settings.label].first == "logits")
 
     parts: dict[tuple[str, str], list[Folds]] = {pair: [] for pair in combinations(names, 2)}
     total = len(splits.fold) * splits.n_inner
@@ -262,7 +267,9 @@ def _row(folds: Folds, order: list[int], neighbours: int) -> dict[str, float | i
         & np.isfinite(covariance).all((1, 2))
         & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
     )
-    flags = sorted(flag for flag, found in folds.flags.items() if found[used].any())
+    flags = sorted(
+        flag for flag, found in folds.flags.items() if found[used].any() or (flag in REASONS and found.any())
+    )
     if not used.all():
         flags.append(f"folds_without_estimate:{int((~used).sum())}/{len(used)}")
     mean, spread = np.full(3, np.nan), np.full((3, 3), np.nan)
@@ -374,8 +381,12 @@ def _estimate_batch(
         points = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
         components = principal_components(points, has[name], settings.dimension)
         space[name] = between.prepare(components, has[name])
-        shared = with_label.prepare is between.prepare
-        space_for_label[name] = space[name] if shared else with_label.prepare(components, has[name])
+        if with_label.first == "logits":
+            logits = tensor(encodings[name].logits[split, members.sample].astype(np.float64))
+            space_for_label[name] = with_label.prepare(logits, has[name])
+        else:
+            shared = with_label.prepare is between.prepare
+            space_for_label[name] = space[name] if shared else with_label.prepare(components, has[name])
 
     for a, b in combinations(names, 2):
         paired = has[a] & has[b]
@@ -422,14 +433,17 @@ def _covariance(draws: Tensor, possible: Tensor) -> Tensor:
     return covariance.masked_fill(~enough[:, None, None], torch.nan)
 
 
-def _check_encodings(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str]) -> None:
+def _check_encodings(
+    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str], *, logits: bool
+) -> None:
     for name in names:
         expected = splits.train & cohort.profiled(name)
-        missing = expected & ~np.isfinite(encodings[name].representation).all(-1)
-        if missing.any():
-            raise InputError(
-                f"cohort {cohort.name}, encoding of {name}",
-                f"{int(missing.sum())} held-out representations that are missing or infinite",
-                "one of each training sample that has the modality, in each split",
-                "Run the step `encode` again for this modality.",
-            )
+        for needed in ("representation", "logits") if logits else ("representation",):
+            missing = expected & ~np.isfinite(getattr(encodings[name], needed)).all(-1)
+            if missing.any():
+                raise InputError(
+                    f"cohort {cohort.name}, encoding of {name}",
+                    f"no finite held-out {needed} of {int(missing.sum())} samples",
+                    "one of each training sample that has the modality, in each split",
+                    "Run the step `encode` again for this modality.",
+                )

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
+from scipy.stats import norm, rankdata
 
 Array = NDArray[np.float64]
 
@@ -41,3 +42,65 @@ def slow_ross(x: Array, labels: NDArray[np.int64], k: int) -> float:
         m_i = sum(distance(x[i], x[j]) <= radius for j in kept if j != i)
         total += digamma(k_i) - digamma(len(mates) + 1) - digamma(m_i)
     return float(digamma(len(kept)) + total / len(kept))
+
+
+def slow_ksg2(x: Array, y: Array, k: int) -> float:
+    """Kraskov 2004, equation 9; all that are as far as the k-th neighbour are neighbours."""
+    n, total = len(x), 0.0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        joint = {j: max(distance(x[i], x[j]), distance(y[i], y[j])) for j in others}
+        near = [j for j in others if joint[j] <= sorted(joint.values())[k - 1]]
+        reach_x, reach_y = max(distance(x[i], x[j]) for j in near), max(distance(y[i], y[j]) for j in near)
+        n_x = sum(distance(x[i], x[j]) <= reach_x for j in others)
+        n_y = sum(distance(y[i], y[j]) <= reach_y for j in others)
+        total += digamma(len(near)) - digamma(n_x) - digamma(n_y)
+        total -= 1 / len(near) if reach_x > 0 and reach_y > 0 else 0
+    return float(digamma(n) + total / n)
+
+
+def slow_mixed(x: Array, y: Array, k: int) -> float:
+    """Gao 2017, algorithm 1, as in the authors' program."""
+    n, total = len(x), 0.0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        joint = [max(distance(x[i], x[j]), distance(y[i], y[j])) for j in others]
+        radius = sorted(joint)[k - 1]
+        if radius > 0:
+            k_i = k
+            n_x = 1 + sum(distance(x[i], x[j]) < radius for j in others)
+            n_y = 1 + sum(distance(y[i], y[j]) < radius for j in others)
+        else:
+            k_i = 1 + sum(r == 0 for r in joint)
+            n_x = 1 + sum(distance(x[i], x[j]) == 0 for j in others)
+            n_y = 1 + sum(distance(y[i], y[j]) == 0 for j in others)
+        total += digamma(k_i) + np.log(n) - digamma(n_x) - digamma(n_y)
+    return float(total / n)
+
+
+def slow_gaussian(x: Array, y: Array) -> float:
+    """Log-determinants of covariance matrices, corrected; full rank only."""
+    n, p, q = len(x), x.shape[1], y.shape[1]
+
+    def log_determinant(points: Array) -> float:
+        return float(np.linalg.slogdet(np.atleast_2d(np.cov(points, rowvar=False)))[1])
+
+    def f(d: int) -> float:
+        return float(sum(digamma((n - i) / 2) for i in range(1, d + 1)))
+
+    plug_in = log_determinant(x) + log_determinant(y) - log_determinant(np.hstack([x, y]))
+    return 0.5 * (plug_in - (f(p) + f(q) - f(p + q)))
+
+
+def slow_copula(x: Array, y: Array) -> float:
+    """`slow_gaussian` of normal scores."""
+    n = len(x)
+    return slow_gaussian(*(norm.ppf(rankdata(points, axis=0) / (n + 1)) for points in (x, y)))
+
+
+def slow_crossentropy(log_q: Array, labels: NDArray[np.int64]) -> float:
+    """Entropy of the frequencies with Miller's correction, minus the mean log-loss."""
+    n, classes = len(labels), sorted(set(labels.tolist()))
+    frequencies = [float(np.mean(labels == c)) for c in classes]
+    entropy = -sum(f * np.log(f) for f in frequencies) + (len(classes) - 1) / (2 * n)
+    return float(entropy + np.mean([log_q[i, labels[i]] for i in range(n)]))

@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
-from information_oracle import Array, slow_ksg, slow_ross
+from information_oracle import Array, slow_copula, slow_crossentropy, slow_gaussian, slow_ksg, slow_ross
 from numpy.typing import NDArray
 
 from cch_omics import keys
@@ -17,6 +18,7 @@ from cch_omics.information.pairs import COMBINATIONS, average_folds, estimate_pa
 from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits
 
+Of = Callable[[str, list[int]], Array]
 UNITS = 4
 SETTINGS = InformationConfig(dimension=2, subsamples=20)
 VALUES = [name for name in COMBINATIONS]
@@ -30,7 +32,8 @@ def network() -> Network:
 def encoding_of(representation: NDArray[np.float32], splits: Splits, cohort: Cohort, name: str) -> Encoding:
     held = np.repeat(representation[None], len(splits.fold), 0).astype(np.float32)
     held[splits.test | ~cohort.profiled(name)] = np.nan
-    return Encoding(held, np.zeros((*held.shape[:2], 2), np.float32), network(), np.ones(len(splits.fold), np.int64))
+    # Logits of three classes: the first units.
+    return Encoding(held, held[..., :3].copy(), network(), np.ones(len(splits.fold), np.int64))
 
 
 def setting(
@@ -68,9 +71,16 @@ def components(points: Array, dimension: int) -> Array:
     return np.asarray(scores / np.sqrt(scores.var(0).mean()))
 
 
-def test_values_are_the_loops_over_folds() -> None:
+@pytest.mark.parametrize(
+    ("teacher_student", "label"), [("ksg", "ross"), ("gaussian", "crossentropy"), ("copula", "ross")]
+)
+def test_values_are_the_loops_over_folds(teacher_student: str, label: str) -> None:
     cohort, splits, encodings = setting()
-    frame = estimate_pairs(cohort, splits, encodings, SETTINGS, seed=0).set_index(
+    settings = InformationConfig.model_validate(
+        SETTINGS.model_dump() | {"teacher_student": teacher_student, "label": label}
+    )
+    slow_between = {"ksg": lambda x, y: slow_ksg(x, y, 3), "gaussian": slow_gaussian, "copula": slow_copula}
+    frame = estimate_pairs(cohort, splits, encodings, settings, seed=0).set_index(
         ["repeat", "fold", "teacher", "student"]
     )
     assert len(frame) == 3 * 6
@@ -89,13 +99,16 @@ def test_values_are_the_loops_over_folds() -> None:
             def of(name: str, rows: list[int], reduced: dict[str, dict[int, Array]] = reduced) -> Array:
                 return np.array([reduced[name][i] for i in rows])
 
-            terms.append(
-                [
-                    slow_ksg(of(teacher, paired), of(student, paired), 3),
-                    slow_ross(of(student, labelled), y, 3),
-                    slow_ross(of(teacher, labelled), y, 3),
-                ]
-            )
+            def with_label(
+                name: str, s: int = s, labelled: list[int] = labelled, y: NDArray[np.int64] = y, of: Of = of
+            ) -> float:
+                if label == "ross":
+                    return slow_ross(of(name, labelled), y, 3)
+                logits = encodings[name].logits[s, labelled].astype(float)
+                return slow_crossentropy(logits - np.log(np.exp(logits).sum(1, keepdims=True)), y)
+
+            between = slow_between[teacher_student](of(teacher, paired), of(student, paired))
+            terms.append([between, with_label(student), with_label(teacher)])
             weights.append(len(paired))
             n_labelled += len(labelled)
         row = frame.loc[(splits.repeat[s], splits.fold[s], teacher, student)]
@@ -113,7 +126,7 @@ def test_values_are_the_loops_over_folds() -> None:
         assert row["n_paired"] == sum(weights)
         assert row["n_labelled"] == n_labelled
         assert row["dim"] == 2
-        assert row["estimator"] == "ksg-ross"
+        assert row["estimator"] == f"{teacher_student}-{label}"
 
 
 def test_a_pair_shares_its_information_and_swaps_its_label_terms() -> None:
@@ -230,6 +243,25 @@ def test_without_any_estimate_the_value_is_missing_and_flagged() -> None:
     assert (frame[["n_paired", "n_labelled"]] == 0).all(axis=None)
 
 
+def test_too_few_samples_for_a_covariance_are_said() -> None:
+    settings = InformationConfig(teacher_student="gaussian", dimension=4, subsamples=20)
+    # Folds of six or so: four and four columns leave no degree of freedom.
+    frame = estimate_pairs(*setting(n=12, missing=0.0), settings, seed=0)
+    assert frame["gap"].isna().all()
+    assert frame["flags"].str.contains("folds_without_estimate:2/2").all()
+    assert frame["flags"].str.contains("too_few_samples").all()
+
+
+def test_logits_are_needed_by_the_estimators_that_use_them() -> None:
+    cohort, splits, encodings = setting()
+    logits = encodings["cnv"].logits.copy()
+    logits[2, cohort.modalities["cnv"].rows[:2]] = math.nan
+    changed = encodings | {"cnv": dataclasses.replace(encodings["cnv"], logits=logits)}
+    estimate_pairs(cohort, splits, changed, SETTINGS, seed=0)
+    with pytest.raises(InputError, match="encoding of cnv: found no finite held-out logits of 2 samples"):
+        estimate_pairs(cohort, splits, changed, SETTINGS.model_copy(update={"label": "crossentropy"}), seed=0)
+
+
 def test_few_labels_are_flagged() -> None:
     cohort, splits, encodings = setting(n=240)
     labelled = splits.labelled.copy()
@@ -282,7 +314,7 @@ def test_an_encoding_that_lacks_samples_is_named() -> None:
     cohort, splits, encodings = setting()
     held = encodings["cnv"].representation.copy()
     held[2, cohort.modalities["cnv"].rows[:3]] = math.nan
-    with pytest.raises(InputError, match="encoding of cnv: found 3 held-out"):
+    with pytest.raises(InputError, match="encoding of cnv: found no finite held-out representation of 3 samples"):
         estimate_pairs(
             cohort,
             splits,
