@@ -255,6 +255,13 @@ def schemas(args: argparse.Namespace) -> None:
         (args.output / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
+def theory(args: argparse.Namespace) -> None:
+    """Write where the rule holds in the joint Gaussian model: a figure and its tables."""
+    from cch_omics.theory import write_theory
+
+    write_theory(args.output)
+
+
 def summary(args: argparse.Namespace) -> None:
     """Print where the report is and the verdicts as a small table."""
     from cch_omics.overview import overview
@@ -364,6 +371,7 @@ COMMANDS = {
     "report": _command(report, "folder output configuration", settings=ReportConfig),
     "pool": _command(pool, "folders scorecard output", settings=ReportConfig),
     "schemas": _command(schemas, "output", step=False),
+    "theory": _command(theory, "output", step=False),
     "summary": _command(summary, "results", step=False),
     "predict": _command(predict, "student_folder input output", step=False),
 }

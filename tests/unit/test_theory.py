@@ -1,11 +1,16 @@
 """The closed forms agree with simulation, and the simulation would notice if they did not."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from cch_omics import theory
+from cch_omics.cli import main
 from cch_omics.errors import InputError
+from cch_omics.io.files import read_table
 from cch_omics.theory import Problem
 
 Floats = NDArray[np.float64]
@@ -48,15 +53,23 @@ def test_averaging_two_students_is_fitting_the_mixed_target() -> None:
     np.testing.assert_allclose(averaged, joint)
 
 
-def test_joint_loss_needs_its_correction() -> None:
-    p = theory.make_problem(4, 1, 0.2, aligned=0.2, astray=1, leaked=0.1, private=0.3)
-    n, unlabelled = 200, 1000
-    approximate = theory.joint_loss_risk(p, WEIGHTS, n, unlabelled)
-    mean, error = theory.simulated_risk(theory.covariance_of(p), WEIGHTS, n, unlabelled, joint=True, draws=1000)
-    # An error of the order of 1/n^2 is left; the correction is of the order of 1/n.
-    assert (np.abs(mean - approximate) < 4 * error + 20 * p.misfit / n**2).all()
-    averaged = theory.least_squares_risk(p, WEIGHTS, n, unlabelled)
-    assert (np.abs(mean - averaged) > 4 * error + 20 * p.misfit / n**2).any()
+def test_joint_loss_costs_more_than_averaging_where_teacher_and_label_disagree() -> None:
+    p = theory.make_problem(3, 1, 0.2, aligned=0.2, astray=1, leaked=0.1, private=0.3)
+    weights, n, unlabelled = [0.25, 1.0], 100, 300
+    differences = []
+    for seed in range(20):
+        # The same patients for both, so that the difference is far more precise than either.
+        joint, averaged = (
+            theory.simulated_risk(theory.covariance_of(p), weights, n, unlabelled, joint=joint, draws=200, seed=seed)[0]
+            for joint in (True, False)
+        )
+        differences.append(joint - averaged)
+    found = np.mean(differences, axis=0)
+    error = np.std(differences, axis=0, ddof=1) / np.sqrt(len(differences))
+    expected = theory.joint_loss_risk(p, weights, n, unlabelled) - theory.least_squares_risk(p, weights, n, unlabelled)
+    # A difference by a third would be seen; terms of the order of 1/n^2 are left out.
+    assert error[0] < expected[0] / 12
+    assert (np.abs(found - expected) < 4 * error).all()
 
 
 @pytest.mark.parametrize(("n", "penalty"), [(12, 3.0), (40, 20.0), (4, 5.0)])
@@ -199,3 +212,47 @@ def test_too_few_patients_and_wrong_covariances_are_refused() -> None:
         theory.problem(-np.eye(4))
     with pytest.raises(InputError, match="shape"):
         theory.problem(np.eye(2))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    written = tmp_path_factory.mktemp("theory")
+    assert main(["theory", "--output", str(written)]) == 0
+    return written
+
+
+def test_command_writes_figure_and_tables(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {
+        "theory.png",
+        "teachers.tsv",
+        "simulation.tsv",
+        "agreement.tsv",
+        "criteria.tsv",
+    }
+    assert 20_000 < (folder / "theory.png").stat().st_size < 300_000
+
+
+def test_tables_agree_with_simulation(folder: Path) -> None:
+    agreement = read_table(folder / "agreement.tsv").set_index("student")
+    assert (agreement["comparisons"] == 32).all()
+    assert (agreement.drop(index="joint loss")["largest_in_se"] < 4).all()
+    assert agreement.loc["joint loss", "largest_in_percent"] < 5
+
+
+def test_margin_foretells_small_weights_in_every_random_problem(folder: Path) -> None:
+    criteria = read_table(folder / "criteria.tsv").set_index(["criterion", "outcome"])
+    oracle = criteria.loc[("margin", "ridge, small weight")]
+    assert (oracle["auroc"], oracle["wrongly_distil"], oracle["missed"]) == (1, 0, 0)
+    gap = criteria.loc[("gap", "ridge, small weight")]
+    assert gap["auroc"] < 0.9
+    assert gap["wrongly_distil"] > 0
+
+
+def markdown_rows(text: str) -> set[tuple[str, ...]]:
+    return {tuple(cell.strip() for cell in row.split("|")[1:-1]) for row in re.findall(r"^\|.*\|$", text, re.MULTILINE)}
+
+
+def test_numbers_in_the_documentation_are_those_of_the_command(folder: Path) -> None:
+    documented = markdown_rows((Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8"))
+    missing = [row for row in theory.markdown(folder).splitlines() if markdown_rows(row) - documented]
+    assert not missing
