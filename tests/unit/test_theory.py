@@ -53,6 +53,13 @@ def test_averaging_two_students_is_fitting_the_mixed_target() -> None:
     np.testing.assert_allclose(averaged, joint)
 
 
+def test_joint_loss_without_unlabelled_patients_or_at_either_end_is_exact() -> None:
+    p = theory.problem(random_covariance(5))
+    np.testing.assert_allclose(theory.joint_loss_risk(p, WEIGHTS, 20, 0), theory.least_squares_risk(p, WEIGHTS, 20))
+    ends = [0.0, np.inf]
+    np.testing.assert_allclose(theory.joint_loss_risk(p, ends, 20, 30), theory.least_squares_risk(p, ends, 20, 30))
+
+
 def test_joint_loss_costs_more_than_averaging_where_teacher_and_label_disagree() -> None:
     p = theory.make_problem(3, 1, 0.2, aligned=0.2, astray=1, leaked=0.1, private=0.3)
     weights, n, unlabelled = [0.25, 1.0], 100, 300
