@@ -333,7 +333,7 @@ def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, lis
             raise InputError(
                 where,
                 f"no column {column!r} (there is {', '.join(header)})",
-                f"a column {column!r}: {field.description}",
+                f"a column {column!r}: {(field.description or '').rstrip('.')}",
                 "Add the column to the header and a cell to every row.",
             )
     return header, lines[1:]
@@ -400,7 +400,7 @@ def _input_error(error: ValidationError, model: type[Section], where: str, kind:
         )
     description = f"{field.description}" if field is not None and field.description else "See config/README.md."
     if first["type"] == "missing":
-        return InputError(where, "nothing", f"a value: {description}", f"Add the {kind}." + more)
+        return InputError(where, "nothing", f"a value: {description.rstrip('.')}", f"Add the {kind}." + more)
     if first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         keys = f" with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
         return InputError(where, _shown(first["input"]), f"a section{keys}", "Indent its keys below it." + more)

@@ -480,7 +480,7 @@ def _cases() -> list[Case]:
     add(section, "a study without data", study(lambda f: [file.unlink() for file in f.glob("data_[!c]*")]
         and (f / "data_cna.txt").unlink()), "a study without a table")  # fmt: skip
     add(section, "a Xena matrix of other samples", xena(text("X_clinicalMatrix", lambda t: t.replace("\ns", "\nq"))),
-        "HiSeqV2.gz", "no id in common", "'q0'")  # fmt: skip
+        "HiSeqV2.gz", "no id in common with", "'s0', 's1'", "'q0'")  # fmt: skip
     add(section, "a Xena matrix cut short", xena(lambda f: (f / "HiSeqV2.gz").write_bytes(
         (f / "HiSeqV2.gz").read_bytes()[:40])), "HiSeqV2.gz", "damaged gzip")  # fmt: skip
     add(section, "no Xena matrix", xena(lambda f: (f / "HiSeqV2.gz").unlink()), "no matrix of a modality")
@@ -558,6 +558,9 @@ def page() -> str:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name).resolve()
             said = _shown(str(message(case, folder)), folder)
+        if case.section in {"Configuration", "The sheet"}:
+            # What there is grows; the page need not.
+            said = re.sub(r"\b(among|columns|one of) ('?\w+'?, [^.;]*|'\w+')(?=[.;])", r"\1 [...]", said)
         lines.append(f"| {case.title} | {said} |")
     return "\n".join(lines) + "\n"
 

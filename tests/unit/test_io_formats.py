@@ -167,6 +167,31 @@ def test_mutations_without_a_list_of_sequenced_samples(tmp_path):
     assert any("gene panels" in remark for remark in source.remarks)
 
 
+def test_meta_files_decide_where_names_do_not(tmp_path):
+    for name, meta in {
+        "data_a.txt": ("MRNA_EXPRESSION", "CONTINUOUS", "rna_seq_mrna"),
+        "data_b.txt": ("MRNA_EXPRESSION", "Z-SCORE", "rna_seq_mrna_median_Zscores"),
+        "data_mrna_seq_fpkm.txt": ("MRNA_EXPRESSION", "Z-SCORE", "z"),
+        "data_c.txt": ("MRNA_EXPRESSION", "CONTINUOUS", "mirna"),
+        "data_d.seg": ("COPY_NUMBER_ALTERATION", "SEG", "seg"),
+        "data_e.txt": ("PROTEIN_LEVEL", "LOG2-VALUE", "protein_quantification"),
+        "people.txt": ("CLINICAL", "PATIENT_ATTRIBUTES", ""),
+        "data_gone.txt": ("METHYLATION", "CONTINUOUS", "methylation"),
+    }.items():
+        if name != "data_gone.txt":
+            (tmp_path / name).touch()
+        lines = zip(("genetic_alteration_type", "datatype", "stable_id", "data_filename"), (*meta, name), strict=True)
+        (tmp_path / f"meta_{name.partition('.')[0]}.txt").write_text(
+            "\n".join(f"{key}: {value}" for key, value in lines)
+        )
+    (tmp_path / "data_clinical_sample.txt").touch()
+    layout = layout_of(tmp_path)
+    tables = {modality: file.name for modality, file in layout.tables.items()}
+    assert tables == {"rna": "data_a.txt", "mirna": "data_c.txt", "protein": "data_e.txt"}
+    assert [file.name for file in layout.clinical] == ["data_clinical_sample.txt", "people.txt"]
+    assert set(layout.unused) == {"data_b.txt", "data_mrna_seq_fpkm.txt", "data_d.seg", "data_gone.txt"}
+
+
 @pytest.mark.parametrize(
     ("names", "kind", "tables"),
     [

@@ -33,6 +33,8 @@ WRITERS = {
     "columns.parquet": lambda path: frame().set_axis(["a", "b", "c"], axis=1).reset_index().to_parquet(path),
     "t.h5ad": lambda path: as_adata().write_h5ad(path),
     "windows.csv": lambda path: path.write_bytes(b"\xef\xbb\xbf" + frame().to_csv(lineterminator="\r\n").encode()),
+    "old_mac.csv": lambda path: path.write_bytes(frame().to_csv(lineterminator="\r").encode()),
+    "blank_lines_first.csv": lambda path: path.write_text("\n\n" + frame().to_csv()),
     "from_r.tsv": lambda path: path.write_text(frame().to_csv(sep="\t").replace("sample\t", "", 1)),
 }
 

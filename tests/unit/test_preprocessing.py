@@ -1,5 +1,6 @@
 """Features are filtered chunk by chunk: the same result, and no copy of all features."""
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -39,6 +40,16 @@ def test_chunks_change_nothing(data, monkeypatch):
     assert torch.equal(whole.kept, chunked.kept)
     torch.testing.assert_close(whole.fill, chunked.fill)
     torch.testing.assert_close(whole.loadings, chunked.loadings)
+
+
+def test_what_is_kept_varies_most_among_the_observed_values_of_training_samples(data):
+    values, train = data
+    observed = values[train].numpy()
+    variance = np.nanvar(observed, axis=0)
+    expected = np.sort(np.argsort(-variance, kind="stable")[:40])
+    projection = fit_projection(values, train, SETTINGS)
+    np.testing.assert_array_equal(projection.kept.numpy(), expected)
+    np.testing.assert_allclose(projection.fill.numpy(), np.nanmean(observed, axis=0), rtol=1e-5)
 
 
 def test_no_operation_copies_all_features(data, monkeypatch):
