@@ -1,7 +1,16 @@
 """Mutual information, in nats, from a few hundred samples."""
 
+from cch_omics.information.class_mixture import class_mixture_gap
 from cch_omics.information.estimators import ESTIMATORS, Estimator
 from cch_omics.information.result import Estimate, Estimates
 from cch_omics.information.single import cross_entropy_bound, mutual_information
 
-__all__ = ["ESTIMATORS", "Estimate", "Estimates", "Estimator", "cross_entropy_bound", "mutual_information"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimate",
+    "Estimates",
+    "Estimator",
+    "class_mixture_gap",
+    "cross_entropy_bound",
+    "mutual_information",
+]
