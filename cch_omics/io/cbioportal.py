@@ -162,7 +162,6 @@ def _genes(file: Path) -> tuple[Matrix, list[str]]:
         np.array(list(first), dtype=np.str_),
         np.ascontiguousarray(values),
         str(file),
-        turned=True,
     )
     return matrix, said
 

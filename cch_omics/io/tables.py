@@ -9,6 +9,7 @@ import io
 import os
 import zlib
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -405,7 +406,9 @@ def _read_text(path: str | os.PathLike[str], delimiter: str = "") -> Matrix:
 
 def read_xena_matrix(path: str | os.PathLike[str], samples: Collection[str], scheme: barcodes.Scheme) -> Matrix:
     """Read a matrix of UCSC Xena: tab-separated whatever its name, gzipped or not, features in rows."""
-    return turn(_read_text(path, "\t"), samples, scheme=scheme, in_columns=True)
+    matrix = turn(_read_text(path, "\t"), samples, scheme=scheme, in_columns=True)
+    # As they all are: nothing to remark on.
+    return replace(matrix, turned=False)
 
 
 def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing: Collection[str]) -> Labelled:

@@ -96,6 +96,7 @@ def test_what_is_not_read_is_said(mdata, tmp_path):
     said = " ".join(audit(*read(tmp_path / "xena"))["warnings"])
     assert "HiSeqV2_percentile.gz was not read: normalised" in said
     assert "SIM_survival.txt was not read" in said
+    assert "turned" not in said
 
 
 def test_a_study_is_named_in_the_audit(mdata, tmp_path):
