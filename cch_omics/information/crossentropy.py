@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from cch_omics.information.neighbours import mean_over
-from cch_omics.information.points import hold_points
 from cch_omics.information.result import Estimates
 
 
 def log_probabilities(logits: Tensor, valid: Tensor) -> Tensor:
-    """(B, n, C) logits, (B, n) valid -> (B, n, C) float64 log-probabilities."""
-    return torch.log_softmax(hold_points(logits, valid), -1)
+    """(B, n, C) logits, (B, n) valid -> (B, n, C) float64 log-probabilities, anything on padding."""
+    return torch.log_softmax(logits.to(torch.float64), -1)
 
 
 def crossentropy(log_q: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:

@@ -14,7 +14,7 @@ from cch_omics.information.ksg import ksg_from_distances
 from cch_omics.information.ksg2 import ksg2_from_distances
 from cch_omics.information.mixed import mixed_from_distances
 from cch_omics.information.neighbours import chebyshev, select
-from cch_omics.information.points import hold_points, select_points
+from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
 from cch_omics.information.ross import ross_from_distances
 
@@ -107,7 +107,7 @@ TABLE = (
             "distribution has classes or heavy tails."
         ),
         reference="Misra, Singh, Demchuk 2005, J. Multivariate Anal. 92, 324",
-        prepare=hold_points,
+        prepare=as_float64,
         select=select_points,
         estimate=gaussian,
     ),
@@ -119,7 +119,7 @@ TABLE = (
         needs="p + q < n - 1, for n samples and ranks p and q of X and Y",
         limits="Sees monotone dependence only. The correction is exact for Gaussian data, not for their normal scores.",
         reference="Ince et al. 2017, Human Brain Mapping 38, 1541",
-        prepare=hold_points,
+        prepare=as_float64,
         select=select_points,
         estimate=copula,
     ),

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 
-def hold_points(points: Tensor, valid: Tensor) -> Tensor:
-    """(B, n, d) points, (B, n) valid -> (B, n, d) float64, zero on padding, which may hold NaN."""
-    return points.to(torch.float64).masked_fill(~valid[..., None], 0.0)
+def as_float64(points: Tensor, valid: Tensor) -> Tensor:
+    """(B, n, d) points, (B, n) valid -> the same in float64; padding is left to the estimators, which mask it."""
+    return points.to(torch.float64)
 
 
 def select_points(points: Tensor, index: Tensor, valid: Tensor) -> Tensor:
@@ -15,18 +15,17 @@ def select_points(points: Tensor, index: Tensor, valid: Tensor) -> Tensor:
     Parameters
     ----------
     points
-        (B, n, d) of `hold_points`.
+        (B, n, d).
     index
         (B, S, b) positions of the samples of S selections.
     valid
-        (B, S, b) False on padding of `index`.
+        (B, S, b) False on padding of `index`, which is left to the estimators.
 
     Returns
     -------
     Tensor
-        (B * S, b, d), zero on padding.
+        (B * S, b, d), anything on padding.
     """
     items, _, columns = points.shape
     flat = index.reshape(items, -1, 1).expand(-1, -1, columns)
-    selected = points.gather(1, flat).view(-1, index.shape[-1], columns)
-    return selected.masked_fill(~valid.reshape(-1, index.shape[-1], 1), 0.0)
+    return points.gather(1, flat).view(-1, index.shape[-1], columns)

@@ -125,7 +125,8 @@ def cross_entropy_bound(
     Returns
     -------
     Estimate
-        `value` may be negative; `dim` is (C, 0). Flags: `class_of_one`, `half_samples_without_estimate`.
+        `value` may be negative; `dim` is (C, 0). Half-samples are stratified: in `se` the frequencies of the classes
+        count as given. Flags: `class_of_one`, `half_samples_without_estimate`.
 
     Raises
     ------

@@ -348,6 +348,12 @@ def test_a_perfect_prediction_gives_the_entropy_of_the_label() -> None:
     assert counts.tolist() == [[50, 50, 0, 0]]
 
 
+def test_the_frequencies_of_the_classes_count_as_given() -> None:
+    labels = np.repeat([0, 1], [80, 20])
+    # Half-samples keep them: what is left to vary is nothing.
+    assert cross_entropy_bound(100.0 * np.eye(2)[labels], labels).se == pytest.approx(0, abs=1e-12)
+
+
 def test_the_bound_does_not_depend_on_order_or_on_a_constant_of_a_sample() -> None:
     rng = np.random.default_rng(23)
     logits, labels = logits_and_labels(rng, 60)
