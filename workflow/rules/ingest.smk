@@ -89,7 +89,8 @@ rule ingest:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=8000,
+        # Arrays of methylation are gigabytes; text needs more than Parquet.
+        mem_mb=lambda wildcards, input: max(8000, 6 * int(input.size_mb)),
         runtime=30,
     params:
         row=row_options,
