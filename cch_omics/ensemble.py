@@ -124,17 +124,18 @@ def join(parts: list[Trained]) -> Trained:
 def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_classes: int) -> Networks:
     """Random networks, the same for all models of a group: what differs between them is then the teacher alone.
 
-    Each group has a generator of its own, so that a group is the same whatever it is batched with.
+    Each group has a generator of its own, so that a group is the same whatever it is batched with. Heads start at zero:
+    all classes are equally likely until the data speak. With few labels a random head is still there when training has
+    to stop.
     """
-    weights, heads = [], []
+    weights = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         weights.append(torch.randn(n_units, n_inputs, generator=generator) / n_inputs**0.5)
-        heads.append(torch.randn(n_classes, n_units, generator=generator) / n_units**0.5)
     return Networks(
         weight=torch.stack(weights).repeat(1, n_models, 1),
         bias=torch.zeros(len(seeds), n_models * n_units, 1),
-        head_weight=torch.stack(heads).repeat_interleave(n_models, 0),
+        head_weight=torch.zeros(len(seeds) * n_models, n_classes, n_units),
         head_bias=torch.zeros(len(seeds) * n_models, n_classes, 1),
     )
 
