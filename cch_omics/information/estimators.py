@@ -117,7 +117,10 @@ TABLE = (
         second="continuous",
         estimates="I(X;Y) of two variables with a Gaussian copula, whatever their columns' distributions",
         needs="p + q < n - 1, for n samples and ranks p and q of X and Y",
-        limits="Sees monotone dependence only. The correction is exact for Gaussian data, not for their normal scores.",
+        limits=(
+            "Sees monotone dependence only: too low where the columns share a scale (heavy tails) or the distribution "
+            "has classes. The correction is exact for Gaussian data, not for their normal scores."
+        ),
         reference="Ince et al. 2017, Human Brain Mapping 38, 1541",
         prepare=as_float64,
         select=select_points,
