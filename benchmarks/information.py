@@ -216,14 +216,21 @@ def estimators_for(family: str) -> tuple[str, ...]:
     return ("ksg", "ksg2", "mixed") if family == "counts" else ("ksg", "ksg2", "gaussian", "copula")
 
 
+LIMIT = "limit of class_mixture"
+
+
 def with_labels(name: str, d: int, n: int, replicates: int) -> pd.DataFrame:
     """The terms and the gap of clustered representations, with the same half-samples for both terms."""
     setting, parts = CLUSTERS[name], []
     truth = truth_of(setting, d)
 
-    def add(quantity: str, estimator: str, value: Array, se: Array, seconds: float, low: Array | None = None) -> None:
+    def add(
+        quantity: str, estimator: str, value: Array, se: Array, seconds: float, other: tuple[Array, Array] | None = None
+    ) -> None:
+        """`other` is a second estimate and its standard error, which has to agree for a sign to be decided."""
+        second, second_se = other or (value, se)
         columns = {"quantity": quantity, "estimator": estimator, "value": value, "se": se, "s": seconds}
-        parts.append(pd.DataFrame(columns | {"low": value if low is None else low, "truth": truth[quantity]}))
+        parts.append(pd.DataFrame(columns | {"other": second, "other_se": second_se, "truth": truth[quantity]}))
 
     for start in range(0, replicates, TOGETHER):
         drawn = [clustered(setting, np.random.default_rng([start + i, n, d]), n, d) for i in range(TOGETHER)]
@@ -241,18 +248,23 @@ def with_labels(name: str, d: int, n: int, replicates: int) -> pd.DataFrame:
         }
         for estimator, (quantity, value, halves, seconds) in terms.items():
             add(quantity, estimator, value, se_of(halves, keep), seconds)
+        gaps: dict[str, tuple[Array, Array]] = {}
         for between, label in (("ksg", "ross"), ("ksg", "crossentropy"), ("gaussian", "ross")):
             (_, a, halves_a, s_a), (_, b, halves_b, s_b) = terms[between], terms[label]
-            add("gap", f"{between} - {label}", a - b, se_of(halves_a - halves_b, keep), s_a + s_b)
+            gap = f"{between} - {label}"
+            gaps[gap] = a - b, se_of(halves_a - halves_b, keep)
+            add("gap", gap, *gaps[gap], s_a + s_b)
+        everyone, folds = torch.ones_like(y, dtype=torch.bool), torch.as_tensor(rng.random((TOGETHER, 5, n)))
         started = time.perf_counter()
-        found = class_mixture(
-            t, s, y, torch.ones_like(y, dtype=torch.bool), torch.as_tensor(rng.random((TOGETHER, 5, n)))
-        )
+        found = class_mixture(t, s, y, everyone, folds)
         seconds = (time.perf_counter() - started) / TOGETHER
-        low, high = found.cross_fitted.numpy(), found.extrapolated.numpy()
-        add("gap", "class_mixture, limit", high, found.extrapolated_se.numpy(), seconds)
-        # Decided only if both ends are.
-        add("gap", "class_mixture, bracket", high, found.extrapolated_se.numpy(), seconds, low)
+        limit = found.extrapolated.numpy(), found.extrapolated_se.numpy()
+        add("gap", LIMIT, *limit, seconds)
+        # Decided only if both are.
+        bracket = found.cross_fitted.numpy(), found.cross_fitted_se.numpy()
+        add("gap", "both ends of class_mixture", *limit, seconds, bracket)
+        for gap in ("ksg - ross", "gaussian - ross"):
+            add("gap", f"{gap} and {LIMIT}", *limit, seconds, gaps[gap])
     return pd.concat(parts).assign(family=name, d=d, n=n)
 
 
@@ -271,21 +283,28 @@ def summary(group: pd.DataFrame) -> str:
 
 
 def decisions(group: pd.DataFrame) -> str:
-    sides = [np.sign(group[end]) * (group[end].abs() > 1.959964 * group["se"]) for end in ("value", "low")]
+    sides = [
+        np.sign(group[name]) * (group[name].abs() > 1.959964 * group[se])
+        for name, se in (("value", "se"), ("other", "other_se"))
+    ]
     side = sides[0].where(sides[0] == sides[1], 0)
     wrong = (side * np.sign(group["value"] - group["error"]) < 0).sum()
     return f"{wrong} / {int((side != 0).sum())} / {int((side == 0).sum())}"
 
 
 def table(frame: pd.DataFrame, rows: list[str], cell: Callable[[pd.DataFrame], str]) -> str:
-    frame = frame.assign(error=frame["value"] - frame["truth"])
-    cells = frame.groupby([*rows, "n"], sort=False).apply(cell, include_groups=False).unstack("n", sort=False)
-    return str(cells.rename(columns=lambda n: f"n = {n}").reset_index().to_markdown(index=False, floatfmt=".2f"))
+    """One line per combination of `rows`, in order of appearance, one column per n."""
+    lines: dict[tuple[object, ...], dict[str, str]] = {}
+    for (*key, n), group in frame.groupby([*rows, "n"], sort=False):
+        lines.setdefault(tuple(key), {})[f"n = {n}"] = cell(group)
+    cells = [dict(zip(rows, key, strict=True)) | found for key, found in lines.items()]
+    return str(pd.DataFrame(cells).to_markdown(index=False, floatfmt=".2f"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=30, help=f"a multiple of {TOGETHER}")
+    parser.add_argument("--raw", help="write every single estimate to this TSV file")
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
@@ -298,6 +317,9 @@ def main() -> None:
     labels = pd.concat(with_labels(name, d, n, args.replicates) for name in CLUSTERS for d in DIMENSIONS for n in SIZES)
     one = one_column(args.replicates)
     used = time.process_time() - started
+    plain, labels, one = (frame.assign(error=frame["value"] - frame["truth"]) for frame in (plain, labels, one))
+    if args.raw:
+        pd.concat([plain, labels, one]).to_csv(args.raw, sep="\t", index=False)
 
     print(
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, no GPU, one thread; torch", end=" "
@@ -309,15 +331,17 @@ def main() -> None:
     print("\n## Clustered representations, terms: bias / SD / coverage\n")
     print(table(labels[labels["quantity"] != "gap"], ["family", "d", "quantity", "truth", "estimator"], summary))
     print("\n## Clustered representations, the gap: bias / SD / coverage\n")
-    gaps = labels[(labels["quantity"] == "gap") & (labels["estimator"] != "class_mixture, bracket")]
+    gaps = labels[(labels["quantity"] == "gap") & (labels["other"] == labels["value"])]
     print(table(gaps, ["family", "d", "truth", "estimator"], summary))
     print("\n## Sign of the gap where |gap| >= 0.1: wrong / decided / undecided\n")
     clear = labels[(labels["quantity"] == "gap") & (labels["truth"].abs() >= 0.1)]
     print(table(clear, ["d", "estimator"], decisions))
     print("\n## One column and a label: bias / SD / coverage, beside scikit-learn\n")
     print(table(one, ["truth", "estimator"], summary))
-    print("\n## Milliseconds of one estimate with its half-samples (class_mixture: without)\n")
-    times = pd.concat([plain, labels, one]).query("d != 1")
+    print(f"\n## Milliseconds of one estimate with its half-samples ({LIMIT}: without)\n")
+    times = pd.concat([plain, labels[labels["quantity"] != "gap"], gaps[gaps["estimator"] == LIMIT], one]).query(
+        "d != 1"
+    )
     mean = 1000 * times.groupby(["estimator", "n"], sort=False)["s"].mean().unstack("n")
     print(mean.to_markdown(floatfmt=".1f"))
 

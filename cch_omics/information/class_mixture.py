@@ -29,9 +29,9 @@ class Gaps:
         (B,) mean of log p(s|t) - log p(s|y) over held-out samples; NaN where it cannot be had. Errors of the model
         enter as -KL of s given t plus KL of s given y: usually the first is larger and this the lower end.
     extrapolated
-        (B,) what that tends to with more samples, if the errors fall as 1/m with m training samples: the other end. They
-        fall faster, and it overshoots, where a class has few samples for p + q columns: by 0.6 to 0.8 nats with p = q =
-        8, three classes and n = 100; by at most 0.1 with n = 200 (benchmarks/information.md).
+        (B,) what that tends to with more samples, if the errors fall as 1/m with m training samples: the other end.
+        They fall faster, and it overshoots, where a class has few samples for p + q columns: by 0.6 to 0.8 nats with
+        p = q = 8, three classes and n = 100; by about 0.1 with n = 200 (benchmarks/information.md).
     cross_fitted_se, extrapolated_se
         (B,) standard errors from the spread over samples, as if the fitted models were given.
     n
