@@ -425,7 +425,15 @@ def model_words(model: str) -> str:
 
 def estimators(information: pd.DataFrame) -> str:
     """Say by which estimators, and of how many dimensions, the information was estimated."""
-    names = {"ksg": "Kraskov, Stögbauer & Grassberger (2004)", "ross": "Ross (2014)"}
+    names = {
+        "ksg": "Kraskov, Stögbauer & Grassberger (2004)",
+        "ksg2": "Kraskov, Stögbauer & Grassberger (2004), second algorithm",
+        "mixed": "Gao et al. (2017)",
+        "gaussian": "the Gaussian formula, corrected for the number of samples",
+        "copula": "the Gaussian copula",
+        "ross": "Ross (2014)",
+        "crossentropy": "the cross-entropy of held-out predictions, a lower bound",
+    }
     told = []
     quantities = {"teacher_student": "I(T;S)", "student_label": "I(S;Y)", "teacher_label": "I(T;Y)"}
     for quantity, symbol in quantities.items():
