@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test check clean
 
-demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (6 minutes on 2 cores).
+demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/cch summary results
 
