@@ -65,7 +65,7 @@ def assemble(source: Source, row: SheetRow, settings: IngestConfig = _DEFAULTS) 
     """
     names = _modality_names(source, row)
     scheme = barcodes.Scheme(settings.patient_pattern)
-    remarks = [*source.remarks, *_unmatched(source, names, scheme)]
+    remarks = [*source.remarks, *_unmatched(source, names, scheme), *_survival_times(source)]
     level = _level([source.matrices[name] for name in names], scheme)
     parts = {name: _part(source.matrices[name], level, scheme, settings) for name in names}
     samples = np.unique(np.concatenate([part.keys for part in parts.values()]))
@@ -118,6 +118,22 @@ def assemble(source: Source, row: SheetRow, settings: IngestConfig = _DEFAULTS) 
         clinical_left_out=tuple(str(name) for name in source.clinical.index[~used]),
     )
     return cohort, notes
+
+
+def _survival_times(source: Source) -> list[str]:
+    """Say how many survival times (columns PREFIX_time beside PREFIX_event) are zero or negative."""
+    remarks = []
+    for column in source.clinical.columns:
+        prefix, is_time, rest = str(column).rpartition("_time")
+        if not is_time or rest or f"{prefix}_event" not in source.clinical.columns:
+            continue
+        times = pd.to_numeric(source.clinical[column], errors="coerce")
+        if count := int((times <= 0).sum()):
+            remarks.append(
+                f"{column} is zero or negative for {count} of {int(times.notna().sum())} rows of "
+                f"{source.clinical_where}: such times cannot be analysed as survival."
+            )
+    return remarks
 
 
 def _comma_list(text: str) -> tuple[str, ...]:

@@ -246,6 +246,17 @@ def test_a_file_that_may_have_been_meant_is_said(tmp_path):
     assert "README" not in remarks
 
 
+def test_survival_times_that_are_not_positive_are_counted(tmp_path):
+    tables = make_tables()
+    n = len(tables.clinical)
+    # A time without an event beside it is no survival time.
+    times = {"os_time": np.arange(n, dtype=float) - 1, "os_event": 1.0, "storage_time": -1.0}
+    cohort, notes = from_folder(tmp_path, replace(tables, clinical=tables.clinical.assign(**times)))
+    said = [warning for warning in audit(cohort, notes)["warnings"] if "_time" in warning]
+    assert len(said) == 1
+    assert said[0].startswith(f"os_time is zero or negative for 2 of {n} rows")
+
+
 def test_the_command_takes_thresholds_and_folds(tmp_path, restored_logging):
     tables = make_tables()
     tables.rna.iloc[:10, 0] = np.nan
