@@ -101,7 +101,7 @@ def _principal_axes(centered: Tensor, components: int) -> Tensor:
     axes = axes.flip(1)
     # The sign of an axis is arbitrary: its largest loading is made positive.
     largest = axes.abs().argmax(0)
-    signs = torch.sign(axes[largest, torch.arange(k)])
+    signs = torch.sign(axes.gather(0, largest[None]))
     return torch.mul(axes, signs)
 
 

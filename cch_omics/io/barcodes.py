@@ -81,17 +81,6 @@ class Scheme:
 
 
 TCGA = Scheme()
-patient = TCGA.patient
-site = TCGA.site
-is_normal = TCGA.is_normal
-is_patient = TCGA.is_patient
-key = TCGA.key
-
-
-def sample_type(sample: str) -> str:
-    """Return the two digits of the sample type (01 primary tumour, 11 normal tissue), "" where the id has none."""
-    parts = TCGA.parts(sample)
-    return parts.sample if parts else ""
 
 
 @lru_cache(maxsize=1 << 16)

@@ -66,7 +66,7 @@ def download_demo(name: str, output: str | os.PathLike[str]) -> None:
     codes = tables["target"]["target"].astype(int)
     obs = _clinical(tables["clinical"]).reindex(codes.index)
     obs.insert(0, demo.target, codes.map(dict(enumerate(demo.classes))))
-    obs["tissue_source_site"] = [barcodes.site(sample) for sample in obs.index]
+    obs["tissue_source_site"] = [barcodes.TCGA.site(sample) for sample in obs.index]
     modalities = {
         modality: anndata.AnnData(
             tables[modality].to_numpy(dtype=np.float32),

@@ -3,6 +3,7 @@
 import pytest
 
 from cch_omics.io import barcodes
+from cch_omics.io.barcodes import TCGA
 
 ALIQUOT = "TCGA-3C-AAAU-01A-11R-A41B-07"
 
@@ -19,20 +20,21 @@ ALIQUOT = "TCGA-3C-AAAU-01A-11R-A41B-07"
     ],
 )
 def test_fields(name, patient, site, kind, key):
-    assert barcodes.patient(name) == patient
-    assert barcodes.site(name) == site
-    assert barcodes.sample_type(name) == kind
-    assert barcodes.key(name) == key
-    assert barcodes.key(name, "patient") == patient
+    assert TCGA.patient(name) == patient
+    assert TCGA.site(name) == site
+    parts = TCGA.parts(name)
+    assert (parts.sample if parts else "") == kind
+    assert TCGA.key(name) == key
+    assert TCGA.key(name, "patient") == patient
 
 
 def test_normal_tissue_and_patients_are_told_apart():
-    assert [barcodes.is_normal(f"TCGA-3C-AAAU-{kind}A") for kind in ("01", "06", "10", "11", "20")] == [
+    assert [TCGA.is_normal(f"TCGA-3C-AAAU-{kind}A") for kind in ("01", "06", "10", "11", "20")] == [
         False, False, True, True, False,
     ]  # fmt: skip
-    assert barcodes.is_patient("TCGA-3C-AAAU")
-    assert not barcodes.is_patient(ALIQUOT)
-    assert not barcodes.is_patient("P001")
+    assert TCGA.is_patient("TCGA-3C-AAAU")
+    assert not TCGA.is_patient(ALIQUOT)
+    assert not TCGA.is_patient("P001")
 
 
 CPTAC = barcodes.Scheme(r"(?P<patient>C3[LN]-\d{5})(-(?P<sample>\d{2}))?(\.\d)?(?P<normal>-N)?")
