@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import torch
 
     from cch_omics.predictions import Distillation, Encoding
+    from cch_omics.resume import Folder
 
 logger = logging.getLogger(__name__)
 
@@ -88,17 +89,21 @@ def encode(args: argparse.Namespace) -> None:
     from cch_omics.predictions import save_encoding
     from cch_omics.splits import load_splits
 
+    device = _device(args.device)
+    state = _state(args, [args.cohort, args.splits], [args.modality, _json(args.settings), device.type])
     encoding = encode(
         read_cohort(args.cohort),
         load_splits(args.splits),
         args.modality,
         args.settings,
         seed=args.seed,
-        device=_device(args.device),
+        device=device,
         threads=args.threads,
         progress=logs.progress(f"encoders of {args.modality}"),
+        state=state,
     )
     save_encoding(encoding, args.output)
+    state.remove()
 
 
 def information(args: argparse.Namespace) -> None:
@@ -143,6 +148,12 @@ def distil(args: argparse.Namespace) -> None:
     from cch_omics.predictions import save_distillation
     from cch_omics.splits import load_splits
 
+    device = _device(args.device)
+    state = _state(
+        args,
+        [args.cohort, args.splits, *args.encodings],
+        [args.student, _json(args.settings), _json(args.encoder_settings), device.type],
+    )
     distillation = distil(
         read_cohort(args.cohort),
         load_splits(args.splits),
@@ -151,11 +162,13 @@ def distil(args: argparse.Namespace) -> None:
         args.settings,
         args.encoder_settings,
         seed=args.seed,
-        device=_device(args.device),
+        device=device,
         threads=args.threads,
         progress=logs.progress(f"students of {args.student}"),
+        state=state,
     )
     save_distillation(distillation, args.output)
+    state.remove()
 
 
 def references(args: argparse.Namespace) -> None:
@@ -295,6 +308,21 @@ def _write_parquet(frame: "pd.DataFrame", path: Path) -> None:
 
     with atomic(path) as draft:
         frame.to_parquet(draft, index=False)
+
+
+def _state(args: argparse.Namespace, inputs: Sequence[Path], depends: Sequence[str]) -> "Folder":
+    """Where a long training keeps its finished splits; the code and the seed count beside what is given."""
+    from cch_omics.provenance import code_hash
+    from cch_omics.resume import Folder
+
+    state = Folder(args.output, inputs, [args.command, str(args.seed), code_hash(args.command), *depends])
+    if finished := state.finished():
+        logger.info("going on from %d splits of an interrupted run, in %s", finished, state.path)
+    return state
+
+
+def _json(settings: Section) -> str:
+    return settings.model_dump_json()
 
 
 def _device(name: str) -> "torch.device":

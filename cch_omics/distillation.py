@@ -9,7 +9,8 @@ from torch import Tensor
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig
-from cch_omics.predictions import Distillation, Encoding, Network
+from cch_omics.predictions import Distillation, Encoding, network_arrays, network_of
+from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
 from cch_omics.training import TrainingSets, choose, fit, fold_in, over_splits, predict_chosen, training_sets
 
@@ -26,13 +27,14 @@ def distil(
     device: torch.device,
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    state: State | None = None,
 ) -> Distillation:
     """Train the students of one modality.
 
     A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled,
     labelled or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds,
     for each teacher and control on its own: a control that were given the real teacher's lambda would be crippled by
-    it, and any teacher would beat it.
+    it, and any teacher would beat it. `state` keeps the result of each split until all are done.
     """
     others = [name for name in encodings if name != student]
     teachers = (*others, student, *others)
@@ -44,12 +46,7 @@ def distil(
     lambdas = torch.tensor([weight for weight, _ in grid] * len(teachers), device=device)
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
 
-    logits = np.full((len(teachers), n_splits, n_samples, n_classes), np.nan, dtype=np.float32)
-    chosen = np.zeros((len(teachers), n_splits), dtype=np.int64)
-    epochs = np.zeros((len(teachers), n_splits), dtype=np.int64)
-    networks: list[Network] = []
-
-    def distil_split(s: int) -> None:
+    def distil_split(s: int) -> Arrays:
         sets = training_sets(cohort, splits, s, student, encoder, seed=seed, device=device)
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
         taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
@@ -66,6 +63,10 @@ def distil(
             temperatures=temperatures,
         )
         n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
+        logits = np.full((len(teachers), n_samples, n_classes), np.nan, dtype=np.float32)
+        chosen = np.zeros(len(teachers), dtype=np.int64)
+        epochs = np.zeros(len(teachers), dtype=np.int64)
+        networks: dict[str, NDArray[np.float32]] = {}
         for v in range(len(teachers)):
             models = np.arange(v * len(grid), (v + 1) * len(grid))
             losses = trained.held_out_loss[:, :-1, models]  # (E, K, grid)
@@ -73,21 +74,24 @@ def distil(
             checkpoint, point = np.divmod(candidate, len(grid))
             _, predicted = predict_chosen(trained, sets.inputs, checkpoint, models[point])
             for g, members in enumerate(sets.predicted):
-                logits[v, s, sets.rows[members]] = predicted[g, members].cpu().numpy()
-            chosen[v, s] = point[-1]
-            epochs[v, s] = trained.epochs[checkpoint[-1]]
+                logits[v, sets.rows[members]] = predicted[g, members].cpu().numpy()
+            chosen[v] = point[-1]
+            epochs[v] = trained.epochs[checkpoint[-1]]
             if s == splits.whole:
-                networks.append(fold_in(trained, sets, int(checkpoint[-1]), int(models[point[-1]])))
+                network = fold_in(trained, sets, int(checkpoint[-1]), int(models[point[-1]]))
+                networks |= network_arrays(network, f"network{v}")
+        return {"logits": logits, "chosen": chosen, "epochs": epochs, **networks}
 
-    over_splits(distil_split, n_splits, threads=threads, progress=progress)
+    done = over_splits(distil_split, n_splits, threads=threads, progress=progress, state=state)
+    chosen = np.stack([arrays["chosen"] for arrays in done], axis=1)
     return Distillation(
         teachers=teachers,
         shuffled=shuffled,
-        logits=logits,
+        logits=np.stack([arrays["logits"] for arrays in done], axis=1),
         lambdas=np.array([weight for weight, _ in grid])[chosen],
         temperatures=np.array([temperature for _, temperature in grid])[chosen],
-        epochs=epochs,
-        networks=tuple(networks),
+        epochs=np.stack([arrays["epochs"] for arrays in done], axis=1),
+        networks=tuple(network_of(done[splits.whole], f"network{v}") for v in range(len(teachers))),
     )
 
 

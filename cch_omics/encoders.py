@@ -1,13 +1,16 @@
 """Encode one modality: held-out representations and logits of every training sample, logits of every test sample."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
-from cch_omics.predictions import Encoding, Network
+from cch_omics.predictions import Encoding, network_arrays, network_of
+from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
 from cch_omics.training import choose, fit, fold_in, over_splits, predict_chosen, training_sets
 
@@ -22,33 +25,43 @@ def encode(
     device: torch.device,
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    state: State | None = None,
 ) -> Encoding:
     """Train the encoders of one modality and represent every sample by an encoder that did not see it.
 
     The encoder of a split's training samples is also the student that is trained alone, the baseline of every gain.
+    `state` keeps the result of each split until all are done.
     """
     n_splits, n_samples = splits.inner.shape
     n_classes = len(cohort.classes)
     labels = cohort.labels[cohort.modalities[modality].rows]
-    representation = np.full((n_splits, n_samples, settings.units), np.nan, dtype=np.float32)
-    logits = np.full((n_splits, n_samples, n_classes), np.nan, dtype=np.float32)
-    epochs = np.zeros(n_splits, dtype=np.int64)
-    networks: dict[int, Network] = {}
 
-    def encode_split(s: int) -> None:
+    def encode_split(s: int) -> Arrays:
         sets = training_sets(cohort, splits, s, modality, settings, seed=seed, device=device)
         trained = fit(sets, labels, n_classes, settings)
         n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
         checkpoint = choose(trained.held_out_loss[:, :-1, 0], n_held_out)
         hidden, predicted = predict_chosen(trained, sets.inputs, checkpoint, np.zeros_like(checkpoint))
+        representation = np.full((n_samples, settings.units), np.nan, dtype=np.float32)
+        logits = np.full((n_samples, n_classes), np.nan, dtype=np.float32)
         for g, members in enumerate(sets.predicted):
             rows = sets.rows[members]
-            logits[s, rows] = predicted[g, members].cpu().numpy()
+            logits[rows] = predicted[g, members].cpu().numpy()
             if g < splits.n_inner:
-                representation[s, rows] = hidden[g, members].cpu().numpy()
-        epochs[s] = trained.epochs[checkpoint[-1]]
+                representation[rows] = hidden[g, members].cpu().numpy()
+        arrays: dict[str, NDArray[Any]] = {
+            "representation": representation,
+            "logits": logits,
+            "epochs": np.array(trained.epochs[checkpoint[-1]], dtype=np.int64),
+        }
         if s == splits.whole:
-            networks[s] = fold_in(trained, sets, int(checkpoint[-1]), 0)
+            arrays |= network_arrays(fold_in(trained, sets, int(checkpoint[-1]), 0), "network")
+        return arrays
 
-    over_splits(encode_split, n_splits, threads=threads, progress=progress)
-    return Encoding(representation=representation, logits=logits, network=networks[splits.whole], epochs=epochs)
+    done = over_splits(encode_split, n_splits, threads=threads, progress=progress, state=state)
+    return Encoding(
+        representation=np.stack([arrays["representation"] for arrays in done]),
+        logits=np.stack([arrays["logits"] for arrays in done]),
+        network=network_of(done[splits.whole], "network"),
+        epochs=np.stack([arrays["epochs"] for arrays in done]),
+    )

@@ -102,7 +102,7 @@ def save_encoding(encoding: Encoding, path: Path) -> None:
             "representation": encoding.representation,
             "logits": encoding.logits,
             "epochs": encoding.epochs,
-            **_network_arrays(encoding.network, "network"),
+            **network_arrays(encoding.network, "network"),
         },
     )
 
@@ -113,7 +113,7 @@ def load_encoding(path: Path) -> Encoding:
         return Encoding(
             representation=arrays["representation"],
             logits=arrays["logits"],
-            network=_network(arrays, "network"),
+            network=network_of(arrays, "network"),
             epochs=arrays["epochs"],
         )
 
@@ -123,7 +123,7 @@ def save_distillation(distillation: Distillation, path: Path) -> None:
     names = ("shuffled", "logits", "lambdas", "temperatures", "epochs")
     arrays = {name: getattr(distillation, name) for name in names}
     for v, network in enumerate(distillation.networks):
-        arrays |= _network_arrays(network, f"network{v}")
+        arrays |= network_arrays(network, f"network{v}")
     _save(path, {"teachers": np.array(distillation.teachers), **arrays})
 
 
@@ -137,7 +137,7 @@ def load_distillation(path: Path) -> Distillation:
             lambdas=arrays["lambdas"],
             temperatures=arrays["temperatures"],
             epochs=arrays["epochs"],
-            networks=tuple(_network(arrays, f"network{v}") for v in range(len(arrays["teachers"]))),
+            networks=tuple(network_of(arrays, f"network{v}") for v in range(len(arrays["teachers"]))),
         )
 
 
@@ -146,9 +146,11 @@ def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def _network_arrays(network: Network, prefix: str) -> dict[str, NDArray[np.float32]]:
+def network_arrays(network: Network, prefix: str) -> dict[str, NDArray[np.float32]]:
+    """Parameters of a network as arrays PREFIX.NAME."""
     return {f"{prefix}.{field.name}": getattr(network, field.name) for field in fields(Network)}
 
 
-def _network(arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Network:
+def network_of(arrays: Mapping[str, NDArray[np.float32]], prefix: str) -> Network:
+    """The network of arrays PREFIX.NAME."""
     return Network(**{field.name: arrays[f"{prefix}.{field.name}"] for field in fields(Network)})

@@ -22,6 +22,7 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
 from cch_omics.predictions import Network
 from cch_omics.preprocessing import Projection, as_tensor, fit_projection
+from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
 
 # A loss curve is smooth at this scale.
@@ -163,19 +164,36 @@ def fit(
 
 
 def over_splits(
-    work: Callable[[int], None], n_splits: int, *, threads: int, progress: Callable[[int, int], None]
-) -> None:
-    """Do the work of every split, each on one thread.
+    work: Callable[[int], Arrays],
+    n_splits: int,
+    *,
+    threads: int,
+    progress: Callable[[int, int], None],
+    state: State | None = None,
+) -> list[Arrays]:
+    """Do the work of every split, each on one thread, and collect the arrays that it returns.
 
-    The operations are too small to be shared among threads with profit, and leave Python's lock while they run.
+    The operations are too small to be shared among threads with profit, and leave Python's lock while they run. A split
+    whose arrays `state` still has from an interrupted run is not done again.
     """
+
+    def done_or_do(split: int) -> Arrays:
+        kept = state.load(split) if state else None
+        if kept is not None:
+            return kept
+        arrays = work(split)
+        if state:
+            state.save(split, arrays)
+        return arrays
+
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(work, split) for split in range(n_splits)]
+        futures = [pool.submit(done_or_do, split) for split in range(n_splits)]
         for done, future in enumerate(as_completed(futures), start=1):
             if future.exception() is not None:
                 pool.shutdown(cancel_futures=True)
             future.result()
             progress(done, n_splits)
+    return [future.result() for future in futures]
 
 
 def choose(held_out_loss: Tensor, weights: NDArray[np.float64]) -> NDArray[np.int64]:
