@@ -5,7 +5,7 @@ modality and a label. Class decisions are made with the offsets of `tasks.classi
 model and split on its held-out predictions of the labelled training samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,12 @@ from scipy.stats import rankdata, t
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
+from cch_omics.criteria.pair import Pair
+from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.predictions import Distillation, Encoding
 from cch_omics.references import References
 from cch_omics.splits import Splits
-from cch_omics.tasks.classification import METRICS, balanced_accuracy, class_offsets, evaluate
+from cch_omics.tasks.classification import METRICS, class_offsets, evaluate
 
 # The metric by which a pair is called harmed or gained.
 METRIC = "balanced_accuracy"
@@ -69,7 +71,7 @@ def evaluate_cohort(
     gained = gains(cohort, splits, encodings, distillations)
     compared = reference_table(cohort, splits, references)
     summary = summarise(gained)
-    paired = pairs(cohort, splits, encodings, verdicts, summary)
+    paired = pairs(cohort, splits, encodings, distillations, verdicts, summary)
     return Evaluation(
         gains=gained,
         references=compared,
@@ -267,56 +269,89 @@ def _intervals(table: pd.DataFrame, by: list[str], value: str, columns: tuple[st
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def held_out_accuracy(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding]) -> pd.DataFrame:
-    """Balanced accuracy of teacher and student on held-out samples of the training side, mean over outer splits.
+def held_out_pairs(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    distillations: Mapping[str, Distillation],
+    split: int,
+) -> dict[tuple[str, str], Pair]:
+    """(teacher, student) -> what is known of the pair inside the training set of a split.
 
-    Both are scored on the same samples: the labelled training samples that have both modalities.
+    Parameters
+    ----------
+    distillations
+        By student, for the criteria that need a pilot; a student or teacher may be absent.
+    """
+    train = splits.train[split]
+    labels = np.where(splits.labelled[split], cohort.labels, -1)
+    known = {name: train & np.isfinite(each.logits[split]).all(-1) for name, each in encodings.items()}
+    found = {}
+    for teacher in encodings:
+        for student in encodings:
+            if teacher == student:
+                continue
+            both = known[teacher] & known[student]
+            found[teacher, student] = Pair(
+                teacher_representation=encodings[teacher].representation[split, both].astype(np.float64),
+                student_representation=encodings[student].representation[split, both].astype(np.float64),
+                teacher_logits=encodings[teacher].logits[split, both].astype(np.float64),
+                student_logits=encodings[student].logits[split, both].astype(np.float64),
+                labels=labels[both],
+                fold=splits.inner[split, both],
+                n_student=int((known[student] & (labels >= 0)).sum()),
+                taught_logits=_taught_logits(distillations.get(student), teacher, split, both),
+            )
+    return found
+
+
+def _taught_logits(
+    distillation: Distillation | None, teacher: str, split: int, samples: NDArray[np.bool_]
+) -> NDArray[np.float64] | None:
+    if distillation is None:
+        return None
+    for v, (name, shuffled) in enumerate(zip(distillation.teachers, distillation.shuffled, strict=True)):
+        if name == teacher and not shuffled:
+            return np.asarray(distillation.logits[v, split, samples], dtype=np.float64)
+    return None
+
+
+def score_held_out(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    distillations: Mapping[str, Distillation],
+    criteria: Collection[str],
+) -> pd.DataFrame:
+    """Score every pair in every outer training set by criteria that read held-out predictions.
 
     Returns
     -------
     DataFrame
-        `teacher, student, teacher_accuracy, student_accuracy`.
+        `criterion, teacher, student, repeat, fold, score`; NaN where there is no score.
     """
-    names = list(encodings)
-    accuracy = np.full((splits.whole, len(names), len(names), 2), np.nan)
-    for j in range(splits.whole):
-        logits = np.stack([encodings[name].logits[j] for name in names])  # (M, n, C)
-        usable = np.isfinite(logits).all(-1) & splits.labelled[j]  # (M, n)
-        offsets = np.stack([class_offsets(each, cohort.labels, splits.labelled[j]) for each in logits])
-        shifted = logits + offsets[:, None, :]
-        for a in range(len(names)):
-            for b in range(len(names)):
-                both = usable[a] & usable[b]
-                accuracy[j, a, b] = balanced_accuracy(shifted[[a, b]][:, both], cohort.labels[both])
     rows = []
-    for a, teacher in enumerate(names):
-        for b, student in enumerate(names):
-            if a != b:
-                known = accuracy[np.isfinite(accuracy[:, a, b, 0]), a, b]
-                rows.append((teacher, student, *(known.mean(0) if len(known) else (np.nan, np.nan))))
-    return pd.DataFrame(rows, columns=["teacher", "student", "teacher_accuracy", "student_accuracy"])
+    for j in range(splits.whole):
+        where = int(splits.repeat[j]), int(splits.fold[j])
+        for names, pair in held_out_pairs(cohort, splits, encodings, distillations, j).items():
+            for criterion in criteria:
+                score = CRITERIA[criterion].score
+                if score is not None:
+                    rows.append((criterion, *names, *where, score(pair)))
+    return pd.DataFrame(rows, columns=["criterion", "teacher", "student", "repeat", "fold", "score"])
 
 
 def pairs(
     cohort: Cohort,
     splits: Splits,
     encodings: Mapping[str, Encoding],
+    distillations: Mapping[str, Distillation],
     verdicts: pd.DataFrame,
     summary: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Score and decision of every criterion for every pair, beside the realised gain in balanced accuracy.
+    """Score and decision of every criterion of `criteria.table` for every pair, beside the realised gain.
 
-    A score is estimated inside each outer training set and averaged over the outer splits. The criteria:
-
-    - `cch`: the paper's rule. Score: the gap; `distil` if it is positive.
-    - `verdict`: ours. Score: gap + advantage; the decision that more than half of the outer training sets came to, else
-      `undecided`.
-    - `teacher_minus_student_accuracy`: of held-out balanced accuracies; `distil` if positive.
-    - `teacher_accuracy`: held-out balanced accuracy; `distil` if above chance, 1 / C.
-    - `always`, `never`.
-
-    A pair without a score is `undecided`. It is *harmed* if the 95% interval of its gain over the student alone lies
-    below 0, and *gained* if that of its gain over the self control lies above 0.
+    See `join_scores`, which this calls with the scores of `score_held_out`.
 
     Parameters
     ----------
@@ -324,6 +359,26 @@ def pairs(
         `repeat, fold` and `keys.VERDICT_COLUMNS`; rows of the whole split (repeat -1) are left out.
     summary
         Of `summarise`.
+    """
+    scores = score_held_out(cohort, splits, encodings, distillations, CRITERIA)
+    return join_scores(cohort, scores, verdicts, summary)
+
+
+def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Score and decision of every criterion for every pair, beside the realised gain in balanced accuracy.
+
+    A score is estimated inside each outer training set and averaged over the outer splits that have one. The decision
+    is `distil` above the criterion's threshold; that of `verdict` is the one that more than half of the outer training
+    sets came to, else `undecided`. A pair without a score is `undecided`. It is *harmed* if the 95% interval of its
+    gain over the student alone lies below 0, and *gained* if that of its gain over the self control lies above 0.
+    Criteria that need a pilot are left out where there is none.
+
+    Parameters
+    ----------
+    scores
+        Of `score_held_out`.
+    verdicts, summary
+        As for `pairs`.
 
     Returns
     -------
@@ -331,48 +386,47 @@ def pairs(
         `PAIR_COLUMNS`, one row per criterion and pair.
     """
     where = ["teacher", "student"]
-    judged = verdicts[verdicts["repeat"] >= 0]
-    judged = judged.assign(
-        score=judged["gap"] + judged["advantage"],
-        distil=judged["verdict"] == keys.DISTIL,
-        do_not_distil=judged["verdict"] == keys.DO_NOT_DISTIL,
-    )
-    known = judged.groupby(where, sort=False)[["gap", "score", "distil", "do_not_distil"]].mean().reset_index()
-    known = known.merge(held_out_accuracy(cohort, splits, encodings), on=where, how="outer")
     measured = summary[summary["metric"] == METRIC]
     columns = ["gain", "ci_low", "ci_high"]
     alone = measured[measured["control"] == "none"][[*where, *columns]]
     over_self = measured[measured["control"] == "self"][[*where, *columns]]
     over_self = over_self.rename(columns={"gain": "gain_over_self", "ci_low": "self_ci_low", "ci_high": "self_ci_high"})
-    table = alone.merge(over_self, on=where, how="left").merge(known, on=where, how="left")
-
-    column = {name: table[name].to_numpy(dtype=np.float64) for name in table.columns.difference(where)}
-    gap, score, teacher = column["gap"], column["score"], column["teacher_accuracy"]
-    advantage = teacher - column["student_accuracy"]
-    majority = np.select(
-        [np.isnan(score), column["distil"] > 0.5, column["do_not_distil"] > 0.5],
-        [keys.UNDECIDED, keys.DISTIL, keys.DO_NOT_DISTIL],
-        keys.UNDECIDED,
-    )
-    n = len(table)
-    criteria: dict[str, tuple[NDArray[np.float64], NDArray[np.str_]]] = {
-        "cch": (gap, _by_threshold(gap, 0)),
-        "verdict": (score, majority),
-        "teacher_minus_student_accuracy": (advantage, _by_threshold(advantage, 0)),
-        "teacher_accuracy": (teacher, _by_threshold(teacher, 1 / len(cohort.classes))),
-        "always": (np.ones(n), np.full(n, keys.DISTIL)),
-        "never": (np.zeros(n), np.full(n, keys.DO_NOT_DISTIL)),
-    }
-    table = table.drop(columns="score").assign(
+    table = alone.merge(over_self, on=where, how="left")
+    table = table.assign(
         cohort=cohort.name,
         target=cohort.target,
-        harmed=column["ci_high"] < 0,
-        gained=column["self_ci_low"] > 0,
+        harmed=table["ci_high"].to_numpy(dtype=np.float64) < 0,
+        gained=table["self_ci_low"].to_numpy(dtype=np.float64) > 0,
     )
-    parts = [
-        table.assign(criterion=name, score=values, decision=decisions)[list(PAIR_COLUMNS)]
-        for name, (values, decisions) in criteria.items()
-    ]
+
+    judged = verdicts[verdicts["repeat"] >= 0]
+    terms = judged.assign(
+        gap_plus_advantage=judged["gap"] + judged["advantage"],
+        distil=judged["verdict"] == keys.DISTIL,
+        do_not_distil=judged["verdict"] == keys.DO_NOT_DISTIL,
+    )
+    used = ["gap", "advantage", "gap_plus_advantage", "mi_teacher_student", "distil", "do_not_distil"]
+    of_terms = terms.groupby(where, sort=False)[used].mean().reset_index()
+    of_predictions = scores.groupby(["criterion", *where], sort=False)["score"].mean().reset_index()
+    parts = []
+    for name, criterion in CRITERIA.items():
+        if criterion.terms:
+            known = of_terms.assign(score=of_terms[criterion.terms])
+        else:
+            known = of_predictions[of_predictions["criterion"] == name]
+        joined = table.merge(known.drop(columns="criterion", errors="ignore"), on=where, how="left")
+        score = joined["score"].to_numpy(dtype=np.float64)
+        if criterion.needs_pilot and np.isnan(score).all():
+            continue
+        if name == VERDICT:
+            decision = np.select(
+                [np.isnan(score), joined["distil"] > 0.5, joined["do_not_distil"] > 0.5],
+                [keys.UNDECIDED, keys.DISTIL, keys.DO_NOT_DISTIL],
+                keys.UNDECIDED,
+            )
+        else:
+            decision = _by_threshold(score, criterion.threshold)
+        parts.append(joined.assign(criterion=name, score=score, decision=decision)[list(PAIR_COLUMNS)])
     return _concat(parts, PAIR_COLUMNS)
 
 

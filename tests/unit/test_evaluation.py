@@ -1,5 +1,6 @@
 """Gains are paired and honest; the scorecard says what a hand-made table says."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,17 @@ from numpy.typing import NDArray
 
 from cch_omics import evaluation, keys
 from cch_omics.cohort import Cohort, Modality
-from cch_omics.evaluation import corrected_interval, gains, pairs, performance, reference_table, scorecard, summarise
+from cch_omics.criteria.table import CRITERIA
+from cch_omics.evaluation import (
+    corrected_interval,
+    gains,
+    pairs,
+    performance,
+    reference_table,
+    score_held_out,
+    scorecard,
+    summarise,
+)
 from cch_omics.predictions import Distillation, Encoding, Network
 from cch_omics.references import References
 from cch_omics.splits import Splits
@@ -54,9 +65,7 @@ def logits(cohort: Cohort, splits: Splits, modality: str, seed: int, signal: flo
 
 
 def encoding(values: NDArray[np.float32]) -> Encoding:
-    return Encoding(
-        np.zeros((*values.shape[:2], 1), dtype=np.float32), values, NETWORK, np.ones(len(values), dtype=int)
-    )
+    return Encoding(values[..., :2], values, NETWORK, np.ones(len(values), dtype=int))
 
 
 def distillation(runs: dict[tuple[str, bool], NDArray[np.float32]]) -> Distillation:
@@ -244,9 +253,9 @@ def verdicts(splits: Splits) -> pd.DataFrame:
 def test_pairs_carry_scores_of_the_training_side_and_gains_of_the_test_side(made: dict[str, Any]) -> None:
     people, splits, encodings, distillations = made.values()
     summary = summarise(gains(people, splits, encodings, distillations))
-    table = pairs(people, splits, encodings, verdicts(splits), summary)
+    table = pairs(people, splits, encodings, distillations, verdicts(splits), summary)
     assert tuple(table.columns) == evaluation.PAIR_COLUMNS
-    assert len(table) == 6 * 2
+    assert len(table) == len(CRITERIA) * 2
     up = table[table["teacher"] == "strong"].set_index("criterion")
     down = table[table["teacher"] == "weak"].set_index("criterion")
     # The whole split's 99 is no part of it: mean of 0, 0.1, 0.2, 0.3.
@@ -261,13 +270,30 @@ def test_pairs_carry_scores_of_the_training_side_and_gains_of_the_test_side(made
         (summary["teacher"] == "strong") & (summary["control"] == "self") & (summary["metric"] == evaluation.METRIC)
     ].iloc[0]
     assert (up["gain_over_self"] == row["gain"]).all() and (up["gained"] == (row["ci_low"] > 0)).all()
-    # Test labels and test predictions are no part of a score.
-    labels = np.where(splits.test[0], (people.labels + 1) % C, people.labels)
+
+
+def test_a_score_reads_nothing_of_test_samples_nor_labels_beyond_the_budget(made: dict[str, Any]) -> None:
+    people, splits, encodings, distillations = made.values()
     first = [0, -1]
     one = Splits(splits.repeat[first], splits.fold[first], splits.inner[first], splits.labelled[first])
-    accuracy = evaluation.held_out_accuracy(people, one, encodings)
-    changed = evaluation.held_out_accuracy(Cohort(**{**vars(people), "labels": labels}), one, encodings)
-    pd.testing.assert_frame_equal(accuracy, changed)
+    known = score_held_out(people, one, encodings, distillations, CRITERIA)
+    labels = np.where(splits.labelled[0], people.labels, (people.labels + 1) % C)
+    hidden = {}
+    for name, each in encodings.items():
+        values, hidden_units = each.logits.copy(), each.representation.copy()
+        values[0, splits.test[0]] = 9.0
+        hidden_units[0, splits.test[0]] = 9.0
+        hidden[name] = replace(each, logits=values, representation=hidden_units)
+    changed = score_held_out(replace(people, labels=labels), one, hidden, distillations, CRITERIA)
+    pd.testing.assert_frame_equal(known, changed)
+    assert np.isfinite(known.loc[known["criterion"] == "pilot", "score"]).all()
+
+
+def test_without_a_pilot_its_criteria_are_left_out(made: dict[str, Any]) -> None:
+    people, splits, encodings, distillations = made.values()
+    summary = summarise(gains(people, splits, encodings, distillations))
+    table = pairs(people, splits, encodings, {}, verdicts(splits), summary)
+    assert set(CRITERIA) - set(table["criterion"]) == {name for name, each in CRITERIA.items() if each.needs_pilot}
 
 
 def hand_made() -> pd.DataFrame:
@@ -363,5 +389,5 @@ def test_no_pairs_make_empty_tables(made: dict[str, Any]) -> None:
     table = gains(people, splits, encodings, {"weak": alone})
     assert tuple(table.columns) == keys.GAIN_COLUMNS and table.empty
     summary = summarise(table)
-    listed = pairs(people, splits, encodings, verdicts(splits).iloc[:0], summary)
+    listed = pairs(people, splits, encodings, distillations, verdicts(splits).iloc[:0], summary)
     assert scorecard(listed).empty and tuple(scorecard(listed).columns) == keys.SCORECARD_COLUMNS
