@@ -89,15 +89,14 @@ def encode(args: argparse.Namespace) -> None:
     from cch_omics.predictions import save_encoding
     from cch_omics.splits import load_splits
 
-    device = _device(args.device)
-    state = _state(args, [args.cohort, args.splits], [args.modality, _json(args.settings), device.type])
+    state = _state(args, [args.cohort, args.splits], [args.modality, _json(args.settings), args.device.type])
     encoding = encode(
         read_cohort(args.cohort),
         load_splits(args.splits),
         args.modality,
         args.settings,
         seed=args.seed,
-        device=device,
+        device=args.device,
         threads=args.threads,
         progress=logs.progress(f"encoders of {args.modality}"),
         state=state,
@@ -119,7 +118,7 @@ def information(args: argparse.Namespace) -> None:
         _encodings(args.encodings),
         args.settings,
         seed=args.seed,
-        device=_device(args.device),
+        device=args.device,
         progress=logs.progress("mutual information of splits and folds"),
     )
     _write_parquet(estimates, args.output)
@@ -148,11 +147,10 @@ def distil(args: argparse.Namespace) -> None:
     from cch_omics.predictions import save_distillation
     from cch_omics.splits import load_splits
 
-    device = _device(args.device)
     state = _state(
         args,
         [args.cohort, args.splits, *args.encodings],
-        [args.student, _json(args.settings), _json(args.encoder_settings), device.type],
+        [args.student, _json(args.settings), _json(args.encoder_settings), args.device.type],
     )
     distillation = distil(
         read_cohort(args.cohort),
@@ -162,7 +160,7 @@ def distil(args: argparse.Namespace) -> None:
         args.settings,
         args.encoder_settings,
         seed=args.seed,
-        device=device,
+        device=args.device,
         threads=args.threads,
         progress=logs.progress(f"students of {args.student}"),
         state=state,
@@ -289,6 +287,14 @@ def predict(args: argparse.Namespace) -> None:
     predict_file(args.student, args.input, args.output)
 
 
+def _device(asked: str) -> "tuple[torch.device, str]":
+    """The device to compute on, and its name for people."""
+    from cch_omics.device import choose_device, describe
+
+    device = choose_device(asked)
+    return device, describe(device)
+
+
 def _encodings(files: Sequence[Path]) -> "dict[str, Encoding]":
     """Encodings by modality, which is the name of the file."""
     from cch_omics.predictions import load_encoding
@@ -323,25 +329,6 @@ def _state(args: argparse.Namespace, inputs: Sequence[Path], depends: Sequence[s
 
 def _json(settings: Section) -> str:
     return settings.model_dump_json()
-
-
-def _device(name: str) -> "torch.device":
-    """The device to compute on: `auto` takes a GPU where the job can see one."""
-    import torch
-
-    seen = torch.cuda.is_available()
-    if name == "cuda" and not seen:
-        build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA (a CPU build)"
-        raise InputError(
-            "--device cuda",
-            f"no GPU that torch can use; torch {torch.__version__} was built for {build}, "
-            f"CUDA_VISIBLE_DEVICES is {os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}",
-            "a visible CUDA device",
-            "Ask for a GPU in the profile and install a CUDA build of torch, or use --device cpu.",
-        )
-    device = torch.device("cuda" if name == "cuda" or (name == "auto" and seen) else "cpu")
-    logger.debug("device: %s", torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu")
-    return device
 
 
 @dataclass(frozen=True)
@@ -409,7 +396,11 @@ COMMANDS = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "audit": {"metavar": "JSON", "help": "what was found in the cohort, written"},
     "cohort": {"metavar": "H5MU", "help": "checked cohort, as `cch ingest` writes it"},
-    "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "auto: a GPU where one is visible"},
+    "device": {
+        "choices": ("auto", "cpu", "cuda"),
+        "default": "auto",
+        "help": "auto: a GPU where there is one for this job",
+    },
     "distillations": {"metavar": "NPZ", "nargs": "+", "help": "one file per student, named by it"},
     "encodings": {"metavar": "NPZ", "nargs": "+", "help": "one file per modality, named by it"},
     "configuration": {"type": str, "default": "{}", "help": "the configuration as JSON, to be shown"},
@@ -454,18 +445,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for option, model in command.settings.items():
             setattr(args, option, _settings(getattr(args, option), model, "--" + option.replace("_", "-")))
         if command.step:
-            logs.header({name: value for name, value in vars(args).items() if name not in {"command", "log"}})
+            hidden = {"command", "log", "device"}
+            logs.opening()
+            if "device" in command.options:
+                args.device, device = _device(args.device)
+            else:
+                device = "cpu"
+            logs.header(device, {name: value for name, value in vars(args).items() if name not in hidden})
         command.run(args)
     except InputError as error:
         logger.error("error: %s", error)
+        _set_aside_damaged(args)
         return 2
     except BrokenPipeError:
         return 1
     except Exception:
         logger.exception("failed")
+        _set_aside_damaged(args)
         return 1
     logger.debug("done")
     return 0
+
+
+def _set_aside_damaged(args: argparse.Namespace) -> None:
+    """Look whether a step failed because what earlier steps had written was damaged since."""
+    from cch_omics.io.intact import set_aside_damaged
+
+    given = [each for value in vars(args).values() for each in (value if isinstance(value, list) else [value])]
+    set_aside_damaged(path for path in given if isinstance(path, Path))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -39,13 +39,23 @@ def start(step: str, log_file: Path | None) -> None:
     root.handlers = handlers
 
 
-def header(parameters: Mapping[str, Any]) -> None:
-    """Log host, job, versions and resolved parameters: for the file, not for the terminal."""
-    job = os.environ.get("SLURM_JOB_ID", "none")
-    logger.debug("host %s, process %d, Slurm job %s", socket.gethostname(), os.getpid(), job)
+def opening() -> None:
+    """Log where a step runs: for the file, not for the terminal."""
+    logger.debug("host %s, process %d, Slurm job %s", socket.gethostname(), os.getpid(), slurm_job(os.environ))
+
+
+def header(device: str, parameters: Mapping[str, Any]) -> None:
+    """Log device, versions and resolved parameters: for the file, not for the terminal."""
+    logger.debug("device: %s", device)
     logger.debug("Python %s, %s", platform.python_version(), ", ".join(map(_version, NAMED_PACKAGES)))
     for name, value in parameters.items():
         logger.debug("%s: %s", name, value)
+
+
+def slurm_job(environment: Mapping[str, str]) -> str:
+    """Number of the Slurm job, with that of its task in an array; `none` outside."""
+    array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "none")
 
 
 def progress(what: str, every: float = 10.0) -> Callable[[int, int], None]:

@@ -109,15 +109,6 @@ def test_threads_are_set_for_the_numerical_libraries(monkeypatch: pytest.MonkeyP
     assert seen["OMP_NUM_THREADS"] == seen["MKL_NUM_THREADS"] == "3"
 
 
-def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"no GPU that torch can use; torch 2.*CUDA_VISIBLE_DEVICES"):
-        cli._device("cuda")
-    assert cli._device("auto").type == "cpu"
-
-
 def test_help_lists_every_step(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--help"])

@@ -1,0 +1,66 @@
+"""Files damaged after they had been written are found and set aside; whole ones and the user's own are not."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cch_omics.cli import main
+from cch_omics.io.intact import damage, set_aside_damaged
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    import h5py
+
+    folder = tmp_path / "intermediate"
+    folder.mkdir()
+    paths = [folder / name for name in ("rna.npz", "verdicts.parquet", "cohort.h5mu")]
+    with paths[0].open("wb") as file:
+        np.savez(file, x=np.arange(1000.0))
+    pd.DataFrame({"x": np.arange(1000.0)}).to_parquet(paths[1])
+    with h5py.File(paths[2], "w") as content:
+        content["x"] = np.arange(1000.0)
+    return paths
+
+
+def test_whole_files_are_left_alone(files: list[Path]) -> None:
+    assert [damage(file) for file in files] == ["", "", ""]
+    assert set_aside_damaged(files) == []
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.98])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_truncated_file_is_set_aside(files: list[Path], position: int, kept: float) -> None:
+    file = files[position]
+    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    assert set_aside_damaged([file.parent.parent]) == [file]
+    assert not file.exists()
+    assert file.with_name(f".{file.name}.damaged").is_file()
+
+
+def test_zeros_in_the_middle_are_seen_by_the_checksum(files: list[Path]) -> None:
+    content = bytearray(files[0].read_bytes())
+    content[2000:2100] = bytes(100)
+    files[0].write_bytes(content)
+    assert "checksum" in damage(files[0])
+
+
+def test_the_users_own_files_are_not_touched(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.h5mu"
+    mine.write_bytes(b"no HDF5")
+    assert damage(mine)
+    assert set_aside_damaged([mine]) == []
+    assert mine.is_file()
+
+
+def test_a_step_that_meets_one_says_so_and_what_to_do(files: list[Path], tmp_path: Path) -> None:
+    files[1].write_bytes(files[1].read_bytes()[:-20])
+    log = tmp_path / "verdict.log"
+    options = ["--target", "t", *(f"--{name}={tmp_path / name}" for name in ("output", "verdicts", "teachers"))]
+    assert main(["verdict", "--information", str(files[1]), "--log", str(log), *options]) == 1
+    said = log.read_text()
+    assert "verdicts.parquet is damaged" in said
+    assert "run the same command again" in said
+    assert not files[1].exists()

@@ -1,0 +1,34 @@
+"""What steps ask for grows with what they read, and with every attempt."""
+
+import pytest
+
+from cch_omics.cli import COMMANDS
+from cch_omics.resources import NEEDS, memory_mb, minutes
+
+
+def test_every_step_is_there() -> None:
+    assert set(NEEDS) == {name for name, command in COMMANDS.items() if command.step}
+
+
+@pytest.mark.parametrize("step", NEEDS)
+def test_a_small_cohort_asks_for_little_and_a_second_attempt_for_more(step: str) -> None:
+    assert memory_mb(step, 1) <= 4100
+    assert memory_mb(step, 1, attempt=2) >= 1.9 * memory_mb(step, 1)
+    assert minutes(step, 1, attempt=2) >= 1.9 * minutes(step, 1)
+    assert minutes(step, 1, n_splits=51) > 4 * minutes(step, 1)
+    assert minutes(step, 1, n_splits=3) == minutes(step, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "size_mb", "peak_gib", "seconds"),
+    [
+        # benchmarks/README.md, large tables: encoding with 9 of 66 training sets.
+        ("ingest", 1372, 4.7, 84),
+        ("encode", 1372, 2.5, 66 * 66 / 9),
+        ("encode", 768, 2.5, 461 * 66 / 9),
+        ("encode", 72, 0.8, 18 * 66 / 9),
+    ],
+)
+def test_what_was_measured_fits_in(step: str, size_mb: float, peak_gib: float, seconds: float) -> None:
+    assert memory_mb(step, size_mb) > 1.2 * 1024 * peak_gib
+    assert 60 * minutes(step, size_mb) > 1.2 * seconds
