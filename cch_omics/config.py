@@ -103,12 +103,20 @@ class InformationConfig(Section):
     teacher_student: Literal["ksg", "ksg2", "mixed", "gaussian", "copula"] = Field(
         "ksg", description="Estimator of I(H_T;H_S)."
     )
+    cross_check: Literal["ksg", "ksg2", "mixed", "gaussian", "copula"] = Field(
+        "gaussian",
+        description="Second estimator of I(H_T;H_S), of another kind: where the two disagree on the gap, a verdict is "
+        "`undecided`.",
+    )
     label: Literal["ross", "crossentropy"] = Field("ross", description="Estimator of I(H_S;Y) and I(H_T;Y).")
     neighbours: Annotated[int, Field(ge=1)] = Field(3, description="k of the estimators by nearest neighbours.")
     dimension: Annotated[int, Field(ge=1)] = Field(
         8, description="Principal components of a representation that enter an estimator."
     )
     subsamples: Annotated[int, Field(ge=2)] = Field(50, description="Half-samples behind a standard error.")
+    simulations: Annotated[int, Field(ge=8)] = Field(
+        32, description="Simulated twins of the cohort, on which the estimators are calibrated."
+    )
 
 
 class CriterionConfig(Section):

@@ -12,10 +12,18 @@ Of a representation the leading principal components enter, fitted within the fo
 number: their root mean variance. Single components are *not* standardised. The units are all tanh units, on one
 scale; a component with little variance is mostly noise, which standardising would blow up until it fills the
 neighbourhoods.
+
+The sign of a small difference of such estimates is mostly the estimators' bias. Four things say so, all made here:
+
+- a second estimator of I(T;S), of another kind (`cross_check`), with the same label terms;
+- a bracket of the gap itself by a class-conditional model (`class_mixture`);
+- simulated twins (`twin`): what the estimators say where the truth is zero, and how often their sign is wrong;
+- drift: the gap with fewer samples, more neighbours and fewer components. Where it moves by more than its standard
+  error allows, across zero, it is flagged.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
@@ -29,7 +37,9 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
-from cch_omics.information.estimators import ESTIMATORS, run
+from cch_omics.information import twin
+from cch_omics.information.class_mixture import class_mixture
+from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimates
 from cch_omics.information.subsampling import compress, half_samples, half_to_whole
 from cch_omics.predictions import Encoding
@@ -40,15 +50,22 @@ Floats = NDArray[np.float64]
 # Bytes of the distances of all modalities that are held at once.
 HELD = {"cpu": 2**28, "cuda": 2**33}
 
-# What a row says, as sums of (I(T;S), I(S;Y), I(T;Y)).
+# What a row says, as sums of (I(T;S), I(S;Y), I(T;Y), I(T;S) by the second estimator).
 COMBINATIONS = {
-    "mi_teacher_student": (1.0, 0.0, 0.0),
-    "mi_student_label": (0.0, 1.0, 0.0),
-    "mi_teacher_label": (0.0, 0.0, 1.0),
-    "gap": (1.0, -1.0, 0.0),
-    "advantage": (0.0, -1.0, 1.0),
-    "gap_plus_advantage": (1.0, -2.0, 1.0),
+    "mi_teacher_student": (1.0, 0.0, 0.0, 0.0),
+    "mi_student_label": (0.0, 1.0, 0.0, 0.0),
+    "mi_teacher_label": (0.0, 0.0, 1.0, 0.0),
+    "gap": (1.0, -1.0, 0.0, 0.0),
+    "advantage": (0.0, -1.0, 1.0, 0.0),
+    "gap_plus_advantage": (1.0, -2.0, 1.0, 0.0),
+    "cross_check_teacher_student": (0.0, 0.0, 0.0, 1.0),
+    "cross_check_gap": (0.0, -1.0, 0.0, 1.0),
 }
+# What is compared with the twins, as the same sums: a twin's truth has the second estimator's place filled by I(T;S).
+CALIBRATED = ("gap", "cross_check_gap", "advantage", "mi_teacher_label")
+DRIFTS = ("drift_samples", "drift_neighbours", "drift_dimension")
+# Ways to draw the folds of the bracket.
+BRACKET_REPEATS = 2
 # Flags that say why a fold has no estimate.
 REASONS = ("deterministic", "too_few_samples")
 NORMAL_95 = 1.959963984540054
@@ -56,14 +73,22 @@ NORMAL_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Folds:
-    """One unordered pair (a, b) in F inner folds; terms are I(A;B), I(A;Y), I(B;Y).
+    """One unordered pair (a, b) in F inner folds; the Q = 4 terms are I(A;B), I(A;Y), I(B;Y) and I(A;B) again, by the
+    second estimator.
 
     Attributes
     ----------
     values
-        (F, 3) nats, NaN where no estimate is possible.
+        (F, Q) nats, NaN where no estimate is possible.
     covariance
-        (F, 3, 3) of the values, given the encoders; NaN where the half-samples do not tell.
+        (F, Q, Q) of the values, given the encoders; NaN where the half-samples do not tell.
+    drifted
+        (F, 3, Q) values with infinitely many samples (extrapolated in 1/n from the half-samples), with twice as many
+        neighbours, with half as many components.
+    bracket
+        (F, 2, 2) ends of the gap by the class-conditional model: a teaching b, b teaching a.
+    twin, truth
+        (F, R, Q) values on the simulated twins, and what they should be.
     n_paired, n_labelled
         (F,) patients' samples behind I(A;B) and behind the label terms.
     flags
@@ -72,6 +97,10 @@ class Folds:
 
     values: Floats
     covariance: Floats
+    drifted: Floats
+    bracket: Floats
+    twin: Floats
+    truth: Floats
     n_paired: NDArray[np.int64]
     n_labelled: NDArray[np.int64]
     flags: dict[str, NDArray[np.bool_]]
@@ -93,9 +122,9 @@ def estimate_pairs(
 
         sum_j w_j^2 (V_j + T),  T = [ C - mean_j V_j ]_+
 
-    V_j is the covariance of fold j's three estimates over half-samples (the same ones for all terms), scaled from
+    V_j is the covariance of fold j's four estimates over half-samples (the same ones for all terms), scaled from
     half to whole; C is their covariance between folds; T, how much encoders differ, is what C has beyond V, with
-    the negative eigenvalues set to zero. Every standard error in a row is that of a sum of the three terms under
+    the negative eigenvalues set to zero. Every standard error in a row is that of a sum of the four terms under
     this one covariance.
 
     A fold contributes nothing, and is counted in `flags`, if a term cannot be estimated there (one class; fewer
@@ -122,8 +151,10 @@ def estimate_pairs(
     DataFrame
         A row per split and ordered pair: `repeat, fold` (-1, -1: the whole split), `teacher, student, estimator`;
         the columns of `COMBINATIONS`, each with `_se`, in nats; `gap_advantage_covariance`, nats squared;
-        `n_paired, n_labelled`, samples in the folds that contribute; `dim`; `flags`, separated by ";", "" if there
-        is none.
+        for each of `CALIBRATED`, `_at_zero` and `_twin_sd` (`twin.Calibration`), and for the gap `twin_bias,
+        twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
+        `bracket_low, bracket_high`, the gap by `class_mixture`; `n_paired, n_labelled`, samples in the folds that
+        contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `DRIFTS`.
 
     Raises
     ------
@@ -166,8 +197,9 @@ def estimate_pairs(
                         "teacher": teacher,
                         "student": student,
                         "estimator": f"{settings.teacher_student}-{settings.label}",
+                        "cross_check_estimator": f"{settings.cross_check}-{settings.label}",
                         # Folds hold I(A;Y), I(B;Y); a row wants the student's first.
-                        **_row(folds, [0, 1, 2] if swapped else [0, 2, 1], settings.neighbours),
+                        **_row(folds, settings.neighbours, first_teaches=not swapped),
                         "dim": dim,
                     }
                 )
@@ -259,8 +291,10 @@ def average_folds(values: Floats, covariance: Floats, weights: Floats) -> tuple[
     return share @ values, np.einsum("j,jab->ab", share**2, covariance + between)
 
 
-def _row(folds: Folds, order: list[int], neighbours: int) -> dict[str, float | int | str]:
-    """Average over folds, terms in the order I(T;S), I(S;Y), I(T;Y)."""
+def _row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, float | int | str]:
+    """Average over folds."""
+    # Terms in the order I(T;S), I(S;Y), I(T;Y), I(T;S).
+    order = [0, 2, 1, 3] if first_teaches else [0, 1, 2, 3]
     values, covariance = folds.values[:, order], folds.covariance[:, order][:, :, order]
     used = (
         np.isfinite(values).all(1)
@@ -272,9 +306,15 @@ def _row(folds: Folds, order: list[int], neighbours: int) -> dict[str, float | i
     )
     if not used.all():
         flags.append(f"folds_without_estimate:{int((~used).sum())}/{len(used)}")
-    mean, spread = np.full(3, np.nan), np.full((3, 3), np.nan)
+    n_terms = values.shape[1]
+    mean, spread, share = np.full(n_terms, np.nan), np.full((n_terms, n_terms), np.nan), np.zeros(len(used))
     if used.any():
-        mean, spread = average_folds(values[used], covariance[used], folds.n_paired[used].astype(np.float64))
+        share[used] = folds.n_paired[used] / folds.n_paired[used].sum()
+        mean, spread = average_folds(values[used], covariance[used], share[used])
+
+    def average(each: Floats) -> Floats:
+        return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)
+
     row: dict[str, float | int | str] = {}
     for name, weights in COMBINATIONS.items():
         direction = np.array(weights)
@@ -282,17 +322,29 @@ def _row(folds: Folds, order: list[int], neighbours: int) -> dict[str, float | i
         row[f"{name}_se"] = float(np.sqrt(max(direction @ spread @ direction, 0.0))) if used.any() else np.nan
     gap, advantage = np.array(COMBINATIONS["gap"]), np.array(COMBINATIONS["advantage"])
     row["gap_advantage_covariance"] = float(gap @ spread @ advantage)
+
+    estimates, truths = average(folds.twin[..., order]), average(folds.truth[..., order])
+    for name in CALIBRATED:
+        direction = np.array(COMBINATIONS[name])
+        found = twin.calibrate(estimates @ direction, truths @ direction, se=float(row[f"{name}_se"]))
+        row[f"{name}_at_zero"], row[f"{name}_twin_sd"] = found.at_zero, found.sd
+        if name == "gap":
+            row["twin_bias"], row["twin_coverage"] = found.bias, found.coverage
+            row["twin_sign_errors"] = found.sign_errors
+    row["bracket_low"], row["bracket_high"] = np.sort(average(folds.bracket)[0 if first_teaches else 1]).tolist()
+    estimate = float(row["gap"])
+    for flag, drifted in zip(DRIFTS, average(folds.drifted[..., order]) @ gap, strict=True):
+        if drifted * estimate < 0 and abs(drifted - estimate) > NORMAL_95 * float(row["gap_se"]):
+            flags.append(flag)
     row["n_paired"], row["n_labelled"] = int(folds.n_paired[used].sum()), int(folds.n_labelled[used].sum())
     row["flags"] = ";".join(flags)
     return row
 
 
 def _joined(parts: list[Folds], chosen: slice) -> Folds:
+    arrays = [field.name for field in fields(Folds) if field.name != "flags"]
     return Folds(
-        values=np.concatenate([part.values for part in parts])[chosen],
-        covariance=np.concatenate([part.covariance for part in parts])[chosen],
-        n_paired=np.concatenate([part.n_paired for part in parts])[chosen],
-        n_labelled=np.concatenate([part.n_labelled for part in parts])[chosen],
+        **{name: np.concatenate([getattr(part, name) for part in parts])[chosen] for name in arrays},
         flags={flag: np.concatenate([part.flags[flag] for part in parts])[chosen] for flag in parts[0].flags},
     )
 
@@ -356,6 +408,44 @@ def _members(cohort: Cohort, splits: Splits, batch: list[tuple[int, int]], subsa
     return members
 
 
+@dataclass(frozen=True)
+class Space:
+    """What the estimators need of the representation of one modality, in B items."""
+
+    between: Tensor
+    cross_check: Tensor
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The estimators in use: of I(A;B), of the same by another kind, and of I(A;Y)."""
+
+    between: Estimator
+    cross_check: Estimator
+    label: Estimator
+
+    def space(self, components: Tensor, valid: Tensor, logits: Tensor | None) -> Space:
+        """Prepare (B, n, d) components and, if the label estimator wants them, (B, n, C) logits."""
+        between = self.between.prepare(components, valid)
+
+        def shared(estimator: Estimator) -> Tensor:
+            return between if estimator.prepare is self.between.prepare else estimator.prepare(components, valid)
+
+        label = shared(self.label) if logits is None else self.label.prepare(logits, valid)
+        return Space(between, shared(self.cross_check), label)
+
+    def terms(self, a: Space, b: Space, label: Tensor, selections: Tensor, *, neighbours: int) -> list[Estimates]:
+        """(B, S, n) selections -> the four terms of the same samples, as far as they have labels."""
+        pair, with_labels = compress(selections), compress(selections & (label >= 0)[:, None])
+        return [
+            run(self.between, a.between, b.between, *pair, neighbours=neighbours),
+            run(self.label, a.label, label, *with_labels, neighbours=neighbours),
+            run(self.label, b.label, label, *with_labels, neighbours=neighbours),
+            run(self.cross_check, a.cross_check, b.cross_check, *pair, neighbours=neighbours),
+        ]
+
+
 def _estimate_batch(
     cohort: Cohort,
     splits: Splits,
@@ -368,59 +458,123 @@ def _estimate_batch(
 ) -> Iterator[tuple[tuple[str, str], Folds]]:
     """All pairs in some (split, inner fold) items."""
     members = _members(cohort, splits, batch, settings.subsamples, seed)
-    between, with_label = ESTIMATORS[settings.teacher_student], ESTIMATORS[settings.label]
+    suite = Suite(*(ESTIMATORS[name] for name in (settings.teacher_student, settings.cross_check, settings.label)))
+    of_logits = suite.label.first == "logits"
+    k = settings.neighbours
 
     def tensor(array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(array, device=device)
 
     label, patient, draws, starts = map(tensor, (members.label, members.patient, members.keys, members.starts))
     split = np.array([s for s, _ in batch])[:, None]
-    has, space, space_for_label = {}, {}, {}
+    has, components, space, reduced = {}, {}, {}, {}
     for name in names:
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
         points = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
-        components = principal_components(points, has[name], settings.dimension)
-        space[name] = between.prepare(components, has[name])
-        if with_label.first == "logits":
-            logits = tensor(encodings[name].logits[split, members.sample].astype(np.float64))
-            space_for_label[name] = with_label.prepare(logits, has[name])
-        else:
-            shared = with_label.prepare is between.prepare
-            space_for_label[name] = space[name] if shared else with_label.prepare(components, has[name])
+        held_out = encodings[name].logits[split, members.sample].astype(np.float64)
+        logits = tensor(held_out) if of_logits else None
+        components[name] = principal_components(points, has[name], settings.dimension)
+        space[name] = suite.space(components[name], has[name], logits)
+        # They increase in variance.
+        fewer = components[name][..., -max(1, settings.dimension // 2) :]
+        reduced[name] = suite.space(fewer, has[name], logits)
 
     for a, b in combinations(names, 2):
         paired = has[a] & has[b]
         labelled = paired & (label >= 0)
-
-        def terms(selections: Tensor, a: str = a, b: str = b) -> list[Estimates]:
-            """(B, S, n) -> I(A;B), I(A;Y) and I(B;Y) of the same samples, as far as they have labels."""
-            k = settings.neighbours
-            pair, with_labels = compress(selections), compress(selections & (label >= 0)[:, None])
-            return [
-                run(between, space[a], space[b], *pair, neighbours=k),
-                run(with_label, space_for_label[a], label, *with_labels, neighbours=k),
-                run(with_label, space_for_label[b], label, *with_labels, neighbours=k),
-            ]
-
-        whole = terms(paired[:, None])
-        keep = half_samples(draws, starts, label.masked_fill(~paired, -1), patient, paired)
-        halves = torch.stack([term.value for term in terms(keep)], -1)
+        label_of_pair = label.masked_fill(~paired, -1)
+        whole = suite.terms(space[a], space[b], label, paired[:, None], neighbours=k)
+        keep = half_samples(draws, starts, label_of_pair, patient, paired)
+        halves = _values(suite.terms(space[a], space[b], label, keep, neighbours=k))
         possible = halves.isfinite().all(-1)
         flags = {"half_samples_without_estimate": ~possible.all(-1)}
         for term in whole:
             for flag, found in term.flags.items():
                 flags[flag] = flags[flag] | found[:, 0] if flag in flags else found[:, 0]
         covariance = _covariance(halves, possible) * half_to_whole(keep, paired)[:, None, None]
+        value = _values(whole)[:, 0]
+        mean_half = torch.where(possible[..., None], halves, 0.0).sum(1) / possible.sum(-1)[:, None]
+        everyone = paired[:, None]
+        drifted = [
+            2 * value - mean_half,
+            _values(suite.terms(space[a], space[b], label, everyone, neighbours=2 * k))[:, 0],
+            _values(suite.terms(reduced[a], reduced[b], label, everyone, neighbours=k))[:, 0],
+        ]
+        bracket = [
+            class_mixture(components[t], components[s], label, labelled, draws[:, :BRACKET_REPEATS])
+            for t, s in ((a, b), (b, a))
+        ]
+        if of_logits:
+            no_twin = np.full((len(batch), settings.simulations, halves.shape[-1]), np.nan)
+            twins = truth = no_twin
+        else:
+            sizes = members.exists.sum(1).tolist()
+            random = [np.random.default_rng([seed, *splits.entropy(s), j, *f"{a} {b}".encode()]) for s, j in batch]
+            twins, truth = _twins(
+                components[a], components[b], label_of_pair, paired, suite, settings, random, sizes, len(cohort.classes)
+            )
         yield (
             (a, b),
             Folds(
-                values=torch.stack([term.value[:, 0] for term in whole], -1).cpu().numpy(),
+                values=value.cpu().numpy(),
                 covariance=covariance.cpu().numpy(),
+                drifted=torch.stack(drifted, 1).cpu().numpy(),
+                bracket=torch.stack([torch.stack([g.cross_fitted, g.extrapolated], -1) for g in bracket], 1)
+                .cpu()
+                .numpy(),
+                twin=twins,
+                truth=truth,
                 n_paired=paired.sum(-1).cpu().numpy(),
                 n_labelled=labelled.sum(-1).cpu().numpy(),
                 flags={flag: found.cpu().numpy() for flag, found in flags.items()},
             ),
         )
+
+
+def _twins(
+    a: Tensor,
+    b: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    suite: Suite,
+    settings: InformationConfig,
+    random: list[np.random.Generator],
+    sizes: list[int],
+    n_classes: int,
+) -> tuple[Floats, Floats]:
+    """(B, n, p), (B, n, q) -> (B, R, Q) the terms on simulated twins, and their true values."""
+    items, n, columns = *valid.shape, a.shape[-1] + b.shape[-1]
+    model = twin.fit(a, b, labels, valid, n_classes=n_classes)
+    strengths = twin.strengths(settings.simulations)
+    points = np.random.default_rng(0).normal(size=(max(1, twin.DRAWS // n_classes), columns))
+    # What is held at once of one twin: two matrices of distances for each item, and copies of them.
+    step = max(1, HELD[valid.device.type] // (32 * items * n * n))
+    values, truths = [], []
+    # As many as the item has samples, whatever it is padded to.
+    normals, uniforms = np.zeros((items, len(strengths), n, columns)), np.zeros((items, len(strengths), n))
+    for item, (generator, size) in enumerate(zip(random, sizes, strict=True)):
+        normals[item, :, :size] = generator.normal(size=(len(strengths), size, columns))
+        uniforms[item, :, :size] = generator.random((len(strengths), size))
+    for first in range(0, settings.simulations, step):
+        part = slice(first, first + step)
+        chosen = strengths[part]
+        drawn = twin.simulate(model, labels, chosen, normals[:, part], uniforms[:, part], points)
+        here = valid.repeat_interleave(len(chosen), 0)
+        space_a, space_b = (
+            suite.space(principal_components(x, here, x.shape[-1]), here, None) for x in (drawn.a, drawn.b)
+        )
+        terms = suite.terms(
+            space_a, space_b, labels.repeat_interleave(len(chosen), 0), here[:, None], neighbours=settings.neighbours
+        )
+        values.append(_values(terms).view(items, len(chosen), -1))
+        # Both estimators of I(A;B) have one truth.
+        truths.append(drawn.truth[..., [0, 1, 2, 0]])
+    return torch.cat(values, 1).cpu().numpy(), torch.cat(truths, 1).cpu().numpy()
+
+
+def _values(terms: list[Estimates]) -> Tensor:
+    """Q terms of (B, S) -> (B, S, Q)."""
+    return torch.stack([term.value for term in terms], -1)
 
 
 def _covariance(draws: Tensor, possible: Tensor) -> Tensor:

@@ -65,11 +65,19 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
             gap, advantage = shared - strength[student] + 0.15, strength[teacher] - strength[student]
             probability = float(1 / (1 + np.exp(-30 * (gap + 0.5 * advantage))))
             verdict = "distil" if probability > 0.9 else "do_not_distil" if probability < 0.1 else "undecided"
-            rows.append(
-                (teacher, student, "ksg", shared, strength[student], strength[teacher], gap, 0.06, advantage,
-                 probability, "distil" if gap > 0 else "do_not_distil", verdict,
-                 f"The gap is {gap:+.2f} nats and {teacher} knows {advantage:+.2f} nats more than {student}.")
-            )  # fmt: skip
+            rows.append({
+                "teacher": teacher, "student": student, "estimator": "ksg-ross",
+                "mi_teacher_student": shared, "mi_student_label": strength[student],
+                "mi_teacher_label": strength[teacher], "gap": gap, "gap_se": 0.06,
+                "advantage": advantage, "advantage_se": 0.05,
+                "p_gap_positive": probability, "p_advantage_positive": float(advantage > 0),
+                "cross_check_estimator": "gaussian-ross", "cross_check_gap": gap + 0.1, "cross_check_gap_se": 0.07,
+                "cross_check_p_gap_positive": probability, "gap_at_zero": -0.04, "gap_twin_sd": 0.05,
+                "bracket_low": gap - 0.3, "bracket_high": gap + 0.2,
+                "twin_bias": -0.04, "twin_coverage": 0.9, "twin_sign_errors": 0.06, "flags": "",
+                "cch_verdict": "distil" if gap > 0 else "do_not_distil", "verdict": verdict,
+                "reason": f"The gap is {gap:+.2f} nats and {teacher} knows {advantage:+.2f} nats more than {student}.",
+            })  # fmt: skip
     return pd.DataFrame(rows, columns=list(keys.VERDICT_COLUMNS))
 
 

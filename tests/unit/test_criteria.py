@@ -9,7 +9,20 @@ from cch_omics.criteria.cch import choose_teachers, decide
 SETTINGS = CriterionConfig(confidence=0.9)
 
 
-def pair(teacher_student, student_label, teacher_label, *, se=0.05, teacher="rna", student="cnv"):
+def pair(
+    teacher_student,
+    student_label,
+    teacher_label,
+    *,
+    second=None,
+    se=0.05,
+    at_zero=0.0,
+    twin_sd=0.01,
+    flags="",
+    teacher="rna",
+    student="cnv",
+):
+    """Estimates of a pair; `second` is I(T;S) by the second estimator, if it differs."""
     gap, advantage = teacher_student - student_label, teacher_label - student_label
     values = {
         "mi_teacher_student": teacher_student,
@@ -17,6 +30,7 @@ def pair(teacher_student, student_label, teacher_label, *, se=0.05, teacher="rna
         "mi_teacher_label": teacher_label,
         "gap": gap,
         "advantage": advantage,
+        "cross_check_gap": (teacher_student if second is None else second) - student_label,
     }
     return {
         "repeat": -1,
@@ -26,6 +40,9 @@ def pair(teacher_student, student_label, teacher_label, *, se=0.05, teacher="rna
         "estimator": "ksg-ross",
         **values,
         **{f"{name}_se": se for name in values},
+        **{f"{name}_at_zero": at_zero if "gap" in name else 0.0 for name in values},
+        **{f"{name}_twin_sd": twin_sd for name in values},
+        "flags": flags,
         "n_labelled": 100,
     }
 
@@ -82,3 +99,38 @@ def test_without_a_teacher_a_doubt_is_said():
     in_doubt = choose_teachers(judge(refused, doubtful)).iloc[0]
     assert (in_doubt["teacher"], in_doubt["verdict"]) == ("", keys.UNDECIDED)
     assert in_doubt["p_gap_positive"] == pytest.approx(judge(doubtful)["p_gap_positive"][0])
+
+
+def test_two_estimators_that_disagree_decide_nothing():
+    agreed, torn = judge(pair(0.5, 0.2, 0.6)).iloc[0], judge(pair(0.5, 0.2, 0.6, second=0.1)).iloc[0]
+    assert agreed["verdict"] == keys.DISTIL
+    assert torn["verdict"] == keys.UNDECIDED
+    assert torn["reason"].startswith("The two estimators disagree")
+    # Against the teacher no less than for it.
+    assert judge(pair(0.1, 0.4, 0.6, second=0.5)).iloc[0]["verdict"] == keys.UNDECIDED
+
+
+def test_what_the_estimator_says_at_zero_is_taken_off():
+    row = judge(pair(0.5, 0.2, 0.6, at_zero=0.3)).iloc[0]
+    assert row["p_gap_positive"] == pytest.approx(0.5)
+    assert row["verdict"] == keys.UNDECIDED
+    # The paper's plain rule stays what it is.
+    assert row["cch_verdict"] == keys.DISTIL
+
+
+def test_the_wider_of_the_two_errors_counts():
+    assert judge(pair(0.5, 0.4, 0.6, se=0.1, twin_sd=0.2)).iloc[0]["p_gap_positive"] == pytest.approx(0.6915, abs=1e-4)
+    assert judge(pair(0.5, 0.4, 0.6, se=0.2, twin_sd=0.1)).iloc[0]["p_gap_positive"] == pytest.approx(0.6915, abs=1e-4)
+
+
+def test_without_twins_the_estimate_stands_alone():
+    row = judge(pair(0.5, 0.4, 0.6, se=0.1, at_zero=np.nan, twin_sd=np.nan)).iloc[0]
+    assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
+
+
+def test_a_gap_that_drifts_decides_nothing_but_the_advantage_may():
+    drifting = judge(pair(0.5, 0.2, 0.6, flags="ties;drift_dimension")).iloc[0]
+    assert drifting["verdict"] == keys.UNDECIDED
+    assert drifting["reason"].startswith("The gap changes its sign with the number of components")
+    assert judge(pair(0.1, 0.4, 0.6, flags="drift_samples")).iloc[0]["verdict"] == keys.UNDECIDED
+    assert judge(pair(0.5, 0.4, 0.1, flags="drift_samples")).iloc[0]["verdict"] == keys.DO_NOT_DISTIL

@@ -272,7 +272,7 @@ def test_few_labels_are_flagged() -> None:
         labelled[2, where] = False
         labelled[2, both[:kept]] = True
     frame = estimate_pairs(cohort, dataclasses.replace(splits, labelled=labelled), encodings, SETTINGS, seed=0)
-    assert (frame.query("repeat == -1")["flags"] == "class_left_out;neighbours_lowered").all()
+    assert frame.query("repeat == -1")["flags"].str.startswith("class_left_out;neighbours_lowered").all()
     assert (frame.query("repeat == 0")["flags"] == "").all()
 
 
