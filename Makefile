@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check clean
+.PHONY: demo test check benchmark-decisions clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES)
@@ -24,6 +24,12 @@ check: .venv/installed  ## Format, lint and types.
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
 	@touch $@
+
+# Cohorts, and a folder for the predictions; neither belongs to the repository.
+DATA ?= ../shared/data
+DECISIONS ?= decisions
+benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): docs/decisions.md.
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/decisions.py --data $(DATA) --output $(DECISIONS) --threads 2
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.
 	rm -rf results logs .snakemake

@@ -1,0 +1,394 @@
+"""Scores of all criteria from stored predictions, and how well they foretold the gains.
+
+Nothing is trained here, so that a criterion or a verdict can be changed and scored again in a minute:
+
+    pairs = all_pairs(output, TASKS, BUDGETS, judge=my_judge)
+    print(criteria_table(pairs))
+
+where `my_judge(estimates)` returns verdicts as `criteria.cch.decide` does, from a table of `estimate_pairs`.
+"""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from decisions_predictions import DISTILLATIONS, SEED, Stored, Task, folder, is_complete, load
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from cch_omics import criteria, keys
+from cch_omics.config import CriterionConfig, InformationConfig
+from cch_omics.criteria.cch import decide
+from cch_omics.criteria.table import CRITERIA, VERDICT
+from cch_omics.evaluation import (
+    METRIC,
+    corrected_interval,
+    gains,
+    held_out_pairs,
+    join_scores,
+    reference_table,
+    summarise,
+)
+from cch_omics.information.pairs import estimate_pairs
+from cch_omics.io.files import atomic
+from cch_omics.provenance import code_hash
+
+# Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
+Judge = Callable[[pd.DataFrame], pd.DataFrame]
+DRAWS = 2000
+WHERE = ["cohort", "target", "budget", "way"]
+
+
+def default_judge(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts with the package's defaults."""
+    return decide(estimates, CriterionConfig(), target="the label")
+
+
+def rooms(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> Iterator[tuple[Task, float, Path]]:
+    """What has been predicted so far."""
+    for task in tasks:
+        for budget in budgets:
+            room = folder(output, task, budget)
+            if is_complete(room):
+                yield task, budget, room
+
+
+def all_pairs(
+    output: Path, tasks: Iterable[Task], budgets: Iterable[float], *, judge: Judge = default_judge
+) -> pd.DataFrame:
+    """Score, decision and gain of every criterion and pair: `evaluation.PAIR_COLUMNS`, and what tells them apart.
+
+    Further columns: `budget`; `way` to distil; `cluster`, see `Task`; `seconds` of a processor that the score of one
+    pair in one outer training set took, the encoders not counted; `gain_even, gain_odd`: over every other repeat alone.
+    """
+    tables = []
+    for task, budget, room in rooms(output, tasks, budgets):
+        stored = load(room)
+        estimates, of_information = information(stored, room)
+        verdicts = judge(estimates)
+        for way, taught in stored.taught.items():
+            scores = held_out_scores(stored, way, room)
+            measured = gains(stored.cohort, stored.splits, stored.encodings, taught)
+            table = join_scores(stored.cohort, scores, verdicts, summarise(measured))
+            table = table.merge(_halves(measured), on=["teacher", "student"], how="left")
+            seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(
+                stored, way, of_information
+            )
+            table["seconds"] = table["criterion"].map(seconds)
+            tables.append(table.assign(budget=budget, way=way, cluster=task.cluster))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _halves(measured: pd.DataFrame) -> pd.DataFrame:
+    """Mean gain over training alone of each pair, over the even and over the odd repeats."""
+    alone = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
+    halves = alone.assign(half=np.where(alone["repeat"] % 2 == 0, "gain_even", "gain_odd"))
+    return halves.pivot_table(index=["teacher", "student"], columns="half", values="gain").reset_index()
+
+
+def held_out_scores(stored: Stored, way: str, room: Path) -> pd.DataFrame:
+    """`evaluation.score_held_out` with processor `seconds`; kept in the room until a criterion's source changes."""
+    path = room / "scores" / f"{way}-{_criteria_hash()}.parquet"
+    if path.exists():
+        return pd.read_parquet(path)
+    rows = []
+    splits = stored.splits
+    for j in range(splits.whole):
+        where = int(splits.repeat[j]), int(splits.fold[j])
+        pairs = held_out_pairs(stored.cohort, splits, stored.encodings, stored.taught[way], j)
+        for names, pair in pairs.items():
+            for criterion, each in CRITERIA.items():
+                if each.score is not None:
+                    started = time.process_time()
+                    score = each.score(pair)
+                    rows.append((criterion, *names, *where, score, time.process_time() - started))
+    table = pd.DataFrame(rows, columns=["criterion", "teacher", "student", "repeat", "fold", "score", "seconds"])
+    with atomic(path) as draft:
+        table.to_parquet(draft)
+    return table
+
+
+def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
+    """Mutual information with the package's defaults, and processor seconds; kept until the code changes."""
+    path = room / "scores" / f"information-{code_hash('information')}.parquet"
+    if not path.exists():
+        started = time.process_time()
+        table = estimate_pairs(stored.cohort, stored.splits, stored.encodings, InformationConfig(), seed=SEED)
+        table["seconds"] = time.process_time() - started
+        with atomic(path) as draft:
+            table.to_parquet(draft)
+    table = pd.read_parquet(path)
+    return table.drop(columns="seconds"), float(table["seconds"].iloc[0])
+
+
+def _shared_seconds(stored: Stored, way: str, information: float) -> dict[str, float]:
+    """Processor seconds of a pair in a training set, of what was computed for all at once."""
+    m, n_splits = len(stored.cohort.modalities), len(stored.splits.fold)
+    of_information = information / (m * (m - 1) * n_splits)
+    cost = {name: of_information for name, each in CRITERIA.items() if each.terms}
+    # A student is taught by M - 1 teachers, itself and M - 1 permuted teachers, on K inner folds and on all samples.
+    trained = sum(stored.seconds[f"{way} {name}"] for name in stored.cohort.modalities) / m
+    n_inner = stored.splits.n_inner
+    of_pilot = trained / n_splits / (2 * m - 1) * n_inner / (n_inner + 1)
+    return cost | {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot}
+
+
+def _criteria_hash() -> str:
+    sources = sorted(Path(criteria.__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.stem != "cch"))
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """One criterion against all gains, as arrays: P pairs, Q students (of a cohort, target and budget).
+
+    Attributes
+    ----------
+    score, gain, harmed, gained, decision, cluster
+        (P,).
+    chosen, best
+        (Q,) gain of the chosen teacher (0: alone) and of the best choice.
+    student_cluster
+        (Q,).
+    """
+
+    score: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    harmed: NDArray[np.bool_]
+    gained: NDArray[np.bool_]
+    decision: NDArray[np.str_]
+    cluster: NDArray[np.str_]
+    chosen: NDArray[np.float64]
+    best: NDArray[np.float64]
+    student_cluster: NDArray[np.str_]
+
+    def of(self, clusters: tuple[str, ...]) -> "Foretold":
+        """Those of some clusters, a cluster as often as it is named."""
+        pairs = np.concatenate([np.flatnonzero(self.cluster == each) for each in clusters])
+        students = np.concatenate([np.flatnonzero(self.student_cluster == each) for each in clusters])
+        return Foretold(
+            *(getattr(self, name)[pairs] for name in ("score", "gain", "harmed", "gained", "decision", "cluster")),
+            *(getattr(self, name)[students] for name in ("chosen", "best", "student_cluster")),
+        )
+
+
+def foretold(part: pd.DataFrame) -> Foretold:
+    """Of the rows of one criterion."""
+    part = part[np.isfinite(part["gain"].to_numpy(dtype=np.float64))]
+    chosen, best, cluster = [], [], []
+    for _, candidates in part.groupby(["cohort", "target", "budget", "student"]):
+        allowed = candidates[candidates["decision"] == keys.DISTIL]
+        # Equal scores: the mean, as for a teacher drawn at random.
+        top = allowed[allowed["score"] == allowed["score"].max()]
+        chosen.append(float(top["gain"].mean()) if len(top) else 0.0)
+        best.append(max(0.0, float(candidates["gain"].max())))
+        cluster.append(candidates["cluster"].iloc[0])
+    return Foretold(
+        score=part["score"].to_numpy(dtype=np.float64),
+        gain=part["gain"].to_numpy(dtype=np.float64),
+        harmed=part["harmed"].to_numpy(dtype=bool),
+        gained=part["gained"].to_numpy(dtype=bool),
+        decision=part["decision"].to_numpy(dtype=str),
+        cluster=part["cluster"].to_numpy(dtype=str),
+        chosen=np.array(chosen),
+        best=np.array(best),
+        student_cluster=np.array(cluster),
+    )
+
+
+def separation(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve over the finite scores; NaN if there is one kind only."""
+    known = np.isfinite(score)
+    score, positive = score[known], positive[known]
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    above = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(above / (n_positive * n_negative))
+
+
+def spearman(score: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
+    known = np.isfinite(score)
+    a, b = rankdata(score[known]), rankdata(gain[known])
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def sign_accuracy(each: Foretold) -> float:
+    decided = each.decision != keys.UNDECIDED
+    right = (each.decision == keys.DISTIL) == (each.gain > 0)
+    return float(right[decided].mean()) if decided.any() else float("nan")
+
+
+def share_of_oracle(each: Foretold) -> float:
+    return float(each.chosen.sum() / each.best.sum()) if each.best.sum() > 0 else float("nan")
+
+
+# Gains of balanced accuracy are in points. Regret, share and advice are over students.
+STATISTICS: dict[str, Callable[[Foretold], float]] = {
+    "auroc_harmed": lambda each: separation(each.score, ~each.harmed),
+    "auroc_gained": lambda each: separation(each.score, each.gained),
+    "auroc_negative": lambda each: separation(each.score, each.gain > 0),
+    "spearman": lambda each: spearman(each.score, each.gain),
+    "sign_accuracy": sign_accuracy,
+    "abstention": lambda each: float((each.decision == keys.UNDECIDED).mean()),
+    "regret": lambda each: float(100 * (each.best - each.chosen).mean()),
+    "advice": lambda each: float(100 * each.chosen.mean()),
+    "share_of_oracle": share_of_oracle,
+}
+
+
+def criteria_table(pairs: pd.DataFrame, *, by: tuple[str, ...] = ("way", "budget"), seed: int = 0) -> pd.DataFrame:
+    """How well each criterion foretold the gains, with 95% intervals from resampled clusters of cohorts.
+
+    Columns: `by`, `criterion`, `n_pairs, n_harmed, n_gained`, each of `STATISTICS` with `_low` and `_high`, `seconds`.
+    With four clusters there are 35 different resamples: the intervals are rough, and NaN where there is one cluster.
+    """
+    rows = []
+    for key, condition in pairs.groupby(list(by), sort=False):
+        for name, part in condition.groupby("criterion", sort=False):
+            each = foretold(part)
+            row = dict(zip(by, key, strict=True)) | {
+                "criterion": name,
+                "n_pairs": len(each.gain),
+                "n_harmed": int(each.harmed.sum()),
+                "n_gained": int(each.gained.sum()),
+                "unscored": float(np.isnan(each.score).mean()),
+            }
+            resampled = list(_resamples(each, seed))
+            for statistic, function in STATISTICS.items():
+                row[statistic] = function(each)
+                low, high = _percentiles([(function(drawn), count) for drawn, count in resampled])
+                row[f"{statistic}_low"], row[f"{statistic}_high"] = low, high
+            row["seconds"] = float(part["seconds"].mean())
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What there was to foretell, per way and budget.
+
+    Columns: pairs, harmed, gained over self, pairs with a positive mean gain, mean and standard deviation of the mean
+    gains in points; `resolution`, half the mean width of their 95% intervals; `ceiling`, the Spearman correlation with
+    the mean gain that a criterion would have which knows every pair's true gain: the root of the reliability, which is
+    the rank correlation r of the gains over even and odd repeats, stepped up to all of them (Spearman-Brown, 2r / (1 +
+    r)). Both halves have the same test patients, so that the ceiling is too high.
+    """
+    rows = []
+    for (way, budget), condition in pairs[pairs["criterion"] == "always"].groupby(["way", "budget"], sort=False):
+        gain = condition["gain"]
+        r = (
+            spearman(condition["gain_even"].to_numpy(), condition["gain_odd"].to_numpy())
+            if "gain_odd" in condition
+            else np.nan
+        )
+        rows.append(
+            {
+                "way": way,
+                "budget": budget,
+                "pairs": len(condition),
+                "harmed": int(condition["harmed"].sum()),
+                "gained over self": int(condition["gained"].sum()),
+                "gain > 0": int((gain > 0).sum()),
+                "mean gain": 100 * gain.mean(),
+                "SD": 100 * gain.std(),
+                "resolution": 100 * (condition["ci_high"] - condition["ci_low"]).mean() / 2,
+                "ceiling": float(np.sqrt(2 * r / (1 + r))) if r > 0 else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _resamples(each: Foretold, seed: int) -> Iterator[tuple[Foretold, int]]:
+    """Different resamples of the clusters, and how often each was drawn."""
+    names = sorted(set(each.cluster))
+    if len(names) < 2:
+        return
+    drawn = np.sort(np.random.default_rng(seed).choice(names, (DRAWS, len(names))), axis=1)
+    for clusters, count in Counter(map(tuple, drawn)).items():
+        yield each.of(clusters), count
+
+
+def _percentiles(values: list[tuple[float, int]]) -> tuple[float, float]:
+    """2.5 and 97.5 per cent of counted values; undefined ones are left out."""
+    expanded = np.repeat([value for value, _ in values], [count for _, count in values])
+    known = expanded[np.isfinite(expanded)]
+    if len(known) == 0:
+        return float("nan"), float("nan")
+    return float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))
+
+
+def differences(pairs: pd.DataFrame, reference: str = VERDICT, *, seed: int = 0) -> pd.DataFrame:
+    """Each criterion's statistic minus that of a reference criterion, on the same resamples of clusters."""
+    rows = []
+    for (way, budget), condition in pairs.groupby(["way", "budget"], sort=False):
+        parts = {name: foretold(part) for name, part in condition.groupby("criterion", sort=False)}
+        of_reference = {id_: drawn for id_, drawn in enumerate(_resamples(parts[reference], seed))}
+        for name, each in parts.items():
+            resampled = dict(enumerate(_resamples(each, seed)))
+            row: dict[str, object] = {"way": way, "budget": budget, "criterion": name}
+            for statistic, function in STATISTICS.items():
+                row[statistic] = function(each) - function(parts[reference])
+                drawn = [
+                    (function(resampled[i][0]) - function(of_reference[i][0]), resampled[i][1]) for i in of_reference
+                ]
+                row[f"{statistic}_low"], row[f"{statistic}_high"] = _percentiles(drawn)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
+    """Students against the reference models on the same test patients, split by split.
+
+    One row per cohort, target, budget, student and reference model: difference in balanced accuracy of the student
+    alone and of the distilled student (lambda chosen on inner folds; of the teacher with the largest gap + advantage
+    inside the outer training sets), with corrected 95% intervals. Of the tasks whose reference models have been fitted.
+    """
+    rows = []
+    for task, budget, room in rooms(output, tasks, budgets):
+        stored = load(room)
+        if stored.references is None:
+            continue
+        folds = len(np.unique(stored.splits.fold[:-1]))
+        table = gains(stored.cohort, stored.splits, stored.encodings, stored.taught["tuned"])
+        table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
+        fitted = reference_table(stored.cohort, stored.splits, stored.references)
+        fitted = fitted[fitted["metric"] == METRIC]
+        estimates, _ = information(stored, room)
+        terms = estimates[estimates["repeat"] >= 0]
+        score = (terms["gap"] + terms["advantage"]).groupby([terms["student"], terms["teacher"]]).mean()
+        for student in stored.cohort.modalities:
+            known = score[student].dropna()
+            if known.empty:
+                continue
+            teacher = str(known.idxmax())
+            runs = table[(table["student"] == student) & (table["teacher"] == teacher)]
+            for model, values in fitted[fitted["modality"] == student].groupby("reference"):
+                both = runs.merge(values, on=["repeat", "fold"])
+                row: dict[str, object] = {"cohort": task.cohort, "target": task.target, "budget": budget}
+                row |= {"student": student, "teacher": teacher, "reference": model}
+                for kind in ("baseline", "distilled"):
+                    mean, low, high = corrected_interval((both[kind] - both["value"]).to_numpy(), folds)
+                    name = "alone" if kind == "baseline" else kind
+                    row |= {name: 100 * mean, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def seconds_table(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
+    """Processor seconds of every step of every task."""
+    rows = []
+    for task, budget, room in rooms(output, tasks, budgets):
+        seconds = load(room).seconds
+        for step in ("encode", *DISTILLATIONS, "references"):
+            spent = [value for name, value in seconds.items() if name.split(" ")[0] == step]
+            if spent:
+                rows.append((task.cohort, task.target, budget, step, sum(spent)))
+    return pd.DataFrame(rows, columns=["cohort", "target", "budget", "step", "seconds"])
