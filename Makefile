@@ -27,7 +27,7 @@ check: .venv/installed  ## Format, lint and types.
 
 # Cohorts, and a folder for the predictions; neither belongs to the repository.
 DATA ?= ../shared/data
-DECISIONS ?= decisions
+DECISIONS ?= benchmarks/decisions
 benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): docs/decisions.md.
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/decisions.py --data $(DATA) --output $(DECISIONS) --threads 2
 
