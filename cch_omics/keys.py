@@ -36,6 +36,8 @@ VERDICT_COLUMNS = (
     "cross_check_estimator",
     "cross_check_gap",
     "cross_check_gap_se",
+    "cross_check_gap_at_zero",
+    "cross_check_gap_twin_sd",
     "cross_check_p_gap_positive",
     "gap_at_zero",
     "gap_twin_sd",

@@ -188,6 +188,55 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
+def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw what speaks for the sign of each gap: two estimators, corrected by simulated twins, and the bracket.
+
+    Parameters
+    ----------
+    verdicts
+        `keys.VERDICT_COLUMNS`: one row per pair, drawn from the largest gap down; gaps in nats. An estimate is drawn
+        less what the estimator says on twins whose gap is zero, with 95% of the wider of its own and the twins' error.
+    """
+    ax = _axes(ax)
+    shown = verdicts[verdicts["gap"].notna()].sort_values("gap", ascending=False, kind="stable")
+    rows = np.arange(len(shown), dtype=np.float64)
+    ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
+    width = shown["bracket_high"] - shown["bracket_low"]
+    ax.barh(
+        rows, width, left=shown["bracket_low"], height=0.62, color="#dfe7ee", zorder=0, label="class model: bracket"
+    )
+    for offset, quantity, marker, colour in ((-0.13, "gap", "o", INK), (0.13, "cross_check_gap", "s", BLUE)):
+        at_zero = shown[f"{quantity}_at_zero"].fillna(0.0)
+        spread = np.fmax(shown[f"{quantity}_se"], shown[f"{quantity}_twin_sd"])
+        column = "estimator" if quantity == "gap" else "cross_check_estimator"
+        name = str(shown[column].iloc[0]).replace("-", " and ") if len(shown) else column
+        ax.errorbar(
+            shown[quantity] - at_zero,
+            rows + offset,
+            xerr=1.96 * spread,
+            fmt=marker,
+            color=colour,
+            markersize=4.5,
+            linewidth=1.2,
+            label=name,
+            zorder=3,
+        )
+    right = ax.get_yaxis_transform()
+    for row, record in zip(rows, shown.to_dict("records"), strict=True):
+        verdict = record["verdict"]
+        ax.text(1.02, row, VERDICT_SYMBOLS[verdict], color=VERDICT_COLOURS[verdict], transform=right, va="center")
+        wrong = record["twin_sign_errors"]
+        said = "no twins" if np.isnan(wrong) else f"sign wrong in {100 * wrong:.0f}% of twins"
+        ax.text(1.07, row, said, color=GREY, transform=right, va="center", size=7.5)
+    ax.set_yticks(rows, [f"{plain(r['teacher'], 14)} → {plain(r['student'], 14)}" for r in shown.to_dict("records")])
+    ax.set_ylim(len(shown) - 0.4, -0.6)
+    ax.set_xlabel("gap, nats")
+    ax.grid(axis="y", visible=False)
+    if len(shown):
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, fontsize=8)
+    return ax
+
+
 def gap_against_gain(
     pairs: pd.DataFrame, *, labels: Sequence[str] | None = None, scale: float = 100.0, ax: "Axes | None" = None
 ) -> "Axes":

@@ -40,6 +40,21 @@ def gap_matrix(verdicts: pd.DataFrame) -> str:
         return fit(plotting.svg(figure, name="gaps", alt=alt))
 
 
+def gap_evidence(verdicts: pd.DataFrame) -> str:
+    """What speaks for the sign of each gap, the `MAX_NUMBERED` largest; "" if there is none."""
+    estimated = verdicts[verdicts["gap"].notna()]
+    if estimated.empty:
+        return ""
+    shown = estimated.sort_values("gap", ascending=False, kind="stable").head(MAX_NUMBERED)
+    apart = int((np.sign(shown["gap"]) != np.sign(shown["cross_check_gap"])).sum())
+    alt = f"Two estimates of the gap of each of {len(shown)} pairs; their signs differ in {apart}. "
+    alt += verdict_counts(shown)
+    with plotting.style():
+        figure, ax = plotting.figure(8.6, 1.3 + 0.3 * len(shown))
+        plotting.gap_evidence(shown, ax=ax)
+        return _wide(plotting.svg(figure, name="evidence", alt=alt))
+
+
 def gap_against_gain(pairs: pd.DataFrame) -> str:
     """Gap and realised gain of all pairs; numbers are the rows of the table beside it."""
     if len(pairs) <= MAX_NAMED:

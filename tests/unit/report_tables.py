@@ -72,6 +72,7 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
                 "advantage": advantage, "advantage_se": 0.05,
                 "p_gap_positive": probability, "p_advantage_positive": float(advantage > 0),
                 "cross_check_estimator": "gaussian-ross", "cross_check_gap": gap + 0.1, "cross_check_gap_se": 0.07,
+                "cross_check_gap_at_zero": 0.06, "cross_check_gap_twin_sd": 0.05,
                 "cross_check_p_gap_positive": probability, "gap_at_zero": -0.04, "gap_twin_sd": 0.05,
                 "bracket_low": gap - 0.3, "bracket_high": gap + 0.2,
                 "twin_bias": -0.04, "twin_coverage": 0.9, "twin_sign_errors": 0.06, "flags": "",

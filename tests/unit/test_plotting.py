@@ -44,6 +44,25 @@ def test_gap_matrix_of_any_size(n):
     assert "<svg" in draw(plotting.gap_matrix, verdicts([f"m{k}" for k in range(n)]))
 
 
+def test_evidence_is_drawn_less_what_the_estimators_say_at_zero():
+    table = verdicts(["rna", "cnv"])
+    table["gap_at_zero"], table["cross_check_gap_at_zero"] = [0.1, np.nan], 0.0
+    ax = plotting.gap_evidence(table)
+    ordered = table.sort_values("gap", ascending=False)
+    first, second = (container[0].get_xdata() for container in ax.containers if hasattr(container, "lines"))
+    # Without twins an estimate stands as it is.
+    assert first == pytest.approx(ordered["gap"] - ordered["gap_at_zero"].fillna(0))
+    assert second == pytest.approx(ordered["cross_check_gap"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        f"{row.teacher} → {row.student}" for row in ordered.itertuples()
+    ]
+
+
+def test_evidence_without_an_estimate_is_empty():
+    table = verdicts(["rna", "cnv"]).assign(gap=np.nan)
+    assert len(plotting.gap_evidence(table).get_yticklabels()) == 0
+
+
 def test_pairs_without_a_gap_or_a_gain_are_left_out():
     pairs = pd.DataFrame(
         {

@@ -160,7 +160,21 @@ def test_sign_of_the_gap_and_realised_gain_stand_side_by_side(tmp_path):
     parsed = Page(page(tmp_path / "made-up" / "subtype", given=content))
     heads = [" ".join(parsed.said)]
     assert "Sign of gap" in heads[0]
-    assert parsed.text.index("Sign of gap") < parsed.text.index("Gain over alone") < parsed.text.index("Our verdict")
+    of_table = parsed.text[parsed.text.index("Sign of gap") :]
+    assert of_table.index("Gain over alone") < of_table.index("Our verdict") < of_table.index("Gain over self")
+
+
+def test_the_sign_of_each_gap_comes_with_its_evidence(tmp_path):
+    content = tables(MODALITIES)
+    content["verdicts"].loc[0, "flags"] = "ties;drift_dimension"
+    text = Page(page(tmp_path / "made-up" / "subtype", given=content)).text
+    evidence = text[text.index("Estimators, twins and bracket in numbers") :]
+    row = content["verdicts"].iloc[0]
+    assert f"{row['teacher']} → {row['student']}" in evidence
+    for head in ("Gap, ksg-ross", "Gap, gaussian-ross", "Bracket", "Twins: sign wrong"):
+        assert head in evidence
+    assert "ties, drift dimension" in evidence
+    assert "sign wrong in 6% of twins" in text
 
 
 def test_an_advised_teacher_that_did_harm_is_said_to_disagree(tmp_path):
@@ -289,6 +303,16 @@ def test_pooled_page_has_every_cohort(tmp_path):
     assert all(link.startswith(("#", "data:,", "one/")) for link in parsed.asked)
     assert "one, subtype" in parsed.text and "two, subtype" in parsed.text
     assert parsed.text.count("mirna → cnv") >= 2
+
+
+def test_pooled_page_names_the_cohorts_that_failed(tmp_path):
+    results = read_results(write_results(tmp_path / "one" / "subtype", MODALITIES))
+    sentence = "two, subtype: ingest failed, see logs/two/subtype/ingest.log (error: column <x>)"
+    every = [(results, material(), "")]
+    with_it, without = (Page(pooled_page(every, ReportConfig(), unfinished=said)).text for said in ([sentence], []))
+    assert sentence in with_it
+    assert "could not finish" in with_it
+    assert "could not finish" not in without
 
 
 def test_pooled_summary_rows_are_shown_but_are_not_points(tmp_path):
