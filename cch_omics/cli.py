@@ -254,7 +254,8 @@ def pool(args: argparse.Namespace) -> None:
     pairs = pd.concat([pd.read_parquet(folder / "intermediate" / "pairs.parquet") for folder in args.folders])
     card = pd.concat([scorecard(pairs, pooled=True), scorecard(pairs)], ignore_index=True)
     write_table(card, args.scorecard)
-    write_pooled_report(args.folders, args.output, args.settings, scorecard=card)
+    unfinished = json.loads(args.unfinished)
+    write_pooled_report(args.folders, args.output, args.settings, scorecard=card, unfinished=unfinished)
 
 
 def schemas(args: argparse.Namespace) -> None:
@@ -384,7 +385,7 @@ COMMANDS = {
     ),
     "student": _command(student, "cohort splits encodings distillations verdicts teachers summary performance output"),
     "report": _command(report, "folder output configuration", settings=ReportConfig),
-    "pool": _command(pool, "folders scorecard output", settings=ReportConfig),
+    "pool": _command(pool, "folders scorecard output unfinished", settings=ReportConfig),
     "schemas": _command(schemas, "output", step=False),
     "theory": _command(theory, "output", step=False),
     "summary": _command(summary, "results", step=False),
@@ -425,6 +426,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "table": {"metavar": "TSV", "help": "estimates of the whole cohort, written"},
     "target": {"type": str, "help": "name of the label, for the reasons"},
     "teachers": {"metavar": "TSV", "help": "one row per student: its teacher"},
+    "unfinished": {"type": str, "default": "[]", "help": "what to say of cohorts that are missing: a JSON list"},
     "verdicts": {"metavar": "TABLE", "help": "one row per ordered pair: its verdict"},
 }
 POSITIONAL = {

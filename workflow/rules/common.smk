@@ -1,7 +1,9 @@
 """Reads the configuration and the sheet, and no more. Imports nothing of the package that needs torch or anndata."""
 
+import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from cch_omics.config import NAME_PATTERN, load_config, read_sheet
 from cch_omics.errors import InputError
 from cch_omics.plan import files_of, made_source, modalities_of
 from cch_omics.provenance import code_hash
+from cch_omics.resources import memory_mb, minutes
+from cch_omics.runlock import note, release_stale
+from cch_omics.unfinished import unfinished
 
 NAME = NAME_PATTERN.strip("^$")
 
@@ -30,9 +35,28 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# The lock of a run that was killed on this host goes, before Snakemake asks for its own.
+if workflow.is_main_process:
+    release_stale(Path(".snakemake"))
+
 # A profile that gives a rule GPUs wants the GPU build of torch.
-HAS_GPU = any(given.get("gpu") for given in workflow.resource_settings.overwrite_resources.values())
+GIVEN = workflow.resource_settings.overwrite_resources.values()
+HAS_GPU = any(given.get("gpu") or "gpu" in str(given.get("gres", "")) for given in GIVEN)
 TORCH_ENV = f"../../envs/torch-{'gpu' if HAS_GPU else 'cpu'}.yaml"
+
+
+# One outer split per fold and repeat, and the whole one.
+N_SPLITS = CONFIG.splits.repeats * CONFIG.splits.folds + 1
+
+
+def memory(step):
+    """Megabytes for a job of a step, from the size of what it reads; more at every attempt."""
+    return lambda wildcards, input, attempt: memory_mb(step, input.size_mb, attempt=attempt)
+
+
+def runtime(step):
+    """Minutes for a job of a step, likewise."""
+    return lambda wildcards, input, attempt: minutes(step, input.size_mb, attempt=attempt, n_splits=N_SPLITS)
 
 
 def settings(name):

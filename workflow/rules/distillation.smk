@@ -16,8 +16,8 @@ rule distil:
     resources:
         gpu=0,
         device="auto",
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory("distil"),
+        runtime=runtime("distil"),
     params:
         settings=settings("distillation"),
         encoder=settings("encoder"),
@@ -45,8 +45,8 @@ rule references:
         "../../envs/base.yaml"
     threads: 4
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=memory("references"),
+        runtime=runtime("references"),
     params:
         settings=settings("references"),
         seed=CONFIG.seed,
@@ -97,8 +97,8 @@ rule evaluate:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory("evaluate"),
+        runtime=runtime("evaluate"),
     params:
         code=code_hash("evaluate"),
     shell:
@@ -129,8 +129,8 @@ rule student:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory("student"),
+        runtime=runtime("student"),
     params:
         code=code_hash("student"),
     shell:

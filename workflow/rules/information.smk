@@ -1,3 +1,8 @@
+# A table from a table: seconds, not worth a place in a queue.
+localrules:
+    verdict,
+
+
 rule encode:
     """Train the encoders of one modality, all splits together."""
     input:
@@ -16,8 +21,8 @@ rule encode:
         # A profile gives GPUs: gpu=1, and device="cuda" where a job without one should fail.
         gpu=0,
         device="auto",
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=memory("encode"),
+        runtime=runtime("encode"),
     params:
         settings=settings("encoder"),
         seed=CONFIG.seed,
@@ -52,8 +57,8 @@ rule information:
     resources:
         gpu=0,
         device="auto",
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=memory("information"),
+        runtime=runtime("information"),
     params:
         settings=settings("information"),
         seed=CONFIG.seed,
@@ -91,8 +96,8 @@ rule verdict:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory("verdict"),
+        runtime=runtime("verdict"),
     params:
         settings=settings("criterion"),
         code=code_hash("verdict"),

@@ -1,3 +1,4 @@
+# Nodes of a cluster seldom reach the network.
 localrules:
     download_demo,
     download,
@@ -16,8 +17,8 @@ rule download_demo:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory("demo"),
+        runtime=runtime("demo"),
     params:
         code=code_hash("demo"),
     shell:
@@ -39,8 +40,8 @@ rule download:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory("download"),
+        runtime=runtime("download"),
     params:
         modalities=wanted_of_download,
         settings=settings("download"),
@@ -61,8 +62,8 @@ rule simulate:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory("simulate"),
+        runtime=runtime("simulate"),
     params:
         code=code_hash("simulate"),
     shell:
@@ -89,9 +90,8 @@ rule ingest:
     conda:
         "../../envs/base.yaml"
     resources:
-        # Arrays of methylation are gigabytes; text needs more than Parquet.
-        mem_mb=lambda wildcards, input: max(8000, 6 * int(input.size_mb)),
-        runtime=30,
+        mem_mb=memory("ingest"),
+        runtime=runtime("ingest"),
     params:
         row=row_options,
         settings=settings("ingest"),
@@ -115,8 +115,8 @@ rule split:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory("split"),
+        runtime=runtime("split"),
     params:
         settings=settings("splits"),
         seed=CONFIG.seed,

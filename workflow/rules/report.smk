@@ -1,5 +1,30 @@
+# Collectors and plots: seconds each, not worth a place in a queue.
 localrules:
+    report_cohort,
     pool,
+
+
+def pool_finished(log):
+    """After a run in which something failed: the pooled page of the cohorts that are there, which names the others."""
+    results, logs = (Path(workflow.pathvars.apply(name)) for name in ("<results>", "<logs>"))
+    folders = {key: results.joinpath(*key) for key in ROWS}
+    missing = {key: unfinished(*key, folder / "report.html", logs.joinpath(*key)) for key, folder in folders.items()}
+    there = [str(folders[key]) for key, found in missing.items() if not found]
+    failed = [found if found.log else found._replace(log=str(log)) for found in missing.values() if found]
+    for found in failed:
+        print(f"Not finished: {found.sentence()}", file=sys.stderr)
+    if not there or not failed:
+        return
+    outputs = {"--scorecard": results / "scorecard.tsv", "--output": results / "report.html"}
+    options = {"--unfinished": json.dumps([found.sentence() for found in failed]), "--log": logs / "pool.log"}
+    options |= {"--settings": CONFIG.report.model_dump_json(), **outputs}
+    words = ["cch", "pool", "--folders", *there, *(str(word) for option in options.items() for word in option)]
+    done = subprocess.run(words)
+    # Dated back: the rule is to pool all once they are there, whatever else has changed.
+    for path in filter(Path.is_file, outputs.values()):
+        os.utime(path, (0, 0))
+    if done.returncode == 0:
+        print(f"Pooled {len(there)} of {len(folders)}: {outputs['--output']}", file=sys.stderr)
 
 
 rule report_cohort:
@@ -29,8 +54,8 @@ rule report_cohort:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=memory("report"),
+        runtime=runtime("report"),
     params:
         folder=subpath(input.audit, parent=True),
         configuration=configuration,
@@ -68,8 +93,8 @@ rule pool:
     conda:
         "../../envs/base.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory("pool"),
+        runtime=runtime("pool"),
     params:
         folders=folders,
         settings=settings("report"),
