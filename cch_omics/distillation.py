@@ -1,6 +1,6 @@
 """Teach the students of one modality: from every other omics, from their own, and from permuted logits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,10 +9,20 @@ from torch import Tensor
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig
+from cch_omics.ensemble import Trained
 from cch_omics.predictions import Distillation, Encoding, network_arrays, network_of
 from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
-from cch_omics.training import TrainingSets, choose, fit, fold_in, over_splits, predict_chosen, training_sets
+from cch_omics.training import (
+    Teaching,
+    TrainingSets,
+    fit,
+    fold_in,
+    over_splits,
+    predict_chosen,
+    splits_at_once,
+    training_sets,
+)
 
 
 def distil(
@@ -46,43 +56,42 @@ def distil(
     lambdas = torch.tensor([weight for weight, _ in grid] * len(teachers), device=device)
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
 
-    def distil_split(s: int) -> Arrays:
-        sets = training_sets(cohort, splits, s, student, encoder, seed=seed, device=device)
+    def teaching(s: int, sets: TrainingSets) -> Teaching:
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
         taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
             teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, *splits.entropy(s), v))
-        trained = fit(
-            sets,
-            cohort.labels[rows],
-            n_classes,
-            encoder,
+        return Teaching(
             soft=_soft_targets(teacher_logits, temperatures.view(len(teachers), -1)),
-            soft_samples=np.repeat(taught, len(grid), axis=0),
+            samples=np.repeat(taught, len(grid), axis=0),
             lambdas=lambdas,
             temperatures=temperatures,
         )
-        n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
+
+    def distil_splits(batch: Sequence[int]) -> list[Arrays]:
+        sets = [training_sets(cohort, splits, s, student, encoder, seed=seed, device=device) for s in batch]
+        teachings = [teaching(s, of_split) for s, of_split in zip(batch, sets, strict=True)]
+        fitted = fit(sets, cohort.labels[rows], n_classes, encoder, teachings)
+        return [result(*of_split) for of_split in zip(batch, sets, fitted, strict=True)]
+
+    def result(s: int, sets: TrainingSets, trained: Trained) -> Arrays:
         logits = np.full((len(teachers), n_samples, n_classes), np.nan, dtype=np.float32)
-        chosen = np.zeros(len(teachers), dtype=np.int64)
-        epochs = np.zeros(len(teachers), dtype=np.int64)
         networks: dict[str, NDArray[np.float32]] = {}
+        # The best point of the grid for each training set and teacher: (K + 1, V).
+        score = trained.score.view(len(sets.train), len(teachers), len(grid)).cpu().numpy()
+        points = score.argmin(2)
+        models = points + np.arange(len(teachers)) * len(grid)
         for v in range(len(teachers)):
-            models = np.arange(v * len(grid), (v + 1) * len(grid))
-            losses = trained.held_out_loss[:, :-1, models]  # (E, K, grid)
-            candidate = choose(losses.permute(0, 2, 1).reshape(-1, splits.n_inner), n_held_out)
-            checkpoint, point = np.divmod(candidate, len(grid))
-            _, predicted = predict_chosen(trained, sets.inputs, checkpoint, models[point])
+            _, predicted = predict_chosen(trained, sets.inputs, models[:, v])
             for g, members in enumerate(sets.predicted):
                 logits[v, sets.rows[members]] = predicted[g, members].cpu().numpy()
-            chosen[v] = point[-1]
-            epochs[v] = trained.epochs[checkpoint[-1]]
             if s == splits.whole:
-                network = fold_in(trained, sets, int(checkpoint[-1]), int(models[point[-1]]))
-                networks |= network_arrays(network, f"network{v}")
-        return {"logits": logits, "chosen": chosen, "epochs": epochs, **networks}
+                networks |= network_arrays(fold_in(trained, sets, int(models[-1, v])), f"network{v}")
+        epochs = trained.epochs[-1].cpu().numpy()[models[-1]]
+        return {"logits": logits, "chosen": points[-1], "epochs": epochs, **networks}
 
-    done = over_splits(distil_split, n_splits, threads=threads, progress=progress, state=state)
+    at_once = splits_at_once(device, len(rows), splits.n_inner + 1, len(lambdas), n_classes, encoder)
+    done = over_splits(distil_splits, n_splits, threads=threads, progress=progress, at_once=at_once, state=state)
     chosen = np.stack([arrays["chosen"] for arrays in done], axis=1)
     return Distillation(
         teachers=teachers,

@@ -1,6 +1,6 @@
 """Encode one modality: held-out representations and logits of every training sample, logits of every test sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from cch_omics.config import EncoderConfig
 from cch_omics.predictions import Encoding, network_arrays, network_of
 from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
-from cch_omics.training import choose, fit, fold_in, over_splits, predict_chosen, training_sets
+from cch_omics.training import fit, fold_in, over_splits, predict_chosen, splits_at_once, training_sets
 
 
 def encode(
@@ -36,29 +36,30 @@ def encode(
     n_classes = len(cohort.classes)
     labels = cohort.labels[cohort.modalities[modality].rows]
 
-    def encode_split(s: int) -> Arrays:
-        sets = training_sets(cohort, splits, s, modality, settings, seed=seed, device=device)
-        trained = fit(sets, labels, n_classes, settings)
-        n_held_out = (sets.predicted & sets.labelled).sum(1)[:-1].astype(float)
-        checkpoint = choose(trained.held_out_loss[:, :-1, 0], n_held_out)
-        hidden, predicted = predict_chosen(trained, sets.inputs, checkpoint, np.zeros_like(checkpoint))
-        representation = np.full((n_samples, settings.units), np.nan, dtype=np.float32)
-        logits = np.full((n_samples, n_classes), np.nan, dtype=np.float32)
-        for g, members in enumerate(sets.predicted):
-            rows = sets.rows[members]
-            logits[rows] = predicted[g, members].cpu().numpy()
-            if g < splits.n_inner:
-                representation[rows] = hidden[g, members].cpu().numpy()
-        arrays: dict[str, NDArray[Any]] = {
-            "representation": representation,
-            "logits": logits,
-            "epochs": np.array(trained.epochs[checkpoint[-1]], dtype=np.int64),
-        }
-        if s == splits.whole:
-            arrays |= network_arrays(fold_in(trained, sets, int(checkpoint[-1]), 0), "network")
-        return arrays
+    def encode_splits(batch: Sequence[int]) -> list[Arrays]:
+        sets = [training_sets(cohort, splits, s, modality, settings, seed=seed, device=device) for s in batch]
+        results: list[Arrays] = []
+        for s, of_split, trained in zip(batch, sets, fit(sets, labels, n_classes, settings), strict=True):
+            hidden, predicted = predict_chosen(trained, of_split.inputs, np.zeros(len(of_split.train), dtype=np.int64))
+            representation = np.full((n_samples, settings.units), np.nan, dtype=np.float32)
+            logits = np.full((n_samples, n_classes), np.nan, dtype=np.float32)
+            for g, members in enumerate(of_split.predicted):
+                rows = of_split.rows[members]
+                logits[rows] = predicted[g, members].cpu().numpy()
+                if g < splits.n_inner:
+                    representation[rows] = hidden[g, members].cpu().numpy()
+            arrays: dict[str, NDArray[Any]] = {
+                "representation": representation,
+                "logits": logits,
+                "epochs": trained.epochs[-1, 0].cpu().numpy(),
+            }
+            if s == splits.whole:
+                arrays |= network_arrays(fold_in(trained, of_split, 0), "network")
+            results.append(arrays)
+        return results
 
-    done = over_splits(encode_split, n_splits, threads=threads, progress=progress, state=state)
+    at_once = splits_at_once(device, len(labels), splits.n_inner + 1, 1, n_classes, settings)
+    done = over_splits(encode_splits, n_splits, threads=threads, progress=progress, at_once=at_once, state=state)
     return Encoding(
         representation=np.stack([arrays["representation"] for arrays in done]),
         logits=np.stack([arrays["logits"] for arrays in done]),

@@ -2,15 +2,21 @@
 
 Every network is softmax(V' tanh(W' z + b) + c): k inputs, one hidden layer of r units (the representation), C classes.
 A group of networks shares its inputs z, so that their first layers are one matrix product. Samples are the last axis
-throughout, which keeps every operand of every product contiguous.
+throughout, which keeps every operand of every product contiguous. What an epoch has to cost is counted in
+`benchmarks/engine.md`.
 
 Axes: G groups, M networks of a group, n samples, k inputs, r units, C classes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
+
+# Activations of the groups that are computed one after the other on a CPU: about what its cache holds.
+CPU_ACTIVATIONS = 2**19
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,13 @@ class Networks:
     Attributes
     ----------
     weight
-        (G, M * r, k).
+        (G, M, r, k).
     bias
-        (G, M * r, 1).
+        (G, M, r, 1).
     head_weight
-        (G * M, C, r).
+        (G, M, C, r).
     head_bias
-        (G * M, C, 1).
+        (G, M, C, 1).
     """
 
     weight: Tensor
@@ -75,50 +81,82 @@ class Networks:
     def parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.weight, self.bias, self.head_weight, self.head_bias
 
-    def copy(self) -> "Networks":
-        return Networks(*(parameter.clone() for parameter in self.parameters()))
+    def to(self, device: torch.device) -> "Networks":
+        return Networks(*(parameter.to(device) for parameter in self.parameters()))
+
+    def groups(self, chosen: slice) -> "Networks":
+        return Networks(*(parameter[chosen] for parameter in self.parameters()))
 
     def represent(self, inputs: Tensor) -> Tensor:
-        """(G, n, k) -> (G * M, r, n)."""
-        hidden = torch.baddbmm(self.bias, self.weight, inputs.transpose(1, 2)).tanh_()
-        return hidden.view(len(self.head_bias), -1, inputs.shape[1])
+        """(G, n, k) -> (G, M, r, n)."""
+        hidden = torch.baddbmm(self.bias.flatten(1, 2), self.weight.flatten(1, 2), inputs.transpose(1, 2)).tanh_()
+        return hidden.view(*self.bias.shape[:3], -1)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """(G * M, r, n) -> (G * M, C, n)."""
-        return torch.baddbmm(self.head_bias, self.head_weight, hidden)
+        """(G, M, r, n) -> (G, M, C, n)."""
+        flat = torch.baddbmm(self.head_bias.flatten(0, 1), self.head_weight.flatten(0, 1), hidden.flatten(0, 1))
+        return flat.view(*self.head_bias.shape[:3], -1)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Networks as they were at each checkpoint.
+    """Networks, each as it was at its best checkpoint.
 
     Attributes
     ----------
+    networks
+        Their parameters.
     epochs
-        Steps taken at each of E checkpoints.
-    snapshots
-        (E,).
-    held_out_loss
-        (E, G, M) label cross-entropy on the held-out samples, nats.
+        (G, M) steps taken until then.
+    score
+        (G, M) float64, the held-out loss by which that checkpoint was the best.
     """
 
-    epochs: tuple[int, ...]
-    snapshots: tuple[Networks, ...]
-    held_out_loss: Tensor
+    networks: Networks
+    epochs: Tensor
+    score: Tensor
+
+    def groups(self, chosen: slice, n_inputs: int) -> "Trained":
+        """Some of the groups, without the inputs that were padding."""
+        networks = self.networks.groups(chosen)
+        trimmed = Networks(networks.weight[..., :n_inputs], *networks.parameters()[1:])
+        return Trained(trimmed, self.epochs[chosen], self.score[chosen])
 
 
-def join(parts: list[Trained]) -> Trained:
-    """One batch of groups that were trained in several."""
-
-    def joined(snapshots: tuple[Networks, ...]) -> Networks:
-        of_one_kind = zip(*(snapshot.parameters() for snapshot in snapshots), strict=True)
-        return Networks(*(torch.cat(parameters) for parameters in of_one_kind))
-
+def join_models(parts: list[Trained]) -> Trained:
+    """The networks of the same groups that were trained in several batches."""
+    of_one_kind = zip(*(part.networks.parameters() for part in parts), strict=True)
     return Trained(
-        epochs=parts[0].epochs,
-        snapshots=tuple(joined(snapshots) for snapshots in zip(*(part.snapshots for part in parts), strict=True)),
-        held_out_loss=torch.cat([part.held_out_loss for part in parts], dim=1),
+        Networks(*(torch.cat(parameters, 1) for parameters in of_one_kind)),
+        torch.cat([part.epochs for part in parts], 1),
+        torch.cat([part.score for part in parts], 1),
     )
+
+
+def stack_networks(parts: list[Networks]) -> Networks:
+    """Groups one after the other; where some have fewer inputs, the rest of their weights is zero."""
+    n_inputs = max(part.weight.shape[3] for part in parts)
+    weights = [torch.nn.functional.pad(part.weight, (0, n_inputs - part.weight.shape[3])) for part in parts]
+    others = zip(*(part.parameters()[1:] for part in parts), strict=True)
+    return Networks(torch.cat(weights), *(torch.cat(parameters) for parameters in others))
+
+
+def stack_samples(parts: list[Samples]) -> Samples:
+    """Groups one after the other; where some have fewer samples or inputs, the rest is zero."""
+    if len(parts) == 1:
+        return parts[0]
+    n, k = (max(part.inputs.shape[axis] for part in parts) for axis in (1, 2))
+
+    def joined(name: str) -> Tensor | None:
+        tensors = [getattr(part, name) for part in parts]
+        if tensors[0] is None:
+            return None
+        more = [(n - part.inputs.shape[1], k - part.inputs.shape[2]) for part in parts]
+        pads = [(0, inputs, 0, samples) if name == "inputs" else (0, samples) for samples, inputs in more]
+        return torch.cat([torch.nn.functional.pad(tensor, pad) for tensor, pad in zip(tensors, pads, strict=True)])
+
+    per_group = ("inputs", "labels", "label_weight", "soft", "soft_weight")
+    return replace(parts[0], **{name: joined(name) for name in per_group})  # type: ignore[arg-type]
 
 
 def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_classes: int) -> Networks:
@@ -132,27 +170,36 @@ def initialise(seeds: list[int], n_models: int, n_inputs: int, n_units: int, n_c
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         weights.append(torch.randn(n_units, n_inputs, generator=generator) / n_inputs**0.5)
+    shape = len(seeds), n_models
     return Networks(
-        weight=torch.stack(weights).repeat(1, n_models, 1),
-        bias=torch.zeros(len(seeds), n_models * n_units, 1),
-        head_weight=torch.zeros(len(seeds) * n_models, n_classes, n_units),
-        head_bias=torch.zeros(len(seeds) * n_models, n_classes, 1),
+        weight=torch.stack(weights)[:, None].repeat(1, n_models, 1, 1),
+        bias=torch.zeros(*shape, n_units, 1),
+        head_weight=torch.zeros(*shape, n_classes, n_units),
+        head_bias=torch.zeros(*shape, n_classes, 1),
     )
 
 
+@torch.no_grad()
 def train(
     networks: Networks,
     samples: Samples,
     held_out: Samples,
+    judges: Tensor,
     seeds: list[int],
     *,
     epochs: int,
+    patience: int,
     checkpoint_every: int,
     learning_rate: float,
     weight_decay: float,
     dropout: float,
 ) -> Trained:
-    """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs; keep a snapshot at checkpoints.
+    """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs; keep each network at its best.
+
+    At checkpoints the networks are judged: the score of network (g, m) is sum_h judges[g, h] loss(h, m) over the
+    groups h of its block, where loss is the label cross-entropy on the held-out samples of the group. Where no network
+    m of a block has had a new best score for `patience` epochs, the block's networks m are finished: they leave the
+    batch, which goes on with the others.
 
     Parameters
     ----------
@@ -162,66 +209,276 @@ def train(
         No gradient comes from others.
     held_out
         On which the held-out loss is taken.
+    judges
+        (B, F, F) for B blocks of F groups each: G = B F.
     seeds
         One a group, of its dropout.
     """
-    networks = networks.copy()
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in networks.parameters()]
-    decays = (weight_decay, 0.0, weight_decay, 0.0)
-    kept_epochs, snapshots, losses = [], [], []
+    n_blocks, in_block = judges.shape[:2]
+    n_groups, n_models = networks.bias.shape[:2]
+    device = networks.weight.device
+    current = Networks(*(parameter.clone() for parameter in networks.parameters()))
+    best = Trained(
+        networks=Networks(*(parameter.clone() for parameter in networks.parameters())),
+        epochs=torch.zeros(n_groups, n_models, dtype=torch.int64, device=device),
+        score=torch.full((n_groups, n_models), torch.inf, dtype=torch.float64, device=device),
+    )
+    first, second = ([torch.zeros_like(parameter) for parameter in current.parameters()] for _ in range(2))
+    gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
+    steps = [torch.zeros((), device=device) for _ in gradients]
+    objective = _objective(samples, n_models)
+    inputs = _Inputs(samples.inputs, seeds, dropout)
+    scratch = _Scratch(current, samples.inputs.shape[1])
+    # Of each block: which of its networks are still in the batch, which of these are finished and only fill it up,
+    # and the epoch of their last new best score.
+    model = torch.arange(n_models, device=device).expand(n_blocks, -1)
+    finished = torch.zeros_like(model, dtype=torch.bool)
+    latest = torch.zeros_like(model)
+
     for epoch in range(1, epochs + 1):
-        inputs = samples.inputs
-        if dropout > 0:
-            # One mask for all networks of a group, which keeps their comparison paired and the first layer one product.
-            masks = torch.stack([torch.rand(inputs.shape[1:], generator=generator) for generator in generators])
-            inputs = inputs * (masks.to(inputs.device) >= dropout) / (1 - dropout)
-        gradients = _gradients(networks, inputs, samples)
-        for parameter, gradient, (first, second), decay in zip(
-            networks.parameters(), gradients, moments, decays, strict=True
-        ):
-            first.lerp_(gradient, 0.1)
-            second.lerp_(gradient.square(), 0.001)
-            step = first / (1 - 0.9**epoch) / ((second / (1 - 0.999**epoch)).sqrt_().add_(1e-8))
-            parameter.mul_(1 - learning_rate * decay).sub_(step, alpha=learning_rate)
-        if epoch % checkpoint_every == 0 or epoch == epochs:
-            kept_epochs.append(epoch)
-            snapshots.append(networks.copy())
-            losses.append(_label_loss(networks, held_out))
-    return Trained(tuple(kept_epochs), tuple(snapshots), torch.stack(losses))
+        dropped = inputs.at(epoch)
+        for groups in scratch.slices():
+            _gradients(
+                current.groups(groups),
+                dropped[groups],
+                objective.groups(groups),
+                [gradient[groups] for gradient in gradients],
+                scratch,
+            )
+        for parameter in (current.weight, current.head_weight):
+            parameter.mul_(1 - learning_rate * weight_decay)
+        adamw(
+            list(current.parameters()),
+            gradients,
+            first,
+            second,
+            [],
+            steps,
+            fused=True,
+            lr=learning_rate,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=0.0,  # decayed above, and biases not at all
+            amsgrad=False,
+            maximize=False,
+        )
+        if epoch % checkpoint_every and epoch != epochs:
+            continue
+
+        loss = torch.cat([_label_loss(current.groups(part), held_out, part, scratch) for part in scratch.slices()])
+        score = judges.double() @ loss.double().view(n_blocks, in_block, -1)  # (B, F, networks)
+        # A loss that is not a number is no better than any, but something has to be kept.
+        before = best.score.view(n_blocks, in_block, -1).gather(2, model[:, None].expand_as(score))
+        better = ((score < before) | (epoch <= checkpoint_every)) & ~finished[:, None]
+        latest = latest.masked_fill(better.any(1), epoch)
+        group, place = better.flatten(0, 1).nonzero(as_tuple=True)
+        number = model[group // in_block, place]
+        for kept, parameter in zip(best.networks.parameters(), current.parameters(), strict=True):
+            kept[group, number] = parameter[group, place]
+        best.score[group, number] = score.flatten(0, 1)[group, place]
+        best.epochs[group, number] = epoch
+
+        finished = finished | (epoch - latest >= patience)
+        n_left = int((~finished).sum(1).max())
+        if n_left == 0:
+            break
+        if n_left < model.shape[1]:
+            # Blocks with fewer networks left than others are filled up with finished ones.
+            stay = finished.byte().argsort(dim=1, stable=True)[:, :n_left]
+            model, finished, latest = (each.gather(1, stay) for each in (model, finished, latest))
+            places = stay.repeat_interleave(in_block, 0)
+            current = Networks(*_pick(list(current.parameters()), places))
+            first, second = _pick(first, places), _pick(second, places)
+            gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
+            objective = objective.models(places)
+            scratch = _Scratch(current, samples.inputs.shape[1])
+    return best
 
 
-def _gradients(networks: Networks, inputs: Tensor, samples: Samples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _pick(tensors: list[Tensor], places: Tensor) -> list[Tensor]:
+    """Some networks (G, L) of each group, of (G, M, ...)."""
+    group = torch.arange(len(places), device=places.device)[:, None]
+    return [tensor[group, places] for tensor in tensors]
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """The gradient of the loss in `Samples`, as far as it does not depend on the networks:
+
+        d loss / d logits = label_scale softmax(logits) + soft_scale softmax(logits / T) - target,
+
+    because d CE / d logits = probabilities - labels and d T^2 KL / d logits = T (probabilities at T - soft targets).
+
+    Attributes
+    ----------
+    label_scale
+        (G, M, 1, n).
+    target
+        (G, M, C, n).
+    soft
+        soft_scale (G, M, 1, n) and T (G, M, 1, 1); None for networks without a teacher.
+    """
+
+    label_scale: Tensor
+    target: Tensor
+    soft: tuple[Tensor, Tensor] | None = None
+
+    def error(self, logits: Tensor) -> Tensor:
+        """(G, M, C, n) -> (G, M, C, n)."""
+        error = logits.softmax(2).mul_(self.label_scale)
+        if self.soft is not None:
+            soft_scale, temperatures = self.soft
+            error.addcmul_((logits / temperatures).softmax(2), soft_scale)
+        return error.sub_(self.target)
+
+    def groups(self, chosen: slice) -> "_Objective":
+        soft = None if self.soft is None else (self.soft[0][chosen], self.soft[1][chosen])
+        return _Objective(self.label_scale[chosen], self.target[chosen], soft)
+
+    def models(self, places: Tensor) -> "_Objective":
+        label_scale, target = _pick([self.label_scale, self.target], places)
+        if self.soft is None:
+            return _Objective(label_scale, target)
+        soft_scale, temperatures = _pick(list(self.soft), places)
+        return _Objective(label_scale, target, (soft_scale, temperatures))
+
+
+def _objective(samples: Samples, n_models: int) -> _Objective:
+    label_scale = samples.label_weight[:, None, None].expand(-1, n_models, -1, -1)
+    labels = samples.labels[:, None]
+    if samples.soft is None:
+        return _Objective(label_scale, label_scale * labels)
+    assert samples.soft_weight is not None and samples.lambdas is not None and samples.temperatures is not None
+    label_scale = label_scale * (1 - samples.lambdas[:, None, None])
+    soft_scale = (samples.soft_weight * (samples.lambdas * samples.temperatures)[:, None])[:, :, None]
+    temperatures = samples.temperatures[:, None, None].expand(len(label_scale), -1, -1, -1)
+    target = torch.addcmul(label_scale * labels, soft_scale, samples.soft)
+    return _Objective(label_scale, target, (soft_scale, temperatures))
+
+
+class _Scratch:
+    """Memory for the activations and their gradients of as many groups as are computed at once."""
+
+    def __init__(self, networks: Networks, n_samples: int) -> None:
+        self.n_groups, n_models, n_units = networks.bias.shape[:3]
+        rows = n_models * n_units
+        at_once = self.n_groups
+        if networks.bias.device.type == "cpu":
+            at_once = min(at_once, max(1, CPU_ACTIVATIONS // max(1, rows * n_samples)))
+        self.at_once = at_once
+        self._memory = networks.bias.new_empty(2, at_once * rows * n_samples)
+
+    @property
+    def size(self) -> int:
+        """Activations that there is room for."""
+        return self._memory.shape[1]
+
+    def slices(self) -> Iterator[slice]:
+        """Groups that are computed at once."""
+        for first in range(0, self.n_groups, self.at_once):
+            yield slice(first, min(first + self.at_once, self.n_groups))
+
+    def take(self, number: int, *shape: int) -> Tensor:
+        """One of the two, in a shape."""
+        return self._memory[number, : torch.Size(shape).numel()].view(shape)
+
+
+def _hidden(networks: Networks, inputs: Tensor, out: Tensor) -> Tensor:
+    """(G, n, k) -> (G, M, r, n) of s, where the representation is tanh(a) = 2 s - 1 with s = sigmoid(2 a).
+
+    A sigmoid takes a tenth of the time of a tanh on a CPU, and the 2 and the 1 go into the small products around it.
+    """
+    bias, weight = networks.bias.flatten(1, 2), networks.weight.flatten(1, 2)
+    torch.baddbmm(bias, weight, inputs.transpose(1, 2), beta=2, alpha=2, out=out)
+    return out.sigmoid_().view(*networks.bias.shape[:3], -1)
+
+
+def _logits(networks: Networks, sigmoid: Tensor) -> Tensor:
+    """(G, M, r, n) of s -> (G, M, C, n): c + V' (2 s - 1)."""
+    bias = (networks.head_bias - networks.head_weight.sum(3, keepdim=True)).flatten(0, 1)
+    flat = torch.baddbmm(bias, networks.head_weight.flatten(0, 1), sigmoid.flatten(0, 1), alpha=2)
+    return flat.view(*networks.head_bias.shape[:3], -1)
+
+
+def _gradients(networks: Networks, inputs: Tensor, objective: _Objective, out: list[Tensor], scratch: _Scratch) -> None:
     """Of the loss in `Samples`, at inputs with dropout, in the order of `Networks.parameters`."""
     n_groups, n_samples, _ = inputs.shape
-    hidden = networks.represent(inputs)
-    logits = networks.logits(hidden)
-    n_classes = logits.shape[1]
-    grouped = logits.view(n_groups, -1, n_classes, n_samples)
+    n_models, n_units = networks.bias.shape[1:3]
+    shape = n_groups, n_models * n_units, n_samples
+    weight, bias, head_weight, head_bias = out
+    sigmoid = _hidden(networks, inputs, scratch.take(0, *shape))
+    error = objective.error(_logits(networks, sigmoid))
 
-    # d CE / d logits = probabilities - labels;  d T^2 KL / d logits = T (probabilities at T - soft targets)
-    error = (grouped.softmax(2) - samples.labels[:, None]) * samples.label_weight[:, None, None]
-    if samples.soft is not None:
-        assert samples.soft_weight is not None and samples.lambdas is not None and samples.temperatures is not None
-        lambdas = samples.lambdas[:, None, None]
-        temperatures = samples.temperatures[:, None, None]
-        soft_error = ((grouped / temperatures).softmax(2) - samples.soft) * samples.soft_weight[:, :, None]
-        error = (1 - lambdas) * error + lambdas * temperatures * soft_error
-    error = error.reshape(logits.shape)
-
-    head_weight = error @ hidden.transpose(1, 2)
-    head_bias = error.sum(2, keepdim=True)
-    # d tanh(a) / d a = 1 - tanh(a)^2
-    hidden_error = torch.ops.aten.tanh_backward(networks.head_weight.transpose(1, 2) @ error, hidden)
-    hidden_error = hidden_error.view(n_groups, -1, n_samples)
-    weight = hidden_error @ inputs
-    bias = hidden_error.sum(2, keepdim=True)
-    return weight, bias, head_weight, head_bias
+    torch.sum(error, 3, keepdim=True, out=head_bias)
+    error, flat = error.flatten(0, 1), sigmoid.flatten(0, 1)
+    torch.baddbmm(
+        head_bias.flatten(0, 1), error, flat.transpose(1, 2), beta=-1, alpha=2, out=head_weight.flatten(0, 1)
+    )  # error (2 s - 1)'
+    hidden_error = scratch.take(1, *shape)
+    back = networks.head_weight.flatten(0, 1).transpose(1, 2) * 4
+    torch.bmm(back, error, out=hidden_error.view(flat.shape))
+    # d tanh(a) / d a = 1 - (2 s - 1)^2 = 4 s (1 - s)
+    torch.ops.aten.sigmoid_backward.grad_input(hidden_error, sigmoid.view(shape), grad_input=hidden_error)
+    torch.bmm(hidden_error, inputs, out=weight.flatten(1, 2))
+    torch.sum(hidden_error, 2, keepdim=True, out=bias.flatten(1, 2))
 
 
-def _label_loss(networks: Networks, samples: Samples) -> Tensor:
-    """(G, M) weighted label cross-entropy, nats."""
-    n_groups, n_samples, _ = samples.inputs.shape
-    logits = networks.logits(networks.represent(samples.inputs))
-    log_probabilities = logits.view(n_groups, -1, logits.shape[1], n_samples).log_softmax(2)
-    return -torch.einsum("gmcn,gcn,gn->gm", log_probabilities, samples.labels, samples.label_weight)
+def _label_loss(networks: Networks, held_out: Samples, groups: slice, scratch: _Scratch) -> Tensor:
+    """(G, M) weighted label cross-entropy of some groups, nats."""
+    inputs = held_out.inputs[groups]
+    n_models, n_units = networks.bias.shape[1:3]
+    shape = len(inputs), n_models * n_units, inputs.shape[1]
+    fits = torch.Size(shape).numel() <= scratch.size
+    out = scratch.take(0, *shape) if fits else inputs.new_empty(shape)
+    log_probabilities = _logits(networks, _hidden(networks, inputs, out)).log_softmax(2)
+    weighted = held_out.labels[groups] * held_out.label_weight[groups, None]  # (G, C, n)
+    return -log_probabilities.mul_(weighted[:, None]).sum((2, 3))
+
+
+class _Inputs:
+    """The inputs of each epoch, some of them dropped: one mask for all networks of a group.
+
+    That keeps the comparison of its networks paired and the first layer one product. Whether an input is dropped is a
+    function of the group's seed, the epoch, the sample's place in the group and the input's number. So it is the same
+    in any batch and on any device, and costs a CPU a third of what drawing it from a generator does.
+    """
+
+    def __init__(self, inputs: Tensor, seeds: list[int], dropout: float) -> None:
+        n, k = inputs.shape[1:]
+        # In units of the 23 random bits that are used.
+        self._kept = round((1 - dropout) * 2**23)
+        self._bits = (inputs * (2**23 / self._kept)).view(torch.int32)
+        if dropout > 0:
+            sample, number = (torch.arange(1, size + 1, dtype=torch.int32, device=inputs.device) for size in (n, k))
+            group = torch.tensor([_signed(seed) for seed in seeds], dtype=torch.int32, device=inputs.device)
+            self._places = _mixed(_mixed(_mixed(group)[:, None] + sample)[:, :, None] + number)  # (G, n, k)
+            self._random, self._mask = torch.empty_like(self._places), torch.empty_like(self._places)
+
+    def at(self, epoch: int) -> Tensor:
+        """(G, n, k); valid until the next call."""
+        if self._kept == 2**23:
+            return self._bits.view(torch.float32)
+        random, mask = self._random, self._mask
+        torch.add(self._places, _signed(epoch * 0x9E3779B9), out=random).mul_(_FACTORS[0])
+        torch.bitwise_right_shift(random, 15, out=mask)
+        random.bitwise_xor_(mask).mul_(_FACTORS[1])
+        # The highest bits as a signed number; less what is kept, its sign is the mask: all bits set, or none.
+        torch.bitwise_right_shift(random, 9, out=mask)
+        mask.add_(2**22 - self._kept).bitwise_right_shift_(31)
+        return torch.bitwise_and(self._bits, mask, out=random).view(torch.float32)
+
+
+def _signed(number: int) -> int:
+    """The lowest 32 bits as a signed number: torch computes with these, modulo 2^32."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+_FACTORS = _signed(0x7FEB352D), _signed(0x846CA68B)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Random bits from counters: the integer hash `lowbias32` (Wellons 2018, nullprogram.com/blog/2018/07/31)."""
+    for shift, factor in ((16, _FACTORS[0]), (15, _FACTORS[1]), (16, 1)):
+        x = (x ^ ((x >> shift) & (2 ** (32 - shift) - 1))) * factor
+    return x

@@ -8,6 +8,7 @@ import pytest
 import torch
 from cohorts import make_cohort
 
+from cch_omics import distillation, encoders, ensemble
 from cch_omics.config import (
     CriterionConfig,
     DistillationConfig,
@@ -24,7 +25,7 @@ from cch_omics.predictions import load_distillation, load_encoding, save_distill
 from cch_omics.references import fit_references
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.classification import class_offsets
-from cch_omics.training import choose, over_splits
+from cch_omics.training import judges, over_splits
 
 CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)
@@ -192,10 +193,59 @@ def test_round_trips(fitted, tmp_path):
 
 
 def test_choice_for_a_fold_does_not_look_at_it():
-    losses = torch.tensor([[9.0, 1.0, 1.0], [0.0, 2.0, 2.0]])
-    # Fold 0 alone prefers candidate 1; the others prefer candidate 0.
-    assert choose(losses, np.ones(3)).tolist() == [0, 1, 1, 1]
-    assert choose(losses, np.array([0.1, 1.0, 1.0])).tolist() == [0, 0, 0, 0]
+    losses = np.array([[9.0, 1.0, 1.0, 5.0], [0.0, 2.0, 2.0, 0.0]])
+    # Fold 0 alone prefers candidate 1; the others prefer candidate 0. The last column is of the test samples.
+    assert (losses @ judges(np.ones(3)).T).argmin(0).tolist() == [0, 1, 1, 1]
+    assert (losses @ judges(np.array([0.1, 1.0, 1.0])).T).argmin(0).tolist() == [0, 0, 0, 0]
+
+
+def close(one, other):
+    """Float32 rounding in another order, after some steps; NaN at the same places."""
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_splits_in_one_batch_are_those_one_by_one(cohort, splits, fitted, monkeypatch):
+    for module in (encoders, distillation):
+        monkeypatch.setattr(module, "splits_at_once", lambda *_: 3)
+    encodings, taught = run(cohort, splits)
+    for name, encoding in encodings.items():
+        close(encoding.logits, fitted[0][name].logits)
+        close(encoding.representation, fitted[0][name].representation)
+        np.testing.assert_array_equal(encoding.epochs, fitted[0][name].epochs)
+    close(taught.logits, fitted[1].logits)
+    np.testing.assert_array_equal(taught.epochs, fitted[1].epochs)
+
+
+@pytest.mark.parametrize("most", [60, 6, 1])
+def test_out_of_memory_halves_the_batch_and_changes_nothing(cohort, splits, fitted, monkeypatch, caplog, most):
+    """A GPU that holds so many networks at once: 4 splits of 4 training sets, of up to 10 networks."""
+    for module in (encoders, distillation):
+        monkeypatch.setattr(module, "splits_at_once", lambda *_: 4)
+    real, sizes = ensemble.train, []
+
+    def train(networks, *arguments, **options):
+        n_groups, n_models = networks.bias.shape[:2]
+        if n_groups * n_models > 4 * most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        sizes.append((n_groups, n_models))
+        return real(networks, *arguments, **options)
+
+    monkeypatch.setattr(ensemble, "train", train)
+    encodings, taught = run(cohort, splits)
+    assert "out of memory with 10 networks" in caplog.text or most == 60
+    assert max(groups * models for groups, models in sizes) <= 4 * most
+    close(encodings["rna"].logits, fitted[0]["rna"].logits)
+    close(taught.logits, fitted[1].logits)
+    np.testing.assert_array_equal(taught.lambdas, fitted[1].lambdas)
+
+
+def test_out_of_memory_with_one_network_is_an_error(cohort, splits, monkeypatch):
+    def train(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(ensemble, "train", train)
+    with pytest.raises(torch.OutOfMemoryError):
+        encode(cohort, splits, "rna", ENCODER, seed=0, device=CPU)
 
 
 def test_threads_change_nothing(cohort, splits, fitted):
@@ -206,10 +256,11 @@ def test_threads_change_nothing(cohort, splits, fitted):
 def test_a_split_that_fails_stops_the_others():
     done = []
 
-    def work(split):
-        if split == 0:
+    def work(batch):
+        if 0 in batch:
             raise ValueError("no such split")
-        done.append(split)
+        done.extend(batch)
+        return [{} for _ in batch]
 
     with pytest.raises(ValueError, match="no such split"):
         over_splits(work, 500, threads=1, progress=lambda done, total: None)
