@@ -199,6 +199,8 @@ def cohort_page(
         warnings=words.cohort_warnings(results, material.counts),
         cards=given,
         gap_matrix=figures.gap_matrix(results.verdicts),
+        evidence_figure=figures.gap_evidence(results.verdicts),
+        evidence_table=_evidence_table(results.verdicts, settings) if len(results.verdicts) else None,
         information_table=_information_table(results.information, settings),
         outcome_sentence=words.outcome_sentence(pairs),
         gain_figure=figures.gap_against_gain(pairs) if len(pairs) else "",
@@ -294,6 +296,53 @@ def _information_table(information: pd.DataFrame, settings: ReportConfig) -> Tab
         Column("Dimensions", number=True),
     )
     return capped("Mutual information from held-out representations", columns, rows, settings, "information.tsv")
+
+
+def _evidence_table(verdicts: pd.DataFrame, settings: ReportConfig) -> Table:
+    rows = []
+    for row in verdicts.sort_values("gap", ascending=False, kind="stable", na_position="last").to_dict("records"):
+        cells = [f"{row['teacher']} → {row['student']}"]
+        for quantity, p in (("gap", "p_gap_positive"), ("cross_check_gap", "cross_check_p_gap_positive")):
+            se = row[f"{quantity}_se"]
+            cells += [
+                signed(row[quantity]) + (f"\n± {se:.2f}" if np.isfinite(se) else ""),
+                signed(row[f"{quantity}_at_zero"]),
+                words.probability(row[p], short=True),
+            ]
+        cells += [
+            _range(row["bracket_low"], row["bracket_high"], 2),
+            signed(row["twin_bias"]),
+            _percent(row["twin_coverage"]),
+            _percent(row["twin_sign_errors"]),
+            str(row["flags"] or "").replace(";", ", ").replace("_", " "),
+            row["verdict"],
+        ]
+        rows.append(Row(tuple(cells)))
+    first, second = ("" if verdicts.empty else verdicts[c].iloc[0] for c in ("estimator", "cross_check_estimator"))
+    columns = (
+        Column("Teacher → student"),
+        Column(f"Gap, {first}", number=True),
+        Column("It says at zero", number=True),
+        Column("P(gap > 0)", number=True),
+        Column(f"Gap, {second}", number=True),
+        Column("It says at zero", number=True),
+        Column("P(gap > 0)", number=True),
+        Column("Bracket", number=True),
+        Column("Twins: bias", number=True),
+        Column("Twins: 95% interval covers", number=True),
+        Column("Twins: sign wrong", number=True),
+        Column("Remarks"),
+        Column("Our verdict", verdict=True),
+    )
+    return capped(
+        "Two estimators of the gap in nats, ± standard error; what each says on simulated twins of the cohort whose "
+        "gap is zero; the bracket of a class-conditional model; bias, coverage and wrong signs of the first estimator "
+        "on the twins.",
+        columns,
+        rows,
+        settings,
+        "verdicts.tsv",
+    )
 
 
 def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = False) -> Table:
