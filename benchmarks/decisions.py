@@ -7,6 +7,7 @@ DIR of --data has the folders `tcga-paad`, `tcga-lgg`, `tcga-kipan`, `brca-paire
 
     predict      train everything (decisions_predictions.py). Hours; can be stopped and started again
     references   the reference models, which cost as much again
+    extras       counterexamples, students of other sizes, several teachers (decisions_extras.py)
     page         score all criteria (decisions_scores.py), and write tables and figures into --page
 
 Without a step: all of them, in this order. `page` takes what has been predicted so far, and says what that is.
@@ -16,13 +17,14 @@ import argparse
 import time
 from pathlib import Path
 
+from decisions_extras import run_extras
 from decisions_page import write_page
 from decisions_predictions import BUDGETS, SUBSET, SUBSET_BUDGETS, SUBSET_ENCODER, SUBSET_SPLITS, TASKS, run
 
 from cch_omics.config import SplitsConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STEPS = ("predict", "references", "page")
+STEPS = ("predict", "references", "extras", "page")
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def main() -> None:
     def say(what: str) -> None:
         print(time.strftime("%H:%M:%S"), what, flush=True)
 
-    for step in [step for step in steps if step != "page"]:
+    for step in [step for step in steps if step in ("predict", "references")]:
         run(
             tasks,
             budgets,
@@ -64,6 +66,8 @@ def main() -> None:
             encoder=SUBSET_ENCODER if args.subset else None,
             say=say,
         )
+    if "extras" in steps:
+        run_extras(tasks, args.data, args.output, splits, threads=args.threads, say=say)
     if "page" in steps:
         page = args.page or (args.output / "decisions.md" if args.subset else REPOSITORY / "docs" / "decisions.md")
         write_page(args.output, tasks, budgets, page)

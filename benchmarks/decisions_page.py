@@ -16,8 +16,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from decisions_predictions import DISTILLATIONS, Task, load
+from decisions_extras import extra_tables
+from decisions_predictions import Task, load
 from decisions_scores import (
+    OUTCOMES,
     against_references,
     all_pairs,
     criteria_table,
@@ -67,13 +69,19 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "made": made(output, tasks, budgets),
         "runs": markdown(runs(pairs)),
         "outcomes": markdown(tables["outcomes"]),
-        **{f"criteria {way}": criteria_blocks(criteria, way) for way in DISTILLATIONS},
+        **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
         "advice": markdown(advice_by_cluster(pairs)),
         "promised": markdown(promised(pairs)),
         "misses": markdown(misses(pairs)),
         "references": markdown(wins(references)) if len(references) else "No reference model has been fitted.",
     }
+    extras = extra_tables(output, tasks)
+    for name, table in extras.items():
+        write_table(table, output / "tables" / f"{name}.tsv")
+    for name in ("permuted", "doubles", "units"):
+        blocks[name] = markdown(counterexamples(extras[name])) if name in extras else "Not run."
+    blocks["several"] = markdown(several(extras["several"])) if "several" in extras else "Not run."
     text = (
         page.read_text()
         if page.exists()
@@ -277,6 +285,53 @@ def misses(pairs: pd.DataFrame, each: int = 6) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def counterexamples(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores and gains, as `decisions_extras` has them."""
+    shown = {"units": table["units"]} if "units" in table else {}
+    return pd.DataFrame(
+        {
+            **shown,
+            "labels": table["budget"].map(percent),
+            "pair": table["teacher"] + " -> " + table["student"],
+            "gap": table["cch"],
+            "advantage": table["advantage"],
+            "accuracy difference": table["teacher_minus_student_accuracy"],
+            "pilot": table["pilot"],
+            "verdict": table["decision"],
+            "gain": [
+                f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
+                for gain, low, high in table[["gain", "ci_low", "ci_high"]].to_numpy()
+            ],
+            "over self": table["gain_over_self"].map("{:+.1f}".format),
+        }
+    )
+
+
+def several(table: pd.DataFrame) -> pd.DataFrame:
+    """Gains of mixtures of teachers, as `decisions_extras` has them, and their means."""
+
+    def shown(row: pd.Series, name: str) -> str:
+        return f"{row[name]:+.1f} ({row[f'{name}_low']:+.1f} to {row[f'{name}_high']:+.1f})"
+
+    rows = [
+        {
+            "cohort": row["cohort"],
+            "target": row["target"],
+            "student": row["student"],
+            "chosen": f"{row['chosen']:+.1f}",
+            "best": f"{row['best']:+.1f}",
+            **{name: shown(row, name) for name in ("pooled", "averaged", "pooled - chosen", "averaged - chosen")},
+        }
+        for _, row in table.iterrows()
+    ]
+    mean = {
+        name: f"**{table[name].mean():+.1f}**"
+        for name in rows[0]
+        if name in table and name not in ("cohort", "target", "student")
+    }
+    return pd.DataFrame([*rows, {"cohort": "**mean**", "target": "", "student": "", **mean}])
 
 
 def wins(references: pd.DataFrame) -> pd.DataFrame:

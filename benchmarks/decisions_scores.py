@@ -41,6 +41,8 @@ from cch_omics.provenance import code_hash
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
 DRAWS = 2000
+# The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
+OUTCOMES = {"tuned": ("tuned", True), "fixed": ("fixed", True), "argmax": ("fixed", False)}
 WHERE = ["cohort", "target", "budget", "way"]
 
 
@@ -63,24 +65,24 @@ def all_pairs(
 ) -> pd.DataFrame:
     """Score, decision and gain of every criterion and pair: `evaluation.PAIR_COLUMNS`, and what tells them apart.
 
-    Further columns: `budget`; `way` to distil; `cluster`, see `Task`; `seconds` of a processor that the score of one
-    pair in one outer training set took, the encoders not counted; `gain_even, gain_odd`: over every other repeat alone.
+    Further columns: `budget`; `way`, of `OUTCOMES`; `cluster`, see `Task`; `seconds` of a processor that the score of
+    one pair in one outer training set took, the encoders not counted; `gain_even, gain_odd`: over every other repeat.
     """
     tables = []
     for task, budget, room in rooms(output, tasks, budgets):
         stored = load(room)
         estimates, of_information = information(stored, room)
         verdicts = judge(estimates)
-        for way, taught in stored.taught.items():
+        for outcome, (way, offsets) in OUTCOMES.items():
             scores = held_out_scores(stored, way, room)
-            measured = gains(stored.cohort, stored.splits, stored.encodings, taught)
+            measured = gains(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets)
             table = join_scores(stored.cohort, scores, verdicts, summarise(measured))
             table = table.merge(_halves(measured), on=["teacher", "student"], how="left")
             seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(
                 stored, way, of_information
             )
             table["seconds"] = table["criterion"].map(seconds)
-            tables.append(table.assign(budget=budget, way=way, cluster=task.cluster))
+            tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -83,7 +83,7 @@ def evaluate_cohort(
 
 
 def score_models(
-    cohort: Cohort, splits: Splits, modality: str, logits: NDArray[np.float32]
+    cohort: Cohort, splits: Splits, modality: str, logits: NDArray[np.float32], *, offsets: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Score models of one modality on the test samples of every outer split.
 
@@ -91,6 +91,8 @@ def score_models(
     ----------
     logits
         (V, S, n, C), as in `Encoding`, of V models.
+    offsets
+        Whether decisions are made with class offsets; else the largest logit decides.
 
     Returns
     -------
@@ -104,9 +106,11 @@ def score_models(
     tested = splits.test[: splits.whole] & cohort.profiled(modality) & cohort.labelled  # (J, n)
     for j, test in enumerate(tested):
         complete = np.flatnonzero(np.isfinite(logits[:, j, test]).all((-2, -1)))
-        offsets = [class_offsets(logits[v, j], cohort.labels, splits.labelled[j]) for v in complete]
-        if offsets:
-            values = evaluate(logits[complete, j][:, test], cohort.labels[test], np.stack(offsets))
+        shift = np.zeros((len(complete), logits.shape[-1]))
+        if offsets and len(complete):
+            shift = np.stack([class_offsets(logits[v, j], cohort.labels, splits.labelled[j]) for v in complete])
+        if len(complete):
+            values = evaluate(logits[complete, j][:, test], cohort.labels[test], shift)
             scores[complete, j] = np.stack(list(values.values()), axis=-1)
     return scores, tested.sum(1)
 
@@ -116,12 +120,15 @@ def gains(
     splits: Splits,
     encodings: Mapping[str, Encoding],
     distillations: Mapping[str, Distillation],
+    *,
+    offsets: bool = True,
 ) -> pd.DataFrame:
     """Gain of every pair over every control, per outer split and metric.
 
     `distilled` is the student of the real teacher; `baseline` is the student trained alone (control `none`), taught by
     its own modality (`self`) or by the teacher's logits permuted over patients (`shuffled`). `gain` is distilled -
-    baseline, also where lower is better. `lambda` and `temperature` are those of the distilled student.
+    baseline, also where lower is better. `lambda` and `temperature` are those of the distilled student. `offsets` is
+    that of `score_models`.
 
     Returns
     -------
@@ -133,7 +140,11 @@ def gains(
     names = np.tile(list(METRICS), splits.whole)
     for student, taught in distillations.items():
         scores, n_test = score_models(
-            cohort, splits, student, np.concatenate([encodings[student].logits[None], taught.logits])
+            cohort,
+            splits,
+            student,
+            np.concatenate([encodings[student].logits[None], taught.logits]),
+            offsets=offsets,
         )
         # The student trained alone comes first.
         run = {(name, bool(s)): v for v, (name, s) in enumerate(zip(taught.teachers, taught.shuffled, strict=True))}

@@ -46,7 +46,7 @@ def test_the_subset_runs_stops_where_it_was_and_keeps_what_a_person_wrote(tmp_pa
     text = page.read_text()
     assert text.startswith("Mine.\n") and text.endswith("Mine too.\n") and "old" not in text
     table = pd.read_csv(tmp_path / "tables" / "criteria.tsv", sep="\t")
-    assert set(table["way"]) == {"tuned", "fixed"} and (table["n_pairs"] == 6).all()
+    assert set(table["way"]) == {"tuned", "fixed", "argmax"} and (table["n_pairs"] == 6).all()
     assert (table.set_index("criterion")["seconds"].drop(["always", "never"]) > 0).all()
     assert all((tmp_path / f"decisions-{name}.png").stat().st_size > 1000 for name in ("gap", "criteria", "budgets"))
     # Nothing of a patient is stored but ids, labels and predictions.

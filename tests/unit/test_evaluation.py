@@ -235,6 +235,19 @@ def test_a_student_alone_counts_once_however_many_teachers() -> None:
     assert alone["n_splits"] == 4
 
 
+def test_without_offsets_the_largest_logit_decides_and_probabilities_stay(made: dict[str, Any]) -> None:
+    people, splits, encodings, distillations = made.values()
+    with_offsets = gains(people, splits, encodings, distillations)
+    table = gains(people, splits, encodings, distillations, offsets=False)
+    decided = table["metric"].isin(["balanced_accuracy", "macro_f1"])
+    pd.testing.assert_frame_equal(table[~decided], with_offsets[~decided])
+    assert (table.loc[decided, "gain"] != with_offsets.loc[decided, "gain"]).any()
+    row = table[(table["student"] == "weak") & (table["metric"] == "balanced_accuracy")].iloc[0]
+    test = splits.test[0] & people.profiled("weak") & people.labelled
+    plain = METRICS["balanced_accuracy"].function(encodings["weak"].logits[0, test], people.labels[test])
+    assert row["baseline"] == pytest.approx(float(np.asarray(plain)))
+
+
 def verdicts(splits: Splits) -> pd.DataFrame:
     """strong -> weak: positive gap, our `distil` in three of four splits; weak -> strong: undecided, no gap once."""
     rows = []
