@@ -104,3 +104,18 @@ def slow_crossentropy(log_q: Array, labels: NDArray[np.int64]) -> float:
     frequencies = [float(np.mean(labels == c)) for c in classes]
     entropy = -sum(f * np.log(f) for f in frequencies) + (len(classes) - 1) / (2 * n)
     return float(entropy + np.mean([log_q[i, labels[i]] for i in range(n)]))
+
+
+def slow_infonce(scores: Array) -> float:
+    """Joint samples on the diagonal; the mean of both directions."""
+    m = len(scores)
+    both = (scores, scores.T)
+    bounds = [f[i, i] - np.log(np.mean([np.exp(f[i, j]) for j in range(m)])) for f in both for i in range(m)]
+    return float(np.mean(bounds))
+
+
+def slow_mine(scores: Array) -> float:
+    """Donsker and Varadhan: the mean over the diagonal, minus the logarithm of the mean exponential off it."""
+    m = len(scores)
+    others = [np.exp(scores[i, j]) for i in range(m) for j in range(m) if i != j]
+    return float(np.mean([scores[i, i] for i in range(m)]) - np.log(np.mean(others)))

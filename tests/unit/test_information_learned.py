@@ -1,0 +1,322 @@
+"""Estimators that fit networks: formulas, known values, what is held out, invariances and what they cannot do."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from information_oracle import Array, slow_infonce, slow_mine
+from torch import Tensor
+
+from cch_omics.errors import InputError
+from cch_omics.information import ESTIMATORS, mutual_information
+from cch_omics.information.critics import FITTING as CRITICS
+from cch_omics.information.estimators import run
+from cch_omics.information.infonce import infonce, infonce_bound
+from cch_omics.information.ksg import ksg
+from cch_omics.information.latent import FITTING as LATENT
+from cch_omics.information.latent import latent
+from cch_omics.information.mine import donsker_varadhan, mine
+from cch_omics.information.networks import Fitting, Parameters, Part, cross_fit, fit, initial, perceptron
+from cch_omics.information.result import Estimates
+from cch_omics.information.subsampling import compress
+
+LEARNED: dict[str, Callable[..., Estimates]] = {"latent": latent, "infonce": infonce, "mine": mine}
+FITTINGS = {"latent": LATENT, "infonce": CRITICS, "mine": CRITICS}
+every = pytest.mark.parametrize("name", list(LEARNED))
+by_critic = pytest.mark.parametrize("name", ["infonce", "mine"])
+
+
+def pairs(seed: int, items: int, n: int, correlation: float, d: int = 1, noise: int = 0) -> tuple[Tensor, Tensor]:
+    """(items, n, d + noise) each: d columns correlate, column by column; the others are noise."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, items, n, d + noise))
+    y[..., :d] = correlation * x[..., :d] + math.sqrt(1 - correlation**2) * y[..., :d]
+    return torch.as_tensor(x), torch.as_tensor(y)
+
+
+def everyone(x: Tensor) -> Tensor:
+    return torch.ones(x.shape[:2], dtype=torch.bool)
+
+
+def flags_of(found: Estimates, item: int = 0) -> set[str]:
+    return {flag for flag, present in found.flags.items() if present[item]}
+
+
+# Bounds against loops
+
+
+@pytest.mark.parametrize(("bound", "slow"), [(infonce_bound, slow_infonce), (donsker_varadhan, slow_mine)])
+def test_bounds_are_their_formulas_of_the_members(
+    bound: Callable[[Tensor, Tensor], Tensor], slow: Callable[[Array], float]
+) -> None:
+    rng = np.random.default_rng(0)
+    scores, members = rng.normal(size=(3, 12, 12)), np.zeros((3, 12), dtype=bool)
+    expected = []
+    for item, size in enumerate((12, 7, 2)):
+        chosen = np.sort(rng.permutation(12)[:size])
+        members[item, chosen] = True
+        expected.append(slow(scores[item][np.ix_(chosen, chosen)]))
+    found = bound(torch.as_tensor(scores), torch.as_tensor(members))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_best_critic_has_the_known_information_and_infonce_its_ceiling() -> None:
+    # log p(y|x) / p(y) of correlated normal variables, as a critic.
+    r, m, items = 0.8, 400, 40
+    x, y = (points[..., 0] for points in pairs(1, items, m, r))
+    deviation = 1 - r * r
+    log_ratio = 0.5 * (y[:, None] ** 2 - (y[:, None] - r * x[..., None]) ** 2 / deviation - math.log(deviation))
+    members = torch.ones(items, m, dtype=torch.bool)
+    truth = -0.5 * math.log(deviation)
+    for bound in (infonce_bound, donsker_varadhan):
+        found = bound(log_ratio, members)
+        assert abs(float(found.mean()) - truth) < 3 * float(found.std()) / math.sqrt(items) + 0.01
+    certain = 1000.0 * torch.eye(m, dtype=torch.float64).expand(2, m, m)
+    assert infonce_bound(certain, members[:2]).tolist() == pytest.approx([math.log(m)] * 2)
+    assert (donsker_varadhan(certain, members[:2]) > 100).all()
+
+
+# Known values
+
+
+@every
+def test_nothing_shared_is_about_zero_and_not_clipped(name: str) -> None:
+    x, y = pairs(2, 40, 100, 0.0, 2)
+    found = LEARNED[name](x, y, everyone(x), repeats=1).value
+    # Bounds of unrelated variables are at most zero in expectation, KSG's estimate is zero.
+    assert float(found.mean()) < 0.02
+    assert float(found.mean()) > (-0.02 if name == "latent" else -0.15)
+    assert float((found < 0).double().mean()) > 0.2
+
+
+@every
+def test_a_strong_dependence_is_found_and_no_more_than_there_is(name: str) -> None:
+    x, y = pairs(3, 6, 300, 0.9)
+    found = LEARNED[name](x, y, everyone(x), repeats=1).value
+    truth = -0.5 * math.log(1 - 0.81)
+    assert 0.65 * truth < float(found.mean()) < truth + 3 * float(found.std()) / math.sqrt(6)
+    # Also what no covariance sees.
+    square = LEARNED[name](x, x.square() + 0.1 * y, everyone(x), repeats=1).value
+    assert float(square.mean()) > 0.6
+
+
+def test_latents_find_the_columns_that_matter_where_ksg_is_lost_in_noise() -> None:
+    x, y = pairs(4, 10, 400, 0.9, 2, 10)
+    truth = -math.log(1 - 0.81)
+    by_latents, by_columns = latent(x, y, everyone(x)).value, ksg(x, y, everyone(x)).value
+    assert float(by_columns.mean()) < 0.35 * truth
+    assert float(by_latents.mean()) > 0.7 * truth
+
+
+@every
+def test_what_is_held_out_touches_no_network(name: str) -> None:
+    # With more columns than samples a network could learn any pairing by heart.
+    x, y = pairs(5, 10, 60, 0.0, 100)
+    found = LEARNED[name](x, y, everyone(x)).value
+    assert float(found.mean()) < 0.05
+
+
+@every
+def test_the_standard_error_is_about_the_spread_over_samples(name: str) -> None:
+    x, y = pairs(6, 12, 120, 0.8)
+    found = [mutual_information(a, b, estimator=name, subsamples=6) for a, b in zip(x.numpy(), y.numpy(), strict=True)]
+    spread = np.std([estimate.value for estimate in found])
+    # Learning from half of the samples is harder, and its results vary more.
+    assert 0.6 * spread < np.mean([estimate.se for estimate in found]) < 2.5 * spread
+    assert {estimate.estimator for estimate in found} == {name}
+
+
+# Batches
+
+
+@every
+def test_an_item_is_the_same_whatever_it_is_batched_with(name: str) -> None:
+    sizes, size = (100, 81, 70), 104
+    rng = np.random.default_rng(7)
+    x, y = torch.full((3, size, 3), math.nan).double(), torch.full((3, size, 2), math.nan).double()
+    valid, alone = torch.zeros(3, size, dtype=torch.bool), []
+    for row, n in enumerate(sizes):
+        a, b = pairs(8 + row, 1, n, 0.9, 1, 2)
+        where = torch.as_tensor(np.sort(rng.permutation(size)[:n]))
+        x[row, where], y[row, where], valid[row, where] = a[0], b[0, :, :2], True
+        alone.append(LEARNED[name](a, b[..., :2], everyone(a)))
+    found = LEARNED[name](x, y, valid)
+    # float32: sums of another length round differently.
+    np.testing.assert_allclose(found.value, [float(estimate.value) for estimate in alone], atol=0.02)
+    assert found.n.tolist() == list(sizes)
+
+
+@every
+def test_selections_are_the_estimates_of_their_samples_in_any_chunks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pairs(9, 2, 160, 0.8)
+    keep = torch.as_tensor(np.random.default_rng(10).random((2, 3, 160)) < 0.6)
+    estimator = ESTIMATORS[name]
+    prepared = [estimator.prepare(points, everyone(x)) for points in (x, y)]
+    found = run(estimator, *prepared, *compress(keep), neighbours=3).value
+    expected = [
+        [float(LEARNED[name](x[i : i + 1, rows], y[i : i + 1, rows], everyone(x[:1, rows])).value) for rows in keep[i]]
+        for i in range(2)
+    ]
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    monkeypatch.setattr("cch_omics.information.estimators.CHUNK", {"cpu": 1})
+    np.testing.assert_allclose(run(estimator, *prepared, *compress(keep), neighbours=3).value, found, atol=0.02)
+
+
+# Invariances
+
+
+@every
+def test_order_of_samples_and_scale_of_columns_do_not_matter(name: str) -> None:
+    x, y = pairs(11, 1, 80, 0.9, 2)
+    expected = float(LEARNED[name](x, y, everyone(x)).value)
+    order = torch.as_tensor(np.random.default_rng(12).permutation(80))
+    assert float(LEARNED[name](x[:, order], y[:, order], everyone(x)).value) == pytest.approx(expected, abs=0.02)
+    assert float(LEARNED[name](4 * x - 3, y * torch.tensor([1e3, 1e-3]) + 5, everyone(x)).value) == pytest.approx(
+        expected, abs=0.02
+    )
+    assert float(LEARNED[name](x, y, everyone(x), seed=1).value) != pytest.approx(expected, abs=1e-9)
+
+
+# What cannot be done
+
+
+@every
+def test_too_few_samples_give_no_estimate(name: str) -> None:
+    fewest = 20 if name == "latent" else 50
+    x, y = pairs(13, 2, 60, 0.5)
+    valid = everyone(x)
+    valid[0, fewest:] = False
+    valid[1, fewest - 1 :] = False
+    found = LEARNED[name](x, y, valid)
+    assert found.value.isnan().tolist() == [False, True]
+    assert ["too_few_samples" in flags_of(found, item) for item in (0, 1)] == [False, True]
+    with pytest.raises(InputError, match=f"found {fewest - 1} samples of 1 . 1 columns; expected {fewest} samples"):
+        mutual_information(x[0, : fewest - 1], y[0, : fewest - 1], estimator=name)
+    if name == "latent":
+        few = latent(x, y, valid, neighbours=10)
+        assert few.value.isnan().all() and few.flags["too_few_samples"].all()
+    x[0, 3] = math.nan
+    with pytest.raises(InputError, match="x: found 1 samples with NaN"):
+        mutual_information(x[0], y[0], estimator=name)
+
+
+@every
+def test_a_constant_has_about_no_information_and_is_flagged(name: str) -> None:
+    x, y = pairs(14, 1, 100, 0.9, 2)
+    constant = torch.full_like(x, 0.1)
+    found = LEARNED[name](constant, y, everyone(x))
+    assert abs(float(found.value)) < 0.05
+    assert {"columns_left_out", "ties"} <= flags_of(found)
+    # Beside columns that vary, a constant changes only the first weights.
+    wide = LEARNED[name](torch.cat([x, constant[..., :1]], -1), y, everyone(x))
+    assert float(wide.value) == pytest.approx(float(LEARNED[name](x, y, everyone(x)).value), abs=0.35)
+    assert flags_of(wide) == {"columns_left_out"}
+
+
+@every
+def test_ties_are_flagged(name: str) -> None:
+    x, y = pairs(15, 1, 60, 0.5)
+    assert "ties" in flags_of(LEARNED[name](x.round(), y, everyone(x)))
+    assert "ties" not in flags_of(LEARNED[name](x, y, everyone(x)))
+
+
+@every
+def test_a_network_that_still_improves_at_the_last_step_is_flagged(name: str) -> None:
+    x, y = pairs(16, 2, 200, 0.95)
+    few = replace(FITTINGS[name], epochs=5)
+    assert LEARNED[name](x, y, everyone(x), fitting=few).flags["not_converged"].all()
+    assert not LEARNED[name](x, y, everyone(x), fitting=replace(few, epochs=1000)).flags["not_converged"].any()
+
+
+def test_infonce_says_when_it_is_near_its_ceiling() -> None:
+    # Many samples far apart from each other, each with a mate near by.
+    x, _ = pairs(17, 2, 100, 0.0, 8)
+    found = infonce(x, x, everyone(x), fitting=replace(CRITICS, weight_decay=0.01))
+    assert (found.value < math.log(50)).all()
+    assert found.flags["near_limit"].all()
+    assert not infonce(*pairs(18, 1, 100, 0.5), everyone(x[:1])).flags["near_limit"].any()
+
+
+@by_critic
+def test_a_critic_that_learns_nothing_is_the_constant_one(name: str) -> None:
+    x, y = pairs(19, 2, 60, 0.9)
+    none = replace(CRITICS, learning_rate=0.0)
+    assert LEARNED[name](x, y, everyone(x), fitting=none).value.tolist() == pytest.approx([0, 0], abs=1e-6)
+
+
+# Fitting
+
+
+def slope(parameters: Parameters, part: Part) -> Tensor:
+    """Squared error of y by a line through the origin."""
+    return ((part.x * parameters[0] - part.y).square()[..., 0] * part.weights).sum(-1)
+
+
+def line(target: float, n: int = 8) -> Part:
+    x = torch.linspace(-1, 1, n)[None, :, None]
+    return Part(x, target * x, torch.ones(1, n, dtype=torch.bool))
+
+
+def stacked(*parts: Part) -> Part:
+    return Part(*(torch.cat(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def test_each_network_is_taken_where_its_own_stopping_loss_was_lowest() -> None:
+    settings = Fitting(epochs=900, patience=20, learning_rate=0.02, weight_decay=0.0)
+    start = (torch.zeros(3, 1, 1),)
+    # Training leads to 2; stopping samples are best at 1, passed on the way, at 2, and at -1, which is behind.
+    found = fit(start, slope, stacked(line(2), line(2), line(2)), stacked(line(1), line(2), line(-1)), settings)
+    assert found.parameters[0].flatten().tolist() == pytest.approx([1, 2, 0], abs=0.1)
+    assert found.epochs[2] == 0
+    assert 0 < found.epochs[0] < found.epochs[1]
+    assert found.converged.all()
+    again = slope(found.parameters, stacked(line(1), line(2), line(-1)))
+    assert found.loss.tolist() == pytest.approx(again.tolist(), abs=1e-7)
+    assert start[0].abs().sum() == 0
+    assert not fit(
+        start, slope, stacked(*3 * [line(2)]), stacked(*3 * [line(2)]), replace(settings, epochs=7)
+    ).converged.any()
+
+
+def test_steps_are_those_of_torch() -> None:
+    settings = Fitting(epochs=20, patience=100, learning_rate=0.05, weight_decay=0.3)
+    theirs = torch.nn.Parameter(torch.full((1, 1, 1), 0.5))
+    optimiser = torch.optim.AdamW([theirs], lr=0.05, weight_decay=0.3, eps=1e-4)
+    for _ in range(20):
+        optimiser.zero_grad()
+        slope((theirs,), line(3)).sum().backward()
+        optimiser.step()
+    ours = fit((torch.full((1, 1, 1), 0.5),), slope, line(3), line(3), settings)
+    assert float(ours.parameters[0]) == pytest.approx(float(theirs.detach()), abs=1e-6)
+
+
+def test_halves_are_disjoint_and_scaled_by_the_training_samples() -> None:
+    x, y = pairs(20, 2, 50, 0.5, 2)
+    valid = everyone(x)
+    valid[1, 40:] = False
+    parts = cross_fit(1000 * x + 7, y, valid, repeats=3, seed=0)
+    assert [int(part.members.sum(-1)[0]) for part in parts] == [20, 5, 25]
+    assert [int(part.members.sum(-1)[-1]) for part in parts] == [16, 4, 20]
+    weights = parts.train.weights[..., None]
+    np.testing.assert_allclose((parts.train.x * weights).sum(1), 0, atol=1e-5)
+    np.testing.assert_allclose((parts.train.x.square() * weights).sum(1), 1, atol=1e-5)
+    # y identifies a sample, up to the scale of each network: nobody is in two parts, and both halves cover everyone.
+    for network in range(12):
+        ratio = [part.y[network][part.members[network]][:, 0] for part in parts]
+        together = torch.cat(ratio)
+        assert len(together.unique()) == len(together) == int(valid[network // 6].sum())
+    assert not torch.equal(parts.held_out.y[0], parts.held_out.y[2])
+
+
+def test_the_perceptron_is_the_formula() -> None:
+    parameters = initial((3, 4, 2), [1, 2], 2, torch.device("cpu"))
+    points = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
+    w, b, v, c = parameters
+    np.testing.assert_allclose(perceptron(points, parameters), torch.tanh(points @ w + b) @ v + c, atol=1e-6)
+    # The networks of every item start alike.
+    assert torch.equal(w[:2], w[2:]) and not torch.equal(w[0], w[1])
