@@ -155,7 +155,7 @@ def distil(args: argparse.Namespace) -> None:
     distillation = distil(
         read_cohort(args.cohort),
         load_splits(args.splits),
-        _encodings(args.encodings),
+        _encodings(args.encodings, inputs_of=args.student),
         args.student,
         args.settings,
         args.encoder_settings,
@@ -296,11 +296,11 @@ def _device(asked: str) -> "tuple[torch.device, str]":
     return device, describe(device)
 
 
-def _encodings(files: Sequence[Path]) -> "dict[str, Encoding]":
-    """Encodings by modality, which is the name of the file."""
+def _encodings(files: Sequence[Path], *, inputs_of: str = "") -> "dict[str, Encoding]":
+    """Encodings by modality, which is the name of the file; of one, the networks' inputs as well."""
     from cch_omics.predictions import load_encoding
 
-    return {file.stem: load_encoding(file) for file in files}
+    return {file.stem: load_encoding(file, inputs=file.stem == inputs_of) for file in files}
 
 
 def _distillations(files: Sequence[Path]) -> "dict[str, Distillation]":

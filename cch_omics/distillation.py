@@ -44,14 +44,16 @@ def distil(
     A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled,
     labelled or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds,
     for each teacher and control on its own: a control that were given the real teacher's lambda would be crippled by
-    it, and any teacher would beat it. `state` keeps the result of each split until all are done.
+    it, and any teacher would beat it. Students take the inputs that the encoding of their modality kept, if it did:
+    principal components of the same training sets. `state` keeps the result of each split until all are done.
     """
     others = [name for name in encodings if name != student]
     teachers = (*others, student, *others)
     shuffled = np.array([False] * (len(others) + 1) + [True] * len(others))
     n_splits, n_samples = splits.inner.shape
     n_classes = len(cohort.classes)
-    rows = cohort.modalities[student].rows
+    data, inputs = cohort.modalities[student], encodings[student].inputs
+    rows = data.rows
     grid = [(weight, temperature) for weight in settings.lambdas for temperature in settings.temperatures]
     lambdas = torch.tensor([weight for weight, _ in grid] * len(teachers), device=device)
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
@@ -69,7 +71,19 @@ def distil(
         )
 
     def distil_splits(batch: Sequence[int]) -> list[Arrays]:
-        sets = [training_sets(cohort, splits, s, student, encoder, seed=seed, device=device) for s in batch]
+        sets = [
+            training_sets(
+                cohort,
+                splits,
+                s,
+                student,
+                encoder,
+                seed=seed,
+                device=device,
+                inputs=None if inputs is None else inputs[s],
+            )
+            for s in batch
+        ]
         teachings = [teaching(s, of_split) for s, of_split in zip(batch, sets, strict=True)]
         fitted = fit(sets, cohort.labels[rows], n_classes, encoder, teachings)
         return [result(*of_split) for of_split in zip(batch, sets, fitted, strict=True)]
@@ -85,8 +99,9 @@ def distil(
             _, predicted = predict_chosen(trained, sets.inputs, models[:, v])
             for g, members in enumerate(sets.predicted):
                 logits[v, sets.rows[members]] = predicted[g, members].cpu().numpy()
-            if s == splits.whole:
-                networks |= network_arrays(fold_in(trained, sets, int(models[-1, v])), f"network{v}")
+        if s == splits.whole:
+            for v, network in enumerate(fold_in(trained, sets, models[-1].tolist(), data.values, encoder)):
+                networks |= network_arrays(network, f"network{v}")
         epochs = trained.epochs[-1].cpu().numpy()[models[-1]]
         return {"logits": logits, "chosen": points[-1], "epochs": epochs, **networks}
 

@@ -34,7 +34,8 @@ def encode(
     """
     n_splits, n_samples = splits.inner.shape
     n_classes = len(cohort.classes)
-    labels = cohort.labels[cohort.modalities[modality].rows]
+    data = cohort.modalities[modality]
+    labels = cohort.labels[data.rows]
 
     def encode_splits(batch: Sequence[int]) -> list[Arrays]:
         sets = [training_sets(cohort, splits, s, modality, settings, seed=seed, device=device) for s in batch]
@@ -52,9 +53,10 @@ def encode(
                 "representation": representation,
                 "logits": logits,
                 "epochs": trained.epochs[-1, 0].cpu().numpy(),
+                "inputs": of_split.inputs.cpu().numpy(),
             }
             if s == splits.whole:
-                arrays |= network_arrays(fold_in(trained, of_split, 0), "network")
+                arrays |= network_arrays(fold_in(trained, of_split, [0], data.values, settings)[0], "network")
             results.append(arrays)
         return results
 
@@ -65,4 +67,10 @@ def encode(
         logits=np.stack([arrays["logits"] for arrays in done]),
         network=network_of(done[splits.whole], "network"),
         epochs=np.stack([arrays["epochs"] for arrays in done]),
+        inputs=_stacked([arrays["inputs"] for arrays in done]),
     )
+
+
+def _stacked(inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32] | None:
+    """(S, K + 1, n, k), unless some training sets are so small that they have fewer components."""
+    return np.stack(inputs) if len({each.shape for each in inputs}) == 1 else None

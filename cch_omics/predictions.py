@@ -59,12 +59,16 @@ class Encoding:
         The encoder of all samples (the whole split).
     epochs
         (S,) chosen on inner folds.
+    inputs
+        (S, K + 1, m, k) of the networks, for the m samples that have the modality and each training set of each split:
+        students on this modality take the same. None where they were not kept.
     """
 
     representation: NDArray[np.float32]
     logits: NDArray[np.float32]
     network: Network
     epochs: NDArray[np.int64]
+    inputs: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,19 +106,21 @@ def save_encoding(encoding: Encoding, path: Path) -> None:
             "representation": encoding.representation,
             "logits": encoding.logits,
             "epochs": encoding.epochs,
+            **({} if encoding.inputs is None else {"inputs": encoding.inputs}),
             **network_arrays(encoding.network, "network"),
         },
     )
 
 
-def load_encoding(path: Path) -> Encoding:
-    """Read what `save_encoding` wrote."""
+def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
+    """Read what `save_encoding` wrote; of the networks' inputs, most of the file, only where asked."""
     with np.load(path, allow_pickle=False) as arrays:
         return Encoding(
             representation=arrays["representation"],
             logits=arrays["logits"],
             network=network_of(arrays, "network"),
             epochs=arrays["epochs"],
+            inputs=arrays["inputs"] if inputs and "inputs" in arrays else None,
         )
 
 

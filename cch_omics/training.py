@@ -22,7 +22,7 @@ from cch_omics import ensemble
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
 from cch_omics.predictions import Network
-from cch_omics.preprocessing import Projection, as_tensor, fit_projection
+from cch_omics.preprocessing import as_tensor, fit_projection
 from cch_omics.resume import Arrays, State
 from cch_omics.splits import Splits
 
@@ -51,8 +51,6 @@ class TrainingSets:
         (n,) training samples of the split whose label may be used.
     inputs
         (K + 1, n, k).
-    projections
-        (K + 1,).
     seeds
         (K + 1,).
     """
@@ -62,7 +60,6 @@ class TrainingSets:
     predicted: NDArray[np.bool_]
     labelled: NDArray[np.bool_]
     inputs: Tensor
-    projections: tuple[Projection, ...]
     seeds: tuple[int, ...]
 
     @property
@@ -80,19 +77,20 @@ def training_sets(
     *,
     seed: int,
     device: torch.device,
+    inputs: NDArray[np.float32] | None = None,
 ) -> TrainingSets:
-    """Fit the projections of a split and apply them."""
+    """The training sets of a split, with their projections fitted and applied.
+
+    Parameters
+    ----------
+    inputs
+        (K + 1, n, k) what that gave before; it is then not done again.
+    """
     data = cohort.modalities[modality]
     inner = splits.inner[split, data.rows]
     folds = np.arange(splits.n_inner)[:, None]
     train = np.concatenate([(inner >= 0) & (inner != folds), (inner >= 0)[None]])
     predicted = np.concatenate([inner == folds, (inner < 0)[None]])
-    values = as_tensor(data.values, device)
-    projections = tuple(fit_projection(values, torch.as_tensor(members, device=device), settings) for members in train)
-    projected = [projection.apply(values) for projection in projections]
-    # Training sets of a few samples may have fewer components than others: the rest of their inputs is zero.
-    width = max(inputs.shape[1] for inputs in projected)
-    inputs = torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected])
     name_code = int.from_bytes(modality.encode(), "little") % 2**32
     seeds = np.random.SeedSequence((seed, name_code, *splits.entropy(split))).generate_state(len(train))
     return TrainingSets(
@@ -100,10 +98,22 @@ def training_sets(
         train=train,
         predicted=predicted,
         labelled=splits.labelled[split, data.rows],
-        inputs=inputs,
-        projections=projections,
+        inputs=_project(data.values, train, settings, device) if inputs is None else as_tensor(inputs, device),
         seeds=tuple(int(each) for each in seeds),
     )
+
+
+def _project(
+    values: NDArray[np.float32], train: NDArray[np.bool_], settings: EncoderConfig, device: torch.device
+) -> Tensor:
+    """(n, p) features and (G, n) members of training sets -> (G, n, k)."""
+    features = as_tensor(values, device)
+    projected = [
+        fit_projection(features, torch.as_tensor(members, device=device), settings).apply(features) for members in train
+    ]
+    # Training sets of a few samples may have fewer components than others: the rest of their inputs is zero.
+    width = max(inputs.shape[1] for inputs in projected)
+    return torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected])
 
 
 @dataclass(frozen=True)
@@ -314,20 +324,36 @@ def predict_chosen(trained: ensemble.Trained, inputs: Tensor, model: NDArray[np.
     return hidden[:, 0].transpose(1, 2), networks.logits(hidden)[:, 0].transpose(1, 2)
 
 
-def fold_in(trained: ensemble.Trained, sets: TrainingSets, model: int) -> Network:
-    """The network of all training samples, on raw features: its projection is folded into the first layer."""
-    projection = sets.projections[-1]
-    first, bias, head_weight, head_bias = (parameter[-1, model] for parameter in trained.networks.parameters())
-    kept_weight = projection.loadings @ first[:, : projection.loadings.shape[1]].T
-    weight = torch.zeros(len(projection.fill), kept_weight.shape[1], device=kept_weight.device)
-    weight[projection.kept] = kept_weight
-    return Network(
-        fill=projection.fill.cpu().numpy(),
-        weight=weight.cpu().numpy(),
-        bias=(bias[:, 0] - projection.fill @ weight).cpu().numpy(),
-        head_weight=head_weight.T.contiguous().cpu().numpy(),
-        head_bias=head_bias[:, 0].cpu().numpy(),
-    )
+def fold_in(
+    trained: ensemble.Trained,
+    sets: TrainingSets,
+    models: Sequence[int],
+    values: NDArray[np.float32],
+    settings: EncoderConfig,
+) -> list[Network]:
+    """Some of the networks of all training samples, on raw features (n, p).
+
+    Their projection, fitted once more, is folded into the first layer.
+    """
+    device = trained.score.device
+    members = torch.as_tensor(sets.train[-1], device=device)
+    projection = fit_projection(as_tensor(values, device), members, settings)
+    folded = []
+    for model in models:
+        first, bias, head_weight, head_bias = (parameter[-1, model] for parameter in trained.networks.parameters())
+        kept_weight = projection.loadings @ first[:, : projection.loadings.shape[1]].T
+        weight = torch.zeros(len(projection.fill), kept_weight.shape[1], device=device)
+        weight[projection.kept] = kept_weight
+        folded.append(
+            Network(
+                fill=projection.fill.cpu().numpy(),
+                weight=weight.cpu().numpy(),
+                bias=(bias[:, 0] - projection.fill @ weight).cpu().numpy(),
+                head_weight=head_weight.T.contiguous().cpu().numpy(),
+                head_bias=head_bias[:, 0].cpu().numpy(),
+            )
+        )
+    return folded
 
 
 def _side_by_side(members: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -63,3 +63,27 @@ def test_no_operation_copies_all_features(data, monkeypatch):
     with Largest() as largest:
         fit_projection(values, train, SETTINGS)
     assert largest.found == int(train.sum()) * 500
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300)])
+def test_axes_by_iteration_are_those_of_the_full_decomposition(shape, monkeypatch):
+    """To float32: signs and order too, of noise around a few directions."""
+    generator = torch.Generator().manual_seed(0)
+    low_rank = torch.randn(shape[0], 5, generator=generator) @ torch.randn(5, shape[1], generator=generator)
+    data = torch.randn(shape, generator=generator) + low_rank
+    data = data - data.mean(0)
+    full = preprocessing._principal_axes(data, 12)
+    monkeypatch.setattr(preprocessing, "_ITERATE_FROM", 1)
+    called = []
+    monkeypatch.setattr(
+        preprocessing, "eigsh", lambda *a, real=preprocessing.eigsh, **k: called.append(1) or real(*a, **k)
+    )
+    torch.testing.assert_close(preprocessing._principal_axes(data, 12), full, atol=2e-5, rtol=0)
+    assert called
+
+
+def test_binary_features_are_told_from_others_whatever_their_first_values():
+    values = torch.tensor(
+        [[0.0, 0, 1, torch.nan, 2], [1, 0, 1, 0, 0], [0, 1, 1, 1, 1], [0, 1, 1, 1, 1], [1, 0.5, 1, 0, 1]]
+    )
+    assert preprocessing._binary(values).tolist() == [True, False, True, True, False]

@@ -183,6 +183,9 @@ def test_round_trips(fitted, tmp_path):
     encodings, taught = fitted
     save_encoding(encodings["cnv"], tmp_path / "encoding.npz")
     encoding = load_encoding(tmp_path / "encoding.npz")
+    assert encoding.inputs is None
+    kept = load_encoding(tmp_path / "encoding.npz", inputs=True).inputs
+    np.testing.assert_array_equal(kept, encodings["cnv"].inputs)
     np.testing.assert_array_equal(encoding.representation, encodings["cnv"].representation)
     np.testing.assert_array_equal(encoding.network.weight, encodings["cnv"].network.weight)
     save_distillation(taught, tmp_path / "distillation.npz")
@@ -190,6 +193,18 @@ def test_round_trips(fitted, tmp_path):
     assert distillation.teachers == taught.teachers
     np.testing.assert_array_equal(distillation.logits, taught.logits)
     np.testing.assert_array_equal(distillation.networks[3].bias, taught.networks[3].bias)
+
+
+def test_students_take_the_inputs_that_encoding_kept(cohort, splits, fitted):
+    """The same bits as from raw features, and it is these that are used."""
+    encodings, taught = fitted
+
+    def distilled(change):
+        changed = encodings | {"cnv": dataclasses.replace(encodings["cnv"], inputs=change(encodings["cnv"].inputs))}
+        return distil(cohort, splits, changed, "cnv", DISTILLATION, ENCODER, seed=0, device=CPU).logits
+
+    np.testing.assert_array_equal(distilled(lambda inputs: None), taught.logits)
+    assert (distilled(lambda inputs: inputs * 2)[0, 0] != taught.logits[0, 0]).any()
 
 
 def test_choice_for_a_fold_does_not_look_at_it():
