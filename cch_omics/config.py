@@ -100,10 +100,10 @@ class EncoderConfig(Section):
 class InformationConfig(Section):
     """Mutual information, in nats, from held-out representations."""
 
-    teacher_student: Literal["ksg", "ksg2", "mixed", "gaussian", "copula"] = Field(
+    teacher_student: Literal["ksg", "ksg2", "mixed", "gaussian", "copula", "latent", "infonce", "mine"] = Field(
         "ksg", description="Estimator of I(H_T;H_S)."
     )
-    cross_check: Literal["ksg", "ksg2", "mixed", "gaussian", "copula"] = Field(
+    cross_check: Literal["ksg", "ksg2", "mixed", "gaussian", "copula", "latent", "infonce", "mine"] = Field(
         "gaussian",
         description="Second estimator of I(H_T;H_S), of another kind: where the two disagree on the gap, a verdict is "
         "`undecided`.",

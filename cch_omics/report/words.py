@@ -431,6 +431,9 @@ def estimators(information: pd.DataFrame) -> str:
         "mixed": "Gao et al. (2017)",
         "gaussian": "the Gaussian formula, corrected for the number of samples",
         "copula": "the Gaussian copula",
+        "latent": "Gowri et al. (2024), a lower bound",
+        "infonce": "InfoNCE, a lower bound",
+        "mine": "Donsker & Varadhan with a learned critic",
         "ross": "Ross (2014)",
         "crossentropy": "the cross-entropy of held-out predictions, a lower bound",
     }
