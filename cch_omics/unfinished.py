@@ -29,8 +29,8 @@ class Unfinished(NamedTuple):
     def sentence(self) -> str:
         """What to tell people."""
         what = f"{self.cohort}, {self.target}"
-        if not self.log:
-            return f"{what}: not finished; none of its steps left a log that tells why"
+        if not self.step:
+            return f"{what}: not finished, see {self.log or 'the log of Snakemake'}"
         return f"{what}: {self.step} failed, see {self.log}" + (f" ({self.reason})" if self.reason else "")
 
 

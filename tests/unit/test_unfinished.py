@@ -57,4 +57,5 @@ def test_of_several_the_last_one(logs: Path) -> None:
 def test_without_a_page_or_a_log(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "report.html").unlink()
     assert ask(logs).log == ""
+    assert ask(logs)._replace(log="main.log").sentence() == "a, t: not finished, see main.log"
     assert unfinished("a", "t", tmp_path / "no.html", tmp_path / "nowhere").log == ""

@@ -18,6 +18,7 @@ if (BASE.parent / "cch_omics").is_dir():
 PATHS = [str(BASE / "scripts"), str(Path(sys.executable).parent), *os.get_exec_path()]
 os.environ.update(PATH=os.pathsep.join(PATHS))
 
+from cch_omics.clock import bring_back
 from cch_omics.config import NAME_PATTERN, load_config, read_sheet
 from cch_omics.errors import InputError
 from cch_omics.plan import files_of, made_source, modalities_of
@@ -35,9 +36,10 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# The lock of a run that was killed on this host goes, before Snakemake asks for its own.
+# Before Snakemake looks: the lock of a run that was killed on this host goes, and results from the future come back.
 if workflow.is_main_process:
     release_stale(Path(".snakemake"))
+    bring_back(Path(workflow.pathvars.apply("<results>")))
 
 # A profile that gives a rule GPUs wants the GPU build of torch.
 GIVEN = workflow.resource_settings.overwrite_resources.values()

@@ -10,7 +10,7 @@ def pool_finished(log):
     folders = {key: results.joinpath(*key) for key in ROWS}
     missing = {key: unfinished(*key, folder / "report.html", logs.joinpath(*key)) for key, folder in folders.items()}
     there = [str(folders[key]) for key, found in missing.items() if not found]
-    failed = [found if found.log else found._replace(log=str(log)) for found in missing.values() if found]
+    failed = [found if found.log else found._replace(log=log[0]) for found in missing.values() if found]
     for found in failed:
         print(f"Not finished: {found.sentence()}", file=sys.stderr)
     if not there or not failed:
