@@ -68,6 +68,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
     blocks = {
         "made": made(output, tasks, budgets),
         "runs": markdown(runs(pairs)),
+        "names": markdown(names()),
         "outcomes": markdown(tables["outcomes"]),
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
@@ -141,6 +142,15 @@ def made(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]) -> s
 def _splits(room: Path) -> tuple[int, int]:
     splits = load(room).splits
     return len(np.unique(splits.repeat[:-1])), len(np.unique(splits.fold[:-1]))
+
+
+def names() -> pd.DataFrame:
+    """The criteria, as their table describes them."""
+    rows = []
+    for name, each in CRITERIA.items():
+        says = {0.0: "above 0", -np.inf: "always: it only ranks"}.get(each.threshold, f"above {each.threshold:g}")
+        rows.append((name, each.meaning, "by its own rule" if name == VERDICT else says, each.reference))
+    return pd.DataFrame(rows, columns=["criterion", "score", "distil", "source"])
 
 
 def runs(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -1,26 +1,41 @@
 """The benchmark of decisions: its smallest run, and its statistics by hand."""
 
+import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import make_cohort
 
 from cch_omics import evaluation, keys
+from cch_omics.config import SplitsConfig
+from cch_omics.predictions import Encoding, Network
+from cch_omics.splits import make_splits
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def scores() -> object:
+def module(name: str) -> Any:
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        import decisions_scores
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(BENCHMARKS))
-    return decisions_scores
+
+
+@pytest.fixture(scope="module")
+def scores() -> Any:
+    return module("decisions_scores")
+
+
+@pytest.fixture(scope="module")
+def extras() -> Any:
+    return module("decisions_extras")
 
 
 def run(*arguments: str) -> str:
@@ -70,8 +85,8 @@ def by_hand() -> pd.DataFrame:
     )
 
 
-def test_statistics_by_hand(scores: object) -> None:
-    row = scores.criteria_table(by_hand()).iloc[0]  # type: ignore[attr-defined]
+def test_statistics_by_hand(scores: Any) -> None:
+    row = scores.criteria_table(by_hand()).iloc[0]
     assert (row["n_pairs"], row["n_harmed"], row["n_gained"]) == (4, 1, 1)
     assert (row["auroc_harmed"], row["auroc_gained"]) == (1, 1)
     assert row["auroc_negative"] == pytest.approx(3 / 4)  # of (0.9, 0.1) x (-0.5, 0.3) one pair is the wrong way round
@@ -81,14 +96,59 @@ def test_statistics_by_hand(scores: object) -> None:
     assert row["share_of_oracle"] == pytest.approx((0.04 - 0.02) / (0.04 + 0.02))
     # Two clusters: both, or one of them twice. Their advice is +4, +1 or -2.
     assert (row["advice_low"], row["advice_high"]) == (pytest.approx(-2), pytest.approx(4))
-    same = scores.differences(by_hand()).iloc[0]  # type: ignore[attr-defined]
+    same = scores.differences(by_hand()).iloc[0]
     assert (same["advice"], same["advice_low"], same["advice_high"]) == (0, 0, 0)
 
 
-def test_one_cluster_has_no_interval_and_a_missing_score_is_not_a_low_one(scores: object) -> None:
+def test_one_cluster_has_no_interval_and_a_missing_score_is_not_a_low_one(scores: Any) -> None:
     table = by_hand()
-    one = scores.criteria_table(table[table["cluster"] == "a"]).iloc[0]  # type: ignore[attr-defined]
+    one = scores.criteria_table(table[table["cluster"] == "a"]).iloc[0]
     assert np.isnan(one["spearman_low"]) and one["auroc_harmed"] == 1
     unscored = table.assign(score=table["score"].mask(table["harmed"]))
-    row = scores.criteria_table(unscored).iloc[0]  # type: ignore[attr-defined]
+    row = scores.criteria_table(unscored).iloc[0]
     assert np.isnan(row["auroc_harmed"]) and row["unscored"] == 0.25
+
+
+def test_several_teachers_have_not_seen_the_label_of_whom_they_teach(extras: Any) -> None:
+    cohort = make_cohort()
+    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=2, inner_folds=3), seed=0)
+    random = np.random.default_rng(0)
+    nothing = Network(*(np.zeros(shape, dtype=np.float32) for shape in [(1,), (1, 1), (1,), (1, 3), (3,)]))
+    encodings = {}
+    for name in cohort.modalities:
+        logits = random.normal(size=(*splits.inner.shape, 3)) + np.eye(3)[cohort.labels]
+        logits[:, ~cohort.profiled(name)] = np.nan
+        encodings[name] = Encoding(logits[..., :2], logits, nothing, np.ones(3))
+
+    def taught_by(labels: Any) -> dict[tuple[str, str], Any]:
+        return {
+            (student, way): each.logits for student, way, each in extras.several_teachers(encodings, splits, labels)
+        }
+
+    first = taught_by(cohort.labels)
+    assert set(first) == {(student, way) for student in cohort.modalities for way in ("pooled", "averaged")}
+    held_out = splits.inner[0] == 1
+    changed = taught_by(np.where(held_out & (cohort.labels >= 0), (cohort.labels + 1) % 3, cohort.labels))
+    for key, logits in first.items():
+        np.testing.assert_array_equal(logits[0, held_out], changed[key][0, held_out])
+        others = [name for name in cohort.modalities if name != key[0]]
+        known = np.logical_and.reduce([cohort.profiled(name) for name in others])
+        taught = np.isfinite(logits[0]).all(-1)
+        assert (taught[splits.train[0]] == known[splits.train[0]]).all()
+    other_fold = splits.inner[0] == 0
+    assert not np.allclose(
+        first["cnv", "pooled"][0, other_fold], changed["cnv", "pooled"][0, other_fold], equal_nan=True
+    )
+
+
+def test_the_counterexamples_are_what_they_say(extras: Any) -> None:
+    cohort = make_cohort()
+    labels = extras.permuted(cohort).labels
+    assert ((labels < 0) == (cohort.labels < 0)).all() and (labels != cohort.labels).any()
+    assert (np.bincount(labels[labels >= 0]) == np.bincount(cohort.labels[cohort.labels >= 0])).all()
+    doubled = extras.doubles(replace(cohort, label_budget=0.5), strong="rna", weak="cnv")
+    assert list(doubled.modalities) == ["rna", "cnv", "noise", "double"] and doubled.label_budget == 0.5
+    weak, double = (doubled.modalities[name].values for name in ("cnv", "double"))
+    assert (doubled.modalities["double"].rows == doubled.modalities["cnv"].rows).all()
+    known = np.isfinite(weak)
+    assert np.corrcoef(weak[known], double[known])[0, 1] == pytest.approx(0.5**0.5, abs=0.05)
