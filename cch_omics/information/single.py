@@ -1,7 +1,7 @@
 """Mutual information of one pair of variables."""
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,9 +11,17 @@ from torch import Tensor
 from cch_omics.errors import InputError
 from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimate
-from cch_omics.information.subsampling import compress, half_samples, half_to_whole
+from cch_omics.information.subsampling import (
+    PARTS,
+    compress,
+    half_samples,
+    half_to_whole,
+    partition_variance,
+    partitions,
+)
 
 WHERE = "mutual_information"
+Uncertainty = Literal["half_sampling", "holmes_nemenman"]
 
 
 def mutual_information(
@@ -23,6 +31,7 @@ def mutual_information(
     estimator: str = "auto",
     neighbours: int = 3,
     subsamples: int = 50,
+    uncertainty: Uncertainty = "half_sampling",
     groups: Any = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -46,25 +55,29 @@ def mutual_information(
     neighbours
         k.
     subsamples
-        Half-samples behind the standard error; 0 for none.
+        Half-samples, or partitions, behind the standard error; 0 for none.
+    uncertainty
+        Where the standard error is from: `half_sampling`; or `holmes_nemenman`, partitions into 2 to 6 parts, as a
+        cross-check (`subsampling.partition_variance`).
     groups
         (n,) patients: the samples of one are drawn together. Default: each sample its own.
     seed
-        Of the half-samples.
+        Of the half-samples or partitions.
     device
         Where to compute.
 
     Returns
     -------
     Estimate
-        `value` is never clipped at zero. Flags are those of the estimator and `half_samples_without_estimate`, if some
-        halves were too small for one.
+        `value` is never clipped at zero. Flags are those of the estimator and `half_samples_without_estimate` or
+        `parts_without_estimate`, if some halves or parts were too small for one.
 
     Raises
     ------
     InputError
-        If the estimator is unknown or does not fit the kind of y, shapes differ, a value is missing or infinite, or
-        there are too few samples (n <= k; fewer than two classes of two; too many columns for a covariance).
+        If `uncertainty` or the estimator is unknown, the estimator does not fit the kind of y, shapes differ, a value
+        is missing or infinite, or there are too few samples (n <= k; fewer than two classes of two; too many columns
+        for a covariance; fewer than 20 or 50 for what is learned).
     """
     labels = _labels(y)
     chosen = _estimator(estimator, labels is not None)
@@ -79,6 +92,13 @@ def mutual_information(
             WHERE, f"neighbours = {neighbours} with {n} samples", "1 <= neighbours < samples", "Lower `neighbours`."
         )
     _check_subsamples(subsamples)
+    if uncertainty not in get_args(Uncertainty):
+        raise InputError(
+            f"{WHERE}, uncertainty",
+            repr(uncertainty),
+            f"one of {', '.join(get_args(Uncertainty))}",
+            "Choose one of them.",
+        )
 
     valid = torch.ones(1, n, dtype=torch.bool, device=device)
     prepared_x = chosen.prepare(_scaled(points, device), valid)
@@ -97,6 +117,7 @@ def mutual_information(
         neighbours=neighbours,
         subsamples=subsamples,
         seed=seed,
+        uncertainty=uncertainty,
     )
 
 
@@ -185,8 +206,9 @@ def _estimate(
     subsamples: int,
     seed: int,
     where: str = WHERE,
+    uncertainty: Uncertainty = "half_sampling",
 ) -> Estimate:
-    """From prepared X and Y: of the whole, and its standard error from half-samples."""
+    """From prepared X and Y: of the whole, and its standard error."""
     n, device = strata.shape[1], strata.device
     valid = torch.ones(1, n, dtype=torch.bool, device=device)
     full = run(chosen, x, y, *compress(valid[:, None]), neighbours=neighbours)
@@ -203,14 +225,22 @@ def _estimate(
         )
     flags = {flag for flag, found in full.flags.items() if bool(found)}
     se = math.nan
-    if subsamples:
-        random = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
+    drawn_from = (strata, torch.as_tensor(groups, device=device)[None], valid)
+    if subsamples and uncertainty == "holmes_nemenman":
+        estimates = []
+        for parts in PARTS:
+            keys = torch.as_tensor(random.random((1, math.ceil(subsamples / len(PARTS)), n)), device=device)
+            index = compress(partitions(keys, *drawn_from, parts))
+            estimates.append(run(chosen, x, y, *index, neighbours=neighbours).value.view(-1, parts))
+        if any(not bool(values.isfinite().all()) for values in estimates):
+            flags.add("parts_without_estimate")
+        se = math.sqrt(float(partition_variance(estimates)))
+    elif subsamples:
         keep = half_samples(
             torch.as_tensor(random.random((1, subsamples, n)), device=device),
             torch.as_tensor(random.integers(0, 2, (1, subsamples)), device=device),
-            strata,
-            torch.as_tensor(groups, device=device)[None],
-            valid,
+            *drawn_from,
         )
         halves = run(chosen, x, y, *compress(keep), neighbours=neighbours).value[0]
         possible = halves[halves.isfinite()]
