@@ -17,7 +17,7 @@ FLAT = 1e-12
 CERTAIN = 1e-12
 
 
-def gaussian(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:
+def gaussian(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0, means: Tensor | int = 1) -> Estimates:
     """I(X;Y) = [log|S_x| + log|S_y| - log|S_xy|] / 2 - [f(p) + f(q) - f(p + q)] / 2,  f(d) = sum_i psi((n - i) / 2).
 
     S are scatter matrices of n samples around their mean, i runs from 1 to d. Of Gaussian data with covariance
@@ -34,6 +34,9 @@ def gaussian(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Est
         (B, n) False on padding.
     neighbours
         Not used; here so that estimators can be exchanged.
+    means
+        (B,) means that were subtracted, if it was not one: points around M class means have n - M degrees of freedom,
+        and n - M + 1 takes the place of n above.
 
     Returns
     -------
@@ -42,6 +45,7 @@ def gaussian(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Est
         (flag `deterministic`). Flag `columns_left_out`: p < dx or q < dy.
     """
     n = valid.sum(-1)
+    effective = n + 1 - means
     white_x, p = _whitened(x, valid)
     white_y, q = _whitened(y, valid)
     squared = torch.linalg.svdvals(white_x.mT @ white_y).square()
@@ -49,11 +53,11 @@ def gaussian(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Est
     plug_in = -0.5 * torch.log1p(-squared.masked_fill(certain, 1.0)).sum(-1)
 
     index = torch.arange(1, x.shape[-1] + y.shape[-1] + 1, device=n.device)
-    terms = torch.digamma((n[:, None] - index).clamp(min=1).double() / 2)
+    terms = torch.digamma((effective[:, None] - index).clamp(min=1).double() / 2)
     f = torch.nn.functional.pad(terms.cumsum(-1), (1, 0))
     correction = 0.5 * (_at(f, p) + _at(f, q) - _at(f, p + q))
 
-    enough = p + q < n - 1
+    enough = p + q < effective - 1
     flags = {
         "too_few_samples": ~enough,
         "deterministic": enough & certain.any(-1),
