@@ -262,9 +262,8 @@ def several_table(output: Path, task: Task, budget: float) -> pd.DataFrame:
     base = load(room)
     folds = len(np.unique(base.splits.fold[:-1]))
     singles = _of_splits(gains(base.cohort, base.splits, base.encodings, base.taught["tuned"]))
-    scores = score_held_out(base.cohort, base.splits, base.encodings, {}, ["teacher_minus_student_accuracy"]).set_index(
-        ["student", "repeat", "fold", "teacher"]
-    )["score"]
+    scored = score_held_out(base.cohort, base.splits, base.encodings, {}, ["teacher_minus_student_accuracy"])
+    scores = scored.set_index(["student", "repeat", "fold", "teacher"])["score"].sort_index()
     rows = []
     for student in base.cohort.modalities:
         path = room / "several" / f"{student}.npz"
