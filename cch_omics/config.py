@@ -123,9 +123,9 @@ class CriterionConfig(Section):
     """When a difference is believed."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.9,
-        description="Probability that the gap and the advantage must have for `distil`; below one minus it: "
-        "`do_not_distil`.",
+        0.8,
+        description="Probability with which the teacher must know more than the student for `distil`; below one minus "
+        "it: `do_not_distil`; and with which a gap must be negative to veto.",
     )
 
 

@@ -15,6 +15,7 @@ from scipy.stats import rankdata, t
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
+from cch_omics.criteria import cch
 from cch_omics.criteria.pair import Pair
 from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.predictions import Distillation, Encoding
@@ -413,10 +414,11 @@ def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, su
     judged = verdicts[verdicts["repeat"] >= 0]
     terms = judged.assign(
         gap_plus_advantage=judged["gap"] + judged["advantage"],
+        score=cch.score(judged),
         distil=judged["verdict"] == keys.DISTIL,
         do_not_distil=judged["verdict"] == keys.DO_NOT_DISTIL,
     )
-    used = ["gap", "advantage", "gap_plus_advantage", "mi_teacher_student", "distil", "do_not_distil"]
+    used = ["gap", "advantage", "gap_plus_advantage", "score", "mi_teacher_student", "distil", "do_not_distil"]
     of_terms = terms.groupby(where, sort=False)[used].mean().reset_index()
     of_predictions = scores.groupby(["criterion", *where], sort=False)["score"].mean().reset_index()
     parts = []

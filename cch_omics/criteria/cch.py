@@ -7,11 +7,12 @@ distil when teacher and student share more than the student knows of the label. 
     advantage = I(T;Y) - I(S;Y) = I(T;Y|S) - I(S;Y|T)
 
 so the gap never looks at I(T;Y|S), what the student could learn. With labels that mean nothing I(S;Y) is 0, the gap is
-positive, and the plain rule says "distil". Our verdict therefore asks for three things: the teacher knows something of
-the label, the gap is positive, and the teacher knows more than the student.
+positive, and the plain rule says "distil". Our verdict therefore asks first whether the teacher knows more than the
+student. That is a paired difference of held-out log-losses (`information.log_loss`): with few labels it is known far
+better than the difference of two mutual informations by nearest neighbours, and foretells the gain better.
 
-At cohort size the sign of an estimated gap is mostly the estimators' bias. So the gap must have its sign by two
-estimators of different kinds, each corrected by simulated twins of the cohort.
+The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where
+two estimators of different kinds, each corrected by simulated twins of the cohort, agree on it.
 """
 
 from collections.abc import Hashable, Mapping
@@ -35,16 +36,19 @@ DRIFTS = {
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(truth > 0) of an estimate is that of a normal around what the estimator says where the truth is zero, both learnt
-    from simulated twins of the cohort (`information.twin`); its standard deviation is the twins' or the estimate's own
-    standard error, whichever is wider. Let c be `settings.confidence`, and P(gap > 0) be had from two estimators of
-    I(T;S). A pair is
+    P(advantage > 0) is that of a normal around the difference of held-out log-losses. P(gap > 0) is that of a normal
+    around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of the
+    cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error, whichever
+    is wider.
+    Let c be `settings.confidence`. The gap is *shown* to have a sign if P(gap > 0) is at least c, or at most 1 - c, by
+    both estimators of I(T;S), and it does not drift across zero with fewer samples, more neighbours or fewer components
+    (flags `drift_*`). A pair is
 
-    - `do_not_distil` if P(I(T;Y) > 0) < c (the burden of proof is the teacher's), or both P(gap > 0) <= 1 - c, or
-      P(advantage > 0) <= 1 - c;
-    - `distil` if both P(gap > 0) >= c and P(advantage > 0) >= c;
-    - `undecided` otherwise, without an estimate, and where the gap would decide but drifts across zero with fewer
-      samples, more neighbours or fewer components (flags `drift_*`).
+    - `do_not_distil` if P(advantage > 0) <= 1 - c, or if the gap is shown to be negative and the advantage is not shown
+      to be positive;
+    - `distil` if P(advantage > 0) >= c and, by log-loss as well, P(I(T;Y) > 0) >= c, and neither is the gap shown to be
+      negative nor do the two estimators contradict each other (one at least c, the other at most 1 - c);
+    - `undecided` otherwise.
 
     Parameters
     ----------
@@ -63,10 +67,11 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
 
 
 def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Choose for each student the teacher of the largest gap + advantage among those that the verdict allows.
+    """Choose for each student, among the teachers that the verdict allows, the one most surely ahead of it.
 
-    Without one the student is to be trained alone: `do_not_distil` if no teacher is in doubt, else `undecided`; its
-    `p_gap_positive` is then that of the teacher of the largest gap + advantage.
+    That is the largest advantage by log-loss in units of its standard error (`score`). Without an allowed teacher the
+    student is to be trained alone: `do_not_distil` if no teacher is in doubt, else `undecided`; its `p_gap_positive` is
+    then that of the teacher of the largest score.
 
     Parameters
     ----------
@@ -79,7 +84,7 @@ def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
         `keys.TEACHER_COLUMNS`, one row per student.
     """
     rows = []
-    scored = verdicts.assign(score=(verdicts["gap"] + verdicts["advantage"]).fillna(-np.inf))
+    scored = verdicts.assign(score=score(verdicts).fillna(-np.inf))
     for student, candidates in scored.groupby("student", sort=True):
         allowed = candidates[candidates["verdict"] == keys.DISTIL]
         best = (candidates if allowed.empty else allowed).sort_values("score", ascending=False, kind="stable").iloc[0]
@@ -93,48 +98,52 @@ def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(keys.TEACHER_COLUMNS))
 
 
+def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
+    """Order pairs: the advantage by log-loss over its standard error, NaN without one."""
+    error = verdicts["log_loss_advantage_se"]
+    return verdicts["log_loss_advantage"] / error.where(error > 0)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """P(truth > 0) of what a verdict rests on; NaN without an estimate.
 
     Attributes
     ----------
-    teacher
-        Of I(T;Y).
     gap, cross_check
         Of the gap, by two estimators.
-    advantage
-        Of the advantage.
+    advantage, teacher
+        Of the advantage and of I(T;Y), by held-out log-loss.
     drifts
         Whether the gap depends on choices that should not matter.
     """
 
-    teacher: float
     gap: float
     cross_check: float
     advantage: float
+    teacher: float
     drifts: bool
 
-    @property
-    def complete(self) -> bool:
-        """Whether all estimates are there."""
-        return bool(np.isfinite([self.teacher, self.gap, self.cross_check, self.advantage]).all())
-
     def gap_is(self, sign: int, confidence: float) -> bool:
-        """Whether the gap is shown to be positive (1) or negative (-1)."""
+        """Whether the gap is shown to be positive (1) or negative (-1). Without an estimate it is not."""
         if self.drifts:
             return False
         each = (self.gap, self.cross_check)
-        return min(each) >= confidence if sign > 0 else max(each) <= 1 - confidence
+        return all(p >= confidence for p in each) if sign > 0 else all(p <= 1 - confidence for p in each)
+
+    def contradicts(self, confidence: float) -> bool:
+        """Whether one estimator shows a positive gap and the other a negative one."""
+        each = (self.gap, self.cross_check)
+        return any(p >= confidence for p in each) and any(p <= 1 - confidence for p in each)
 
 
 def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
     """Weigh a row of `information.pairs.estimate_pairs`."""
     return Evidence(
-        teacher=_probability_positive(row, "mi_teacher_label"),
         gap=_probability_positive(row, "gap"),
         cross_check=_probability_positive(row, "cross_check_gap"),
-        advantage=_probability_positive(row, "advantage"),
+        advantage=_probability_positive(row, "log_loss_advantage"),
+        teacher=_probability_positive(row, "log_loss_teacher_label"),
         drifts="drift_" in row["flags"],
     )
 
@@ -158,7 +167,7 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
     estimate, se = row[quantity], row[f"{quantity}_se"]
     if np.isnan(estimate) or np.isnan(se):
         return float("nan")
-    at_zero, sd = row[f"{quantity}_at_zero"], row[f"{quantity}_twin_sd"]
+    at_zero, sd = row.get(f"{quantity}_at_zero", np.nan), row.get(f"{quantity}_twin_sd", np.nan)
     if np.isnan(at_zero):
         at_zero, sd = 0.0, 0.0
     spread = max(se, sd)
@@ -168,11 +177,13 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
 
 
 def _verdict(evidence: Evidence, confidence: float) -> str:
-    if not evidence.complete:
+    if np.isnan(evidence.advantage):
         return keys.UNDECIDED
-    if evidence.teacher < confidence or evidence.gap_is(-1, confidence) or evidence.advantage <= 1 - confidence:
+    negative = evidence.gap_is(-1, confidence)
+    if evidence.advantage <= 1 - confidence or (negative and evidence.advantage < confidence):
         return keys.DO_NOT_DISTIL
-    if evidence.gap_is(1, confidence) and evidence.advantage >= confidence:
+    knows = min(evidence.advantage, evidence.teacher) >= confidence
+    if knows and not negative and not evidence.contradicts(confidence):
         return keys.DISTIL
     return keys.UNDECIDED
 
@@ -180,47 +191,44 @@ def _verdict(evidence: Evidence, confidence: float) -> str:
 def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, target: str) -> str:
     """The verdict in words, what speaks loudest first."""
     teacher, student = row["teacher"], row["student"]
-    if not evidence.complete:
+    if np.isnan(evidence.advantage):
         return (
-            f"The mutual information of {teacher}, {student} and {target} could not be estimated: too few patients "
-            f"have both omics and a label ({row.get('n_labelled', 0)} could be used)."
+            f"What {teacher} and {student} know of {target} could not be compared: too few patients have both omics "
+            f"and a label ({row.get('n_labelled', 0)} could be used)."
         )
 
     def nats(name: str) -> str:
         return f"{row[name]:.2f} ± {row[f'{name}_se']:.2f} nats"
 
-    shares = (
-        f"{teacher} and {student} share {nats('mi_teacher_student')}, {{}} the {nats('mi_student_label')} "
-        f"that {student} knows of {target} (the gap is positive with P = {evidence.gap:.2f}, by the second estimator "
-        f"with P = {evidence.cross_check:.2f})"
-    )
+    ahead = "more" if row["log_loss_advantage"] > 0 else "not more"
     knows = (
-        f"{teacher} knows {nats('mi_teacher_label')} of {target}, {{}} {student} "
+        f"{teacher} knows {ahead} of {target} than {student}: {nats('log_loss_advantage')} "
         f"(it knows more with P = {evidence.advantage:.2f})"
     )
-    if evidence.teacher < confidence:
+    if np.isnan(evidence.gap):
+        shares = f"what {teacher} and {student} share could not be estimated with so few labels"
+    else:
+        more = "more than" if row["gap"] > 0 else "less than"
+        second = (
+            "" if np.isnan(evidence.cross_check) else f", by the second estimator with P = {evidence.cross_check:.2f}"
+        )
+        shares = (
+            f"they share {nats('mi_teacher_student')}, {more} the {nats('mi_student_label')} that {student} knows of "
+            f"{target} (the gap is positive with P = {evidence.gap:.2f}{second})"
+        )
+    if evidence.advantage >= confidence and evidence.teacher < confidence:
         return (
-            f"{teacher} has not been shown to know anything of {target} ({nats('mi_teacher_label')}; "
-            f"P(it does) = {evidence.teacher:.2f})."
+            f"{teacher} has not been shown to know anything of {target} ({nats('log_loss_teacher_label')}; "
+            f"P(it does) = {evidence.teacher:.2f}); {knows}."
         )
-    against = []
-    if evidence.gap_is(-1, confidence):
-        against.append(shares.format("less than"))
-    if evidence.advantage <= 1 - confidence:
-        against.append(knows.format("less than"))
-    if against:
-        return "; ".join(against) + "."
-    comparison = "; ".join(
-        (
-            shares.format("more than" if row["gap"] > 0 else "not more than"),
-            knows.format("more than" if row["advantage"] > 0 else "not more than"),
-        )
-    )
-    if evidence.gap_is(1, confidence) and evidence.advantage >= confidence:
-        return comparison + "."
+    negative = evidence.gap_is(-1, confidence)
+    if negative and evidence.advantage > 1 - confidence:
+        return f"The gap is negative: {shares}; {knows}."
+    if evidence.advantage >= confidence and evidence.contradicts(confidence):
+        return f"The two estimators of the gap contradict each other: {shares}; {knows}."
     if evidence.drifts:
         what = ", ".join(DRIFTS[flag] for flag in DRIFTS if flag in row["flags"])
-        return f"The gap changes its sign with {what}; {comparison}."
-    if (evidence.gap - 0.5) * (evidence.cross_check - 0.5) < 0:
-        return f"The two estimators disagree: {comparison}."
-    return f"Too close to call: {comparison}."
+        shares += f", which changes its sign with {what} and decides nothing"
+    if evidence.advantage >= confidence or evidence.advantage <= 1 - confidence:
+        return f"{knows}; {shares}."
+    return f"Too close to call: {knows}; {shares}."

@@ -67,7 +67,9 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: gap and advantage, with their uncertainty", "criteria/cch.py", terms="gap_plus_advantage"
+        "ours: advantage by held-out log-loss over its standard error; the gap has a veto",
+        "criteria/cch.py",
+        terms="score",
     ),
     "gap_plus_advantage": Criterion("I(T;S) + I(T;Y) - 2 I(S;Y)", terms="gap_plus_advantage"),
     "advantage": Criterion("I(T;Y) - I(S;Y), by the estimator of the label", terms="advantage"),

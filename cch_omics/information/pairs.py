@@ -37,7 +37,7 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
-from cch_omics.information import twin
+from cch_omics.information import log_loss, twin
 from cch_omics.information.class_mixture import class_mixture
 from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimates
@@ -153,7 +153,8 @@ def estimate_pairs(
         the columns of `COMBINATIONS`, each with `_se`, in nats; `gap_advantage_covariance`, nats squared;
         for each of `CALIBRATED`, `_at_zero` and `_twin_sd` (`twin.Calibration`), and for the gap `twin_bias,
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
-        `bracket_low, bracket_high`, the gap by `class_mixture`; `n_paired, n_labelled`, samples in the folds that
+        `bracket_low, bracket_high`, the gap by `class_mixture`; `log_loss_advantage` and
+        `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
         contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `DRIFTS`.
 
     Raises
@@ -182,6 +183,7 @@ def estimate_pairs(
 
     rows = []
     for s in range(len(splits.fold)):
+        by_log_loss = _by_log_loss(cohort, splits, encodings, names, s)
         of_split = slice(s * splits.n_inner, (s + 1) * splits.n_inner)
         for teacher in names:
             for student in names:
@@ -200,6 +202,7 @@ def estimate_pairs(
                         "cross_check_estimator": f"{settings.cross_check}-{settings.label}",
                         # Folds hold I(A;Y), I(B;Y); a row wants the student's first.
                         **_row(folds, settings.neighbours, first_teaches=not swapped),
+                        **by_log_loss[teacher, student],
                         "dim": dim,
                     }
                 )
@@ -235,6 +238,27 @@ def information_table(frame: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
+
+
+def _by_log_loss(
+    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str], split: int
+) -> dict[tuple[str, str], dict[str, float]]:
+    """By teacher and student: the advantage and I(T;Y) by held-out log-loss, on the labelled samples that have both."""
+    found = {}
+    for a, b in combinations(names, 2):
+        both = splits.labelled[split] & cohort.profiled(a) & cohort.profiled(b)
+        logits_a, logits_b = (encodings[name].logits[split, both].astype(np.float64) for name in (a, b))
+        of = (cohort.labels[both], splits.inner[split, both], cohort.groups[both])
+        value, se = log_loss.advantage(logits_a, logits_b, *of)
+        for pair, sign, logits in (((a, b), 1.0, logits_a), ((b, a), -1.0, logits_b)):
+            known, known_se = log_loss.information(logits, *of)
+            found[pair] = {
+                "log_loss_advantage": sign * value,
+                "log_loss_advantage_se": se,
+                "log_loss_teacher_label": known,
+                "log_loss_teacher_label_se": known_se,
+            }
+    return found
 
 
 def principal_components(points: Tensor, valid: Tensor, dimension: int) -> Tensor:
@@ -296,49 +320,58 @@ def _row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, flo
     # Terms in the order I(T;S), I(S;Y), I(T;Y), I(T;S).
     order = [0, 2, 1, 3] if first_teaches else [0, 1, 2, 3]
     values, covariance = folds.values[:, order], folds.covariance[:, order][:, :, order]
-    used = (
-        np.isfinite(values).all(1)
-        & np.isfinite(covariance).all((1, 2))
-        & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
-    )
+
+    def known(terms: int) -> NDArray[np.bool_]:
+        finite = np.isfinite(values[:, :terms]).all(1) & np.isfinite(covariance[:, :terms, :terms]).all((1, 2))
+        return np.asarray(finite)
+
+    used = known(3) & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
     flags = sorted(
         flag for flag, found in folds.flags.items() if found[used].any() or (flag in REASONS and found.any())
     )
     if not used.all():
         flags.append(f"folds_without_estimate:{int((~used).sum())}/{len(used)}")
-    n_terms = values.shape[1]
-    mean, spread, share = np.full(n_terms, np.nan), np.full((n_terms, n_terms), np.nan), np.zeros(len(used))
+    mean, spread, share = np.full(4, np.nan), np.full((4, 4), np.nan), np.zeros(len(used))
     if used.any():
         share[used] = folds.n_paired[used] / folds.n_paired[used].sum()
-        mean, spread = average_folds(values[used], covariance[used], share[used])
+        # The second estimator may want more samples than a fold or half of it has; the first then stands alone.
+        n_terms = 4 if known(4)[used].all() else 3
+        mean[:n_terms], spread[:n_terms, :n_terms] = average_folds(
+            values[used, :n_terms], covariance[used, :n_terms, :n_terms], share[used]
+        )
 
     def average(each: Floats) -> Floats:
         return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)
 
     row: dict[str, float | int | str] = {}
-    for name, weights in COMBINATIONS.items():
-        direction = np.array(weights)
-        row[name] = float(direction @ mean)
-        row[f"{name}_se"] = float(np.sqrt(max(direction @ spread @ direction, 0.0))) if used.any() else np.nan
-    gap, advantage = np.array(COMBINATIONS["gap"]), np.array(COMBINATIONS["advantage"])
-    row["gap_advantage_covariance"] = float(gap @ spread @ advantage)
+    for name in COMBINATIONS:
+        row[name] = float(_combined(name, mean))
+        variance = float(_combined(name, _combined(name, spread)))
+        row[f"{name}_se"] = float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else np.nan
+    row["gap_advantage_covariance"] = float(_combined("gap", _combined("advantage", spread)))
 
     estimates, truths = average(folds.twin[..., order]), average(folds.truth[..., order])
     for name in CALIBRATED:
-        direction = np.array(COMBINATIONS[name])
-        found = twin.calibrate(estimates @ direction, truths @ direction, se=float(row[f"{name}_se"]))
+        found = twin.calibrate(_combined(name, estimates), _combined(name, truths), se=float(row[f"{name}_se"]))
         row[f"{name}_at_zero"], row[f"{name}_twin_sd"] = found.at_zero, found.sd
         if name == "gap":
             row["twin_bias"], row["twin_coverage"] = found.bias, found.coverage
             row["twin_sign_errors"] = found.sign_errors
     row["bracket_low"], row["bracket_high"] = np.sort(average(folds.bracket)[0 if first_teaches else 1]).tolist()
     estimate = float(row["gap"])
-    for flag, drifted in zip(DRIFTS, average(folds.drifted[..., order]) @ gap, strict=True):
+    for flag, drifted in zip(DRIFTS, _combined("gap", average(folds.drifted[..., order])), strict=True):
         if drifted * estimate < 0 and abs(drifted - estimate) > NORMAL_95 * float(row["gap_se"]):
             flags.append(flag)
     row["n_paired"], row["n_labelled"] = int(folds.n_paired[used].sum()), int(folds.n_labelled[used].sum())
     row["flags"] = ";".join(flags)
     return row
+
+
+def _combined(name: str, terms: Floats) -> Floats:
+    """(.., Q) -> (..) of `COMBINATIONS`. A term that does not enter may be missing."""
+    weights = np.array(COMBINATIONS[name])
+    entering = weights != 0
+    return np.asarray(terms[..., entering] @ weights[entering])
 
 
 def _joined(parts: list[Folds], chosen: slice) -> Folds:
@@ -486,14 +519,16 @@ def _estimate_batch(
         whole = suite.terms(space[a], space[b], label, paired[:, None], neighbours=k)
         keep = half_samples(draws, starts, label_of_pair, patient, paired)
         halves = _values(suite.terms(space[a], space[b], label, keep, neighbours=k))
-        possible = halves.isfinite().all(-1)
-        flags = {"half_samples_without_estimate": ~possible.all(-1)}
+        possible, without_check = halves.isfinite().all(-1), halves[..., :3].isfinite().all(-1)
+        flags = {"half_samples_without_estimate": ~without_check.all(-1)}
         for term in whole:
             for flag, found in term.flags.items():
                 flags[flag] = flags[flag] | found[:, 0] if flag in flags else found[:, 0]
-        covariance = _covariance(halves, possible) * half_to_whole(keep, paired)[:, None, None]
+        covariance = _covariance(halves, possible)
+        covariance[:, :3, :3] = _covariance(halves[..., :3], without_check)
+        covariance = covariance * half_to_whole(keep, paired)[:, None, None]
         value = _values(whole)[:, 0]
-        mean_half = torch.where(possible[..., None], halves, 0.0).sum(1) / possible.sum(-1)[:, None]
+        mean_half = torch.where(without_check[..., None], halves, 0.0).sum(1) / without_check.sum(-1)[:, None]
         everyone = paired[:, None]
         drifted = [
             2 * value - mean_half,

@@ -69,7 +69,7 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
                 "teacher": teacher, "student": student, "estimator": "ksg-ross",
                 "mi_teacher_student": shared, "mi_student_label": strength[student],
                 "mi_teacher_label": strength[teacher], "gap": gap, "gap_se": 0.06,
-                "advantage": advantage, "advantage_se": 0.05,
+                "advantage": advantage, "log_loss_advantage": advantage, "log_loss_advantage_se": 0.05,
                 "p_gap_positive": probability, "p_advantage_positive": float(advantage > 0),
                 "cross_check_estimator": "gaussian-ross", "cross_check_gap": gap + 0.1, "cross_check_gap_se": 0.07,
                 "cross_check_gap_at_zero": 0.06, "cross_check_gap_twin_sd": 0.05,

@@ -15,6 +15,8 @@ def pair(
     teacher_label,
     *,
     second=None,
+    log_loss=None,
+    known=None,
     se=0.05,
     at_zero=0.0,
     twin_sd=0.01,
@@ -22,7 +24,7 @@ def pair(
     teacher="rna",
     student="cnv",
 ):
-    """Estimates of a pair; `second` is I(T;S) by the second estimator, if it differs."""
+    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: advantage and I(T;Y)."""
     gap, advantage = teacher_student - student_label, teacher_label - student_label
     values = {
         "mi_teacher_student": teacher_student,
@@ -31,6 +33,8 @@ def pair(
         "gap": gap,
         "advantage": advantage,
         "cross_check_gap": (teacher_student if second is None else second) - student_label,
+        "log_loss_advantage": advantage if log_loss is None else log_loss,
+        "log_loss_teacher_label": teacher_label if known is None else known,
     }
     return {
         "repeat": -1,
@@ -54,13 +58,16 @@ def judge(*pairs):
 @pytest.mark.parametrize(
     ("terms", "verdict", "plain", "said"),
     [
-        ((0.5, 0.2, 0.6), keys.DISTIL, keys.DISTIL, "share 0.50 ± 0.05 nats, more than the 0.20"),
-        ((0.1, 0.4, 0.6), keys.DO_NOT_DISTIL, keys.DO_NOT_DISTIL, "share 0.10 ± 0.05 nats, less than the 0.40"),
-        ((0.5, 0.3, 0.1), keys.DO_NOT_DISTIL, keys.DISTIL, "knows 0.10 ± 0.05 nats of er_status, less than cnv"),
-        ((0.5, 0.0, 0.02), keys.DO_NOT_DISTIL, keys.DISTIL, "not been shown to know anything"),
-        ((0.33, 0.3, 0.6), keys.UNDECIDED, keys.DISTIL, "Too close to call"),
+        ((0.5, 0.2, 0.6), keys.DISTIL, keys.DISTIL, "rna knows more of er_status than cnv: 0.40 ± 0.05 nats"),
+        ((0.5, 0.3, 0.1), keys.DO_NOT_DISTIL, keys.DISTIL, "rna knows not more of er_status than cnv: -0.20"),
+        # The advantage decides where the gap is not known.
+        ((0.33, 0.3, 0.6), keys.DISTIL, keys.DISTIL, "they share 0.33 ± 0.05 nats, more than the 0.30"),
+        # The veto of the gap.
+        ((0.1, 0.4, 0.6), keys.UNDECIDED, keys.DO_NOT_DISTIL, "The gap is negative: they share 0.10"),
+        ((0.1, 0.4, 0.42), keys.DO_NOT_DISTIL, keys.DO_NOT_DISTIL, "The gap is negative: they share 0.10"),
         ((0.6, 0.3, 0.32), keys.UNDECIDED, keys.DISTIL, "Too close to call"),
-        ((np.nan, 0.3, 0.32), keys.UNDECIDED, "", "could not be estimated"),
+        ((0.5, 0.0, 0.02), keys.UNDECIDED, keys.DISTIL, "Too close to call"),
+        ((0.3, 0.3, np.nan), keys.UNDECIDED, keys.DO_NOT_DISTIL, "could not be compared"),
     ],
 )
 def test_verdicts(terms, verdict, plain, said):
@@ -70,20 +77,39 @@ def test_verdicts(terms, verdict, plain, said):
     assert said in row["reason"]
 
 
+def test_without_a_gap_the_advantage_stands_alone():
+    row = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
+    assert row["verdict"] == keys.DISTIL
+    assert row["cch_verdict"] == ""
+    assert "could not be estimated with so few labels" in row["reason"]
+
+
+def test_the_advantage_that_decides_is_that_of_log_losses():
+    assert judge(pair(0.5, 0.2, 0.6, log_loss=-0.4)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
+    assert judge(pair(0.5, 0.2, 0.1, log_loss=0.4, known=0.5)).iloc[0]["verdict"] == keys.DISTIL
+
+
+def test_a_teacher_that_is_not_shown_to_know_anything_is_none():
+    row = judge(pair(0.5, 0.2, 0.6, known=0.02)).iloc[0]
+    assert row["verdict"] == keys.UNDECIDED
+    assert row["reason"].startswith("rna has not been shown to know anything of er_status (0.02 ± 0.05 nats")
+
+
 def test_probability_is_of_a_normal_error():
     row = judge(pair(0.5, 0.4, 0.6, se=0.1)).iloc[0]
     assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
+    assert row["p_advantage_positive"] == pytest.approx(0.9772, abs=1e-4)
 
 
 def test_columns_are_the_contract():
     assert list(judge(pair(0.5, 0.2, 0.6)).columns) == ["repeat", "fold", *keys.VERDICT_COLUMNS]
 
 
-def test_of_the_teachers_allowed_the_largest_gap_plus_advantage_is_chosen():
+def test_of_the_teachers_allowed_the_one_most_surely_ahead_is_chosen():
     verdicts = judge(
         pair(0.5, 0.2, 0.6, teacher="rna"),
         pair(0.6, 0.2, 0.7, teacher="rppa"),
-        # The largest score of all, too uncertain to be allowed.
+        # The largest advantage of all, too uncertain to be allowed.
         pair(2.0, 0.2, 2.0, teacher="mirna", se=1.5),
     )
     assert choose_teachers(verdicts).to_dict("records") == [
@@ -92,8 +118,8 @@ def test_of_the_teachers_allowed_the_largest_gap_plus_advantage_is_chosen():
 
 
 def test_without_a_teacher_a_doubt_is_said():
-    refused = pair(0.1, 0.4, 0.6, teacher="rna")
-    doubtful = pair(0.33, 0.3, 0.6, teacher="rppa")
+    refused = pair(0.5, 0.4, 0.2, teacher="rna")
+    doubtful = pair(0.33, 0.3, 0.31, teacher="rppa")
     alone = choose_teachers(judge(refused)).iloc[0]
     assert (alone["teacher"], alone["verdict"]) == ("", keys.DO_NOT_DISTIL)
     in_doubt = choose_teachers(judge(refused, doubtful)).iloc[0]
@@ -101,21 +127,20 @@ def test_without_a_teacher_a_doubt_is_said():
     assert in_doubt["p_gap_positive"] == pytest.approx(judge(doubtful)["p_gap_positive"][0])
 
 
-def test_two_estimators_that_disagree_decide_nothing():
-    agreed, torn = judge(pair(0.5, 0.2, 0.6)).iloc[0], judge(pair(0.5, 0.2, 0.6, second=0.1)).iloc[0]
-    assert agreed["verdict"] == keys.DISTIL
+def test_two_estimators_that_contradict_each_other_decide_nothing():
+    torn = judge(pair(0.5, 0.2, 0.6, second=0.05)).iloc[0]
     assert torn["verdict"] == keys.UNDECIDED
-    assert torn["reason"].startswith("The two estimators disagree")
-    # Against the teacher no less than for it.
-    assert judge(pair(0.1, 0.4, 0.6, second=0.5)).iloc[0]["verdict"] == keys.UNDECIDED
+    assert torn["reason"].startswith("The two estimators of the gap contradict each other")
+    # One alone has no veto.
+    assert judge(pair(0.1, 0.4, 0.6, second=0.4)).iloc[0]["verdict"] == keys.DISTIL
 
 
 def test_what_the_estimator_says_at_zero_is_taken_off():
     row = judge(pair(0.5, 0.2, 0.6, at_zero=0.3)).iloc[0]
     assert row["p_gap_positive"] == pytest.approx(0.5)
-    assert row["verdict"] == keys.UNDECIDED
     # The paper's plain rule stays what it is.
     assert row["cch_verdict"] == keys.DISTIL
+    assert judge(pair(0.3, 0.4, 0.42, at_zero=-0.2)).iloc[0]["verdict"] == keys.UNDECIDED
 
 
 def test_the_wider_of_the_two_errors_counts():
@@ -128,9 +153,7 @@ def test_without_twins_the_estimate_stands_alone():
     assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
 
 
-def test_a_gap_that_drifts_decides_nothing_but_the_advantage_may():
-    drifting = judge(pair(0.5, 0.2, 0.6, flags="ties;drift_dimension")).iloc[0]
-    assert drifting["verdict"] == keys.UNDECIDED
-    assert drifting["reason"].startswith("The gap changes its sign with the number of components")
-    assert judge(pair(0.1, 0.4, 0.6, flags="drift_samples")).iloc[0]["verdict"] == keys.UNDECIDED
-    assert judge(pair(0.5, 0.4, 0.1, flags="drift_samples")).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
+def test_a_gap_that_drifts_has_no_veto():
+    row = judge(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")).iloc[0]
+    assert row["verdict"] == keys.DISTIL
+    assert "changes its sign with the number of components and decides nothing" in row["reason"]

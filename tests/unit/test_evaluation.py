@@ -259,6 +259,8 @@ def verdicts(splits: Splits) -> pd.DataFrame:
         up |= {"verdict": keys.DO_NOT_DISTIL if whole or s == 0 else keys.DISTIL}
         down = {"teacher": "weak", "student": "strong", "gap": np.nan if s == 1 else -0.3, "advantage": -0.5}
         down |= {"verdict": keys.UNDECIDED}
+        up |= {"log_loss_advantage": 99.0 if whole else 0.1 * s, "log_loss_advantage_se": 0.2}
+        down |= {"log_loss_advantage": -0.1, "log_loss_advantage_se": 0.2}
         rows += [row | up, row | down]
     return pd.DataFrame(rows)
 
@@ -274,7 +276,9 @@ def test_pairs_carry_scores_of_the_training_side_and_gains_of_the_test_side(made
     # The whole split's 99 is no part of it: mean of 0, 0.1, 0.2, 0.3.
     assert up.loc["cch", "score"] == pytest.approx(0.15)
     assert down.loc["cch", "score"] == pytest.approx(-0.3)
-    assert up.loc["verdict", "score"] == pytest.approx(0.65)
+    # In standard errors: mean of 0, 0.5, 1, 1.5.
+    assert up.loc["verdict", "score"] == pytest.approx(0.75)
+    assert up.loc["gap_plus_advantage", "score"] == pytest.approx(0.65)
     assert (up.loc["cch", "decision"], down.loc["cch", "decision"]) == (keys.DISTIL, keys.DO_NOT_DISTIL)
     assert (up.loc["verdict", "decision"], down.loc["verdict", "decision"]) == (keys.DISTIL, keys.UNDECIDED)
     assert up.loc["teacher_minus_student_accuracy", "score"] > 0 > down.loc["teacher_minus_student_accuracy", "score"]

@@ -18,7 +18,6 @@ from cch_omics.criteria.bias_variance import excess_risk, expected_gain, left_ou
 from cch_omics.criteria.cka import cka, debiased_cka
 from cch_omics.criteria.conditional import (
     advantage_log_loss,
-    fit_pool,
     minus_student_given_teacher,
     teacher_given_student,
 )
@@ -28,6 +27,7 @@ from cch_omics.criteria.modality_focusing import between_class_share, left_out_r
 from cch_omics.criteria.pair import Pair
 from cch_omics.criteria.pilot import pilot, pilot_accuracy
 from cch_omics.criteria.table import CRITERIA
+from cch_omics.information.log_loss import fit_pool
 
 Floats = NDArray[np.float64]
 C = 3

@@ -1,0 +1,144 @@
+"""What one modality knows of the label more than another, as a paired difference of held-out log-losses.
+
+With well-specified models log-loss is conditional entropy, so H(Y|S) - H(Y|T) = I(T;Y) - I(S;Y). Class probabilities of
+different encoders have the same axes, the classes: unlike representations, predictions of different inner folds can be
+put together, and a few dozen labels are enough.
+
+The models are logarithmic opinion pools (Genest & Zidek 1986, Statistical Science 1:114) of the held-out predictions:
+
+    log p(c) = sum_k w_k log p_k(c) + beta_c + constant
+
+for the experts k in {S}, {T} or {S, T}. They have one weight per expert and one offset per class, far fewer parameters
+than a regression on 2C logits, because with 15% of the labels a training set has a few dozen. Normal priors of unit
+variance around "trust the experts equally", w_k = 1 / K, beta = 0, keep the fit finite where classes separate. A pool
+is fitted on the other inner folds and scored on the one it did not see.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+Floats = NDArray[np.float64]
+
+STEPS = 50
+TOLERANCE = 1e-8
+
+
+def advantage(
+    teacher: Floats, student: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[float, float]:
+    """I(T;Y) - I(S;Y) and its standard error, in nats.
+
+    The mean over samples of log p_T(label) - log p_S(label), and the error of a mean of patients: given the encoders
+    and pools.
+
+    Parameters
+    ----------
+    teacher, student
+        (n, C) held-out logits of the same samples.
+    labels
+        (n,) classes.
+    fold
+        (n,) inner fold, whose samples no encoder and no pool behind their predictions saw.
+    groups
+        (n,) patients.
+
+    Returns
+    -------
+    tuple
+        NaN without samples; the error also with one patient.
+    """
+    of_teacher, of_student = (_losses([logits], labels, fold) for logits in (teacher, student))
+    return _mean(of_student - of_teacher, groups)
+
+
+def information(
+    logits: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[float, float]:
+    """I(X;Y) and its standard error: the same, against the class frequencies of the other inner folds."""
+    nothing = np.zeros((len(labels), logits.shape[1], 0))
+    return _mean(pooled_losses(nothing, labels, fold) - _losses([logits], labels, fold), groups)
+
+
+def _losses(logits: list[Floats], labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
+    return pooled_losses(np.stack([log_softmax(each, axis=-1) for each in logits], axis=-1), labels, fold)
+
+
+def _mean(values: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean, and its standard error from the sums of patients."""
+    if not len(values):
+        return float("nan"), float("nan")
+    mean = float(values.mean())
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=values - mean)
+    n = len(sums)
+    if n < 2:
+        return mean, float("nan")
+    return mean, float(np.sqrt(n / (n - 1) * (sums @ sums)) / len(values))
+
+
+def pooled_losses(logp: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
+    """Held-out -log p(label) of the pool of K experts; of none, of the class frequencies.
+
+    Parameters
+    ----------
+    logp
+        (n, C, K) held-out log-probabilities.
+    labels, fold
+        (n,) classes and inner folds.
+
+    Returns
+    -------
+    (n,) nats.
+    """
+    losses = np.empty(len(labels))
+    for held_out in np.unique(fold):
+        test = fold == held_out
+        weights, offsets = fit_pool(logp[~test], labels[~test])
+        pooled = log_softmax(logp[test] @ weights + offsets, axis=-1)
+        losses[test] = -pooled[np.arange(test.sum()), labels[test]]
+    return losses
+
+
+def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Fit a logarithmic opinion pool, by Newton's method.
+
+    Minimises sum_i -log p(label_i) + 1/2 sum_k (w_k - 1/K)^2 + 1/2 sum_c beta_c^2, which is convex.
+
+    Parameters
+    ----------
+    logp
+        (n, C, K) log-probabilities of K experts.
+    labels
+        (n,).
+
+    Returns
+    -------
+    tuple
+        (K,) weights and (C,) offsets; the centre of the prior without samples.
+    """
+    n, n_classes, n_experts = logp.shape
+    design = np.concatenate([logp, np.broadcast_to(np.eye(n_classes), (n, n_classes, n_classes))], axis=2)
+    truth = np.eye(n_classes)[labels]
+    centre = np.concatenate([np.full(n_experts, 1 / max(n_experts, 1)), np.zeros(n_classes)])
+
+    def objective(theta: Floats) -> float:
+        return float(-(log_softmax(design @ theta, axis=1) * truth).sum() + 0.5 * ((theta - centre) ** 2).sum())
+
+    theta = centre
+    value = objective(theta)
+    for _ in range(STEPS):
+        p = np.exp(log_softmax(design @ theta, axis=1))
+        gradient = np.einsum("ncd,nc->d", design, p - truth) + theta - centre
+        mean = np.einsum("ncd,nc->nd", design, p)
+        weighted = (design * p[:, :, None]).reshape(-1, len(theta))
+        hessian = weighted.T @ design.reshape(-1, len(theta)) - mean.T @ mean + np.eye(len(theta))
+        step = np.linalg.solve(hessian, gradient)
+        decrease = float(gradient @ step)
+        if decrease < TOLERANCE:
+            break
+        # Far from the optimum a full step can overshoot.
+        size = 1.0
+        while (tried := objective(theta - size * step)) > value - 1e-4 * size * decrease and size > 1e-6:
+            size /= 2
+        theta, value = theta - size * step, tried
+    return theta[:n_experts], theta[n_experts:]
