@@ -134,8 +134,8 @@ def write_pooled_report(
         page = folder / "report.html"
         link = Path(os.path.relpath(page, output.parent)).as_posix() if page.is_file() else ""
         every.append((results, read_material(folder, results, views=False), link))
-    page = pooled_page(every, settings or ReportConfig(), scorecard=scorecard, unfinished=unfinished, date=date)
-    _write(page, output)
+    pooled = pooled_page(every, settings or ReportConfig(), scorecard=scorecard, unfinished=unfinished, date=date)
+    _write(pooled, output)
 
 
 def read_material(folder: Path, results: Results, *, views: bool = True) -> Material:
