@@ -23,13 +23,14 @@ from cch_omics.errors import InputError
 from cch_omics.information.class_mixture import stratified
 from cch_omics.information.crossentropy import label_entropy
 from cch_omics.information.gaussian import gaussian
-from cch_omics.information.neighbours import mean_over
 from cch_omics.information.points import select_points
 from cch_omics.information.result import Estimate
 from cch_omics.information.subsampling import compress, half_samples, half_to_whole
 
 # Variance that is added, relative to that of a column: a constant column then cancels.
 FLOOR = 1e-9
+# Bytes of the points of the selections that are estimated from at once.
+CHUNK = {"cpu": 2**22, "cuda": 2**28}
 # Relative to the mean: a column that varies less is constant up to rounding.
 FLAT = 1e-12
 
@@ -99,7 +100,7 @@ def classwise(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor,
             _held_out(points[..., part], member, stratified(codes, counted, key, folds), folds)
             for key in keys.unbind(1)
         ]
-        known[name] = entropy + mean_over(torch.stack(held_out).mean(0), counted)
+        known[name] = entropy + torch.stack(held_out).mean(0)
 
     enough = (n - (n + folds - 1).div(folds, rounding_mode="floor") > columns + classes + 1) & (classes >= 2)
 
@@ -128,35 +129,43 @@ def _centred(points: Tensor, members: Tensor) -> Tensor:
 
 
 def _held_out(points: Tensor, member: Tensor, fold: Tensor, folds: int) -> Tensor:
-    """(B, n, d) -> (B, n) log-probability of each sample's own class, by the samples of the other folds."""
-    held = fold[:, None] == torch.arange(folds, device=fold.device)[:, None]
-    items, n, d = points.shape
-    everyone = points[:, None].expand(-1, folds, -1, -1).reshape(-1, n, d)
-    own = member[:, None].expand(-1, folds, -1, -1).reshape(items * folds, n, -1)
-    log_probability = _log_probabilities(everyone, own * ~held.reshape(-1, n, 1))
-    # Not a product: a class that no sample is of has minus infinity.
-    found = torch.where(own > 0, log_probability, 0.0).sum(-1).view(items, folds, n)
-    return torch.where(held, found, 0.0).sum(1)
+    """(B, n, d) -> (B,) mean log-probability of the samples' own classes, each by the samples of the other folds.
 
-
-def _log_probabilities(points: Tensor, train: Tensor) -> Tensor:
-    """(B, n, d) points, (B, n, C) training members -> (B, n, C) log p(y|x).
-
-    p(x|y) is the Student-t of a Gaussian whose mean is known from n_y samples, its covariance from v = n - C degrees of
-    freedom: in proportion to a^(d/2) [1 + a (x - m_y)' S^-1 (x - m_y)]^(-(v + 1)/2), a = n_y / (n_y + 1), S the scatter
-    within classes.
+    What a fold's training samples sum to is what all sum to less the fold itself.
     """
-    size = train.sum(1)
-    mean = train.mT @ points / size.clamp(min=1)[..., None]
-    residual = (points - train @ mean) * train.sum(-1, keepdim=True)
-    scatter = residual.mT @ residual
+    index, held = compress(fold[:, None] == torch.arange(folds, device=fold.device)[:, None])
+    x = select_points(points, index, held).masked_fill(~held.flatten(0, 1)[..., None], 0.0)
+    own = select_points(member, index, held) * held.flatten(0, 1)[..., None]
+
+    def of_others(sums: Tensor) -> Tensor:
+        each = sums.view(-1, folds, *sums.shape[1:])
+        rest: Tensor = each.sum(1, keepdim=True) - each
+        return rest.flatten(0, 1)
+
+    size, totals, squares = of_others(own.sum(1)), of_others(own.mT @ x), of_others(x.mT @ x)
+    log_probability = _log_probabilities(x, size, totals, squares)
+    # Not a product: a class that no training sample is of has minus infinity.
+    found: Tensor = torch.where(own > 0, log_probability, 0.0).sum((1, 2)).view(-1, folds).sum(1)
+    return found / (fold >= 0).sum(-1)
+
+
+def _log_probabilities(points: Tensor, size: Tensor, totals: Tensor, squares: Tensor) -> Tensor:
+    """(M, b, d) points; (M, C) training samples n_y of a class, (M, C, d) their sums, (M, d, d) all their products.
+
+    Returns (M, b, C) log p(y|x). p(x|y) is the Student-t of a Gaussian whose mean is known from n_y samples, its
+    covariance from v = n - C degrees of freedom: in proportion to
+    a^(d/2) [1 + a (x - m_y)' S^-1 (x - m_y)]^(-(v + 1)/2), a = n_y / (n_y + 1), S the scatter within classes.
+    """
+    mean = totals / size.clamp(min=1)[..., None]
+    scatter = squares - totals.mT @ mean
     diagonal = scatter.diagonal(dim1=-2, dim2=-1)
-    scatter = scatter + torch.diag_embed(torch.where(diagonal > 0, FLOOR * diagonal, 1.0))
+    # A column that is constant within classes is no dimension, but for rounding.
+    varies = diagonal > FLOOR * squares.diagonal(dim1=-2, dim2=-1)
+    scatter = scatter + torch.diag_embed(torch.where(varies, FLOOR * diagonal, 1.0))
     root = torch.linalg.cholesky(scatter)
-    white = torch.linalg.solve_triangular(root, torch.cat([points, mean], 1).mT, upper=False).mT
+    white: Tensor = torch.linalg.solve_triangular(root, torch.cat([points, mean], 1).mT, upper=False).mT
     squared = torch.cdist(white[:, : points.shape[1]], white[:, points.shape[1] :]).square()
-    # A constant column is no dimension.
-    d = (diagonal > 0).sum(-1)[:, None, None]
+    d = varies.sum(-1)[:, None, None]
     share = (size / (size + 1))[:, None]
     freedom = (size.sum(-1) - (size > 0).sum(-1))[:, None, None]
     density = 0.5 * d * share.log() - 0.5 * (freedom + 1) * torch.log1p(share * squared)
@@ -242,14 +251,18 @@ def classwise_information(
 def classwise_selections(t: Tensor, s: Tensor, labels: Tensor, keep: Tensor, keys: Tensor) -> Terms:
     """(B, n, .) and (B, S, n) selections -> arrays (B, S), with the same keys (B, R, n) of folds for all."""
     index, members = compress(keep)
-    selections = keep.shape[1]
-    a, b, y, drawn = (select_points(points, index, members) for points in (t, s, labels[..., None], keys.mT))
-    found = classwise(a, b, y[..., 0], members.flatten(0, 1), drawn.mT)
+    columns = t.shape[-1] + s.shape[-1]
+    step = max(1, CHUNK[t.device.type] // (8 * len(t) * index.shape[-1] * columns))
+    parts = []
+    for start in range(0, index.shape[1], step):
+        chosen, kept = index[:, start : start + step], members[:, start : start + step]
+        a, b, y, drawn = (select_points(points, chosen, kept) for points in (t, s, labels[..., None], keys.mT))
+        parts.append(classwise(a, b, y[..., 0], kept.flatten(0, 1), drawn.mT))
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(part, name).view(len(t), -1) for part in parts], 1)
+
     return Terms(
-        teacher_student=found.teacher_student.view(-1, selections),
-        teacher_label=found.teacher_label.view(-1, selections),
-        student_label=found.student_label.view(-1, selections),
-        gap=found.gap.view(-1, selections),
-        n=found.n.view(-1, selections),
-        flags={flag: present.view(-1, selections) for flag, present in found.flags.items()},
+        **{name: joined(name) for name in (*QUANTITIES, "n")},
+        flags={flag: torch.cat([part.flags[flag].view(len(t), -1) for part in parts], 1) for flag in parts[0].flags},
     )
