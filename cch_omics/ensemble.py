@@ -46,6 +46,9 @@ class Samples:
         (G, M, n).
     lambdas, temperatures
         (M,).
+    numbers
+        (G, n) int32 that tell the samples of a group apart, for what is dropped of their inputs; by default their
+        places in the group.
     """
 
     inputs: Tensor
@@ -55,6 +58,7 @@ class Samples:
     soft_weight: Tensor | None = None
     lambdas: Tensor | None = None
     temperatures: Tensor | None = None
+    numbers: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def stack_samples(parts: list[Samples]) -> Samples:
         pads = [(0, inputs, 0, samples) if name == "inputs" else (0, samples) for samples, inputs in more]
         return torch.cat([torch.nn.functional.pad(tensor, pad) for tensor, pad in zip(tensors, pads, strict=True)])
 
-    per_group = ("inputs", "labels", "label_weight", "soft", "soft_weight")
+    per_group = ("inputs", "labels", "label_weight", "soft", "soft_weight", "numbers")
     return replace(parts[0], **{name: joined(name) for name in per_group})  # type: ignore[arg-type]
 
 
@@ -215,6 +219,7 @@ def train(
         One a group, of its dropout.
     """
     n_blocks, in_block = judges.shape[:2]
+    judges = judges.double()
     n_groups, n_models = networks.bias.shape[:2]
     device = networks.weight.device
     current = Networks(*(parameter.clone() for parameter in networks.parameters()))
@@ -227,10 +232,11 @@ def train(
     gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
     steps = [torch.zeros((), device=device) for _ in gradients]
     objective = _objective(samples, n_models)
-    inputs = _Inputs(samples.inputs, seeds, dropout)
+    inputs = _Inputs(samples.inputs, seeds, samples.numbers, dropout)
     scratch = _Scratch(current, samples.inputs.shape[1])
-    # Of each block: which of its networks are still in the batch, which of these are finished and only fill it up,
-    # and the epoch of their last new best score.
+    # Of each block in the batch: the number of its first group; which of its networks are in the batch, which of these
+    # are finished and only fill it up, and the epoch of their last new best score.
+    first_group = torch.arange(n_blocks, device=device) * in_block
     model = torch.arange(n_models, device=device).expand(n_blocks, -1)
     finished = torch.zeros_like(model, dtype=torch.bool)
     latest = torch.zeros_like(model)
@@ -267,39 +273,47 @@ def train(
             continue
 
         loss = torch.cat([_label_loss(current.groups(part), held_out, part, scratch) for part in scratch.slices()])
-        score = judges.double() @ loss.double().view(n_blocks, in_block, -1)  # (B, F, networks)
+        score = (judges @ loss.double().view(len(judges), in_block, -1)).flatten(0, 1)  # (groups, networks)
+        group = (first_group[:, None] + torch.arange(in_block, device=device)).flatten()[:, None]
+        number = model.repeat_interleave(in_block, 0)
         # A loss that is not a number is no better than any, but something has to be kept.
-        before = best.score.view(n_blocks, in_block, -1).gather(2, model[:, None].expand_as(score))
-        better = ((score < before) | (epoch <= checkpoint_every)) & ~finished[:, None]
-        latest = latest.masked_fill(better.any(1), epoch)
-        group, place = better.flatten(0, 1).nonzero(as_tuple=True)
-        number = model[group // in_block, place]
+        better = (score < best.score[group, number]) | (epoch <= checkpoint_every)
+        better &= ~finished.repeat_interleave(in_block, 0)
+        latest = latest.masked_fill(better.view(len(judges), in_block, -1).any(1), epoch)
+        of_best = group.expand_as(number)[better], number[better]
         for kept, parameter in zip(best.networks.parameters(), current.parameters(), strict=True):
-            kept[group, number] = parameter[group, place]
-        best.score[group, number] = score.flatten(0, 1)[group, place]
-        best.epochs[group, number] = epoch
+            kept[of_best] = parameter[better]
+        best.score[of_best] = score[better]
+        best.epochs[of_best] = epoch
 
         finished = finished | (epoch - latest >= patience)
         n_left = int((~finished).sum(1).max())
         if n_left == 0:
             break
-        if n_left < model.shape[1]:
+        blocks = (~finished).any(1)
+        if n_left < model.shape[1] or not blocks.all():
             # Blocks with fewer networks left than others are filled up with finished ones.
-            stay = finished.byte().argsort(dim=1, stable=True)[:, :n_left]
-            model, finished, latest = (each.gather(1, stay) for each in (model, finished, latest))
-            places = stay.repeat_interleave(in_block, 0)
+            stay = finished[blocks].byte().argsort(dim=1, stable=True)[:, :n_left]
+            model, finished, latest = (each[blocks].gather(1, stay) for each in (model, finished, latest))
+            first_group, judges = first_group[blocks], judges[blocks]
+            remaining = blocks.repeat_interleave(in_block).nonzero()
+            places = remaining, stay.repeat_interleave(in_block, 0)
             current = Networks(*_pick(list(current.parameters()), places))
             first, second = _pick(first, places), _pick(second, places)
             gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
-            objective = objective.models(places)
+            objective = objective.pick(places)
+            if not blocks.all():
+                inputs.keep(remaining[:, 0])
+                held_out = Samples(
+                    *(each[remaining[:, 0]] for each in (held_out.inputs, held_out.labels, held_out.label_weight))
+                )
             scratch = _Scratch(current, samples.inputs.shape[1])
     return best
 
 
-def _pick(tensors: list[Tensor], places: Tensor) -> list[Tensor]:
-    """Some networks (G, L) of each group, of (G, M, ...)."""
-    group = torch.arange(len(places), device=places.device)[:, None]
-    return [tensor[group, places] for tensor in tensors]
+def _pick(tensors: list[Tensor], places: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Some networks of some groups, (g, 1) and (g, m) numbers, of (G, M, ...)."""
+    return [tensor[places] for tensor in tensors]
 
 
 @dataclass(frozen=True)
@@ -336,7 +350,7 @@ class _Objective:
         soft = None if self.soft is None else (self.soft[0][chosen], self.soft[1][chosen])
         return _Objective(self.label_scale[chosen], self.target[chosen], soft)
 
-    def models(self, places: Tensor) -> "_Objective":
+    def pick(self, places: tuple[Tensor, Tensor]) -> "_Objective":
         label_scale, target = _pick([self.label_scale, self.target], places)
         if self.soft is None:
             return _Objective(label_scale, target)
@@ -440,19 +454,27 @@ class _Inputs:
     """The inputs of each epoch, some of them dropped: one mask for all networks of a group.
 
     That keeps the comparison of its networks paired and the first layer one product. Whether an input is dropped is a
-    function of the group's seed, the epoch, the sample's place in the group and the input's number. So it is the same
-    in any batch and on any device, and costs a CPU a third of what drawing it from a generator does.
+    function of the group's seed, the epoch and the numbers of sample and input. So it is the same in any batch and on
+    any device, and costs a CPU a third of what drawing it from a generator does.
     """
 
-    def __init__(self, inputs: Tensor, seeds: list[int], dropout: float) -> None:
+    def __init__(self, inputs: Tensor, seeds: list[int], numbers: Tensor | None, dropout: float) -> None:
         n, k = inputs.shape[1:]
         # In units of the 23 random bits that are used.
         self._kept = round((1 - dropout) * 2**23)
         self._bits = (inputs * (2**23 / self._kept)).view(torch.int32)
         if dropout > 0:
-            sample, number = (torch.arange(1, size + 1, dtype=torch.int32, device=inputs.device) for size in (n, k))
+            places, column = (torch.arange(size, dtype=torch.int32, device=inputs.device) for size in (n, k))
             group = torch.tensor([_signed(seed) for seed in seeds], dtype=torch.int32, device=inputs.device)
-            self._places = _mixed(_mixed(_mixed(group)[:, None] + sample)[:, :, None] + number)  # (G, n, k)
+            sample = _mixed(_mixed(group)[:, None] + (places if numbers is None else numbers) + 1)
+            self._places = _mixed(sample[:, :, None] + column + 1)  # (G, n, k)
+            self._random, self._mask = torch.empty_like(self._places), torch.empty_like(self._places)
+
+    def keep(self, groups: Tensor) -> None:
+        """Forget the other groups."""
+        self._bits = self._bits[groups]
+        if self._kept < 2**23:
+            self._places = self._places[groups]
             self._random, self._mask = torch.empty_like(self._places), torch.empty_like(self._places)
 
     def at(self, epoch: int) -> Tensor:
@@ -460,7 +482,7 @@ class _Inputs:
         if self._kept == 2**23:
             return self._bits.view(torch.float32)
         random, mask = self._random, self._mask
-        torch.add(self._places, _signed(epoch * 0x9E3779B9), out=random).mul_(_FACTORS[0])
+        torch.add(self._places, _signed(epoch * 0x9E3779B9), out=random)
         torch.bitwise_right_shift(random, 15, out=mask)
         random.bitwise_xor_(mask).mul_(_FACTORS[1])
         # The highest bits as a signed number; less what is kept, its sign is the mask: all bits set, or none.

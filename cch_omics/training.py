@@ -182,7 +182,7 @@ def fit(
                     for i, each in enumerate(batch)
                 ]
             ),
-            ensemble.stack_samples([_gather(each, each.predicted & each.labelled, one_hot) for each in batch]),
+            ensemble.stack_samples([_gather(each, each.predicted, one_hot) for each in batch]),
             torch.stack([torch.as_tensor(judges(each.n_held_out), device=device) for each in batch]),
             [seed for each in batch for seed in each.seeds],
             epochs=settings.max_epochs,
@@ -230,14 +230,16 @@ def _within_memory(
 def _gather(
     sets: TrainingSets, members: NDArray[np.bool_], one_hot: Tensor, teaching: Teaching | None = None
 ) -> ensemble.Samples:
-    """The members (G, n) of each group, side by side."""
+    """The members (G, n) of each group, side by side: those that have a weight in the loss."""
     device = sets.inputs.device
-    index, exists = _side_by_side(members)
+    useful = sets.labelled if teaching is None else sets.labelled | teaching.samples.any(0)
+    index, exists = _side_by_side(members & useful)
     position = torch.as_tensor(index, device=device)
     samples = ensemble.Samples(
         inputs=sets.inputs.gather(1, position[:, :, None].expand(-1, -1, sets.inputs.shape[2])),
         labels=one_hot[:, position].transpose(0, 1),
         label_weight=_mean_weights(exists & sets.labelled[index], device),
+        numbers=position.int(),
     )
     if teaching is None:
         return samples
@@ -303,9 +305,12 @@ def over_splits(
 def splits_at_once(
     device: torch.device, n_samples: int, n_sets: int, n_models: int, n_classes: int, settings: EncoderConfig
 ) -> int:
-    """How many splits are trained as one batch: one on a CPU, whose cache holds few; as many as fit a GPU's memory."""
+    """How many splits are trained as one batch: on a CPU a few if they are small, on a GPU as many as it holds.
+
+    On a CPU the batches are the same whatever the number of threads, and so many that threads have some each.
+    """
     if device.type == "cpu":
-        return 1
+        return max(1, min(3, ensemble.CPU_ACTIVATIONS // (n_sets * n_models * settings.units * n_samples)))
     free, _ = torch.cuda.mem_get_info(device)
     # Of each group: inputs and their masks; activations and their gradients; what is made of logits; parameters, their
     # gradients, two moments and the best so far, and all of them once more while the batch shrinks.

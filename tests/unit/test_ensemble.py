@@ -203,17 +203,21 @@ def test_a_longer_patience_changes_only_what_it_finds_later(grid):
     torch.testing.assert_close(hasty.networks.weight[same], patient.networks.weight[same], atol=1e-5, rtol=1e-4)
 
 
-def test_what_is_dropped_is_a_function_of_seed_epoch_and_place():
+def test_what_is_dropped_is_a_function_of_seed_epoch_sample_and_input():
     inputs = torch.ones(2, 50, 9)
-    dropped = ensemble._Inputs(inputs, [3, 2**32 - 5], 0.25)
+    dropped = ensemble._Inputs(inputs, [3, 2**32 - 5], None, 0.25)
     first, second = dropped.at(1).clone(), dropped.at(2).clone()
-    assert torch.equal(ensemble._Inputs(inputs[1:, :20, :4], [2**32 - 5], 0.25).at(2)[0], second[1, :20, :4])
+    some = torch.tensor([[7, 30, 2]], dtype=torch.int32)
+    apart = ensemble._Inputs(inputs[1:, :3, :4], [2**32 - 5], some, 0.25)
+    assert torch.equal(apart.at(2)[0], second[1, [7, 30, 2], :4])
     assert torch.equal(dropped.at(1), first)
     assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
+    dropped.keep(torch.tensor([1]))
+    assert torch.equal(dropped.at(2)[0], second[1])
 
 
 def test_inputs_are_dropped_at_random_and_keep_their_mean():
-    dropped = ensemble._Inputs(torch.ones(2, 200, 50), [0, 1], 0.2)
+    dropped = ensemble._Inputs(torch.ones(2, 200, 50), [0, 1], None, 0.2)
     masks = torch.stack([dropped.at(epoch).clone() for epoch in range(1, 101)]).double()  # (epochs, G, n, k)
     kept = masks > 0
     torch.testing.assert_close(
