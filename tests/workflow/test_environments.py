@@ -114,3 +114,31 @@ def test_steps_without_torch_in_their_environment_do_not_import_it(command: str)
             )
         }
         assert "torch" not in imported, f"cch {command} imports {module}, which imports torch"
+
+
+def test_the_container_takes_its_versions_from_the_constraints_and_states_none() -> None:
+    lines = [line for line in (ROOT / "envs" / "Containerfile").read_text().splitlines() if not line.startswith("#")]
+    text = "\n".join(lines)
+    assert f"FROM docker.io/library/python:{environment('base.yaml')['python']}-" in text
+    installs = re.findall(r"pip install .*", text)
+    assert len(installs) == 2
+    assert all("--constraint constraints.txt" in command for command in installs)
+    assert not re.search(r"[<>=~]=\s*\d", text)
+    copied = " ".join(re.findall(r"^COPY (.*)", text, re.MULTILINE)).split()
+    assert {"constraints.txt", "pyproject.toml", "cch_omics"} <= set(copied)
+    for name in copied:
+        assert name == "./" or (ROOT / name).exists(), name
+
+
+def test_gpu_and_cpu_variants_differ_in_the_build_of_torch_alone() -> None:
+    cpu, gpu = ((ROOT / "envs" / f"torch-{kind}.yaml").read_text().splitlines() for kind in ("cpu", "gpu"))
+    differing = [pair for pair in zip(cpu, gpu, strict=True) if pair[0] != pair[1] and not pair[0].startswith("#")]
+    (pair,) = differing
+    assert [re.sub(r"pytorch-(cpu|gpu)", "pytorch", line) for line in pair] == [f"  - pytorch={pins()['torch']}"] * 2
+
+
+def test_rules_that_use_torch_get_the_gpu_variant_where_a_profile_gives_gpus() -> None:
+    rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+    bodies = dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", rules, re.MULTILINE))
+    for name, body in bodies.items():
+        assert ("gpu=" in body) == ("TORCH_ENV" in body), name

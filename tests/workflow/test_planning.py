@@ -1,5 +1,6 @@
 """What Snakemake plans, and what it says when it cannot."""
 
+import os
 import re
 import shutil
 from collections import Counter
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cch_omics.cli import COMMANDS
+from cch_omics.resources import memory_mb, minutes
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,6 +137,39 @@ def test_the_slurm_profile_gives_gpus_to_training_only(snakemake) -> None:
     assert done.returncode == 0, said
     with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
     assert with_gpu == {"encode", "distil"}
+
+
+def test_the_one_command_of_a_site_in_the_readme(snakemake) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    text = (ROOT / "config" / "README.md").read_text()
+    command = text.split("a site's one command is")[1].split("```sh")[1].split("```")[0].replace("\\\n", " ").split()
+    assert command[0] == "snakemake"
+    options = command[command.index("--default-resources") :]
+    profile = command[command.index("--profile") + 1]
+    done = snakemake("-n", "--workflow-profile", profile, "--executor", "local", *options)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    resources = {
+        rule: line for rule, line in re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)$", said, re.M)
+    }
+    for rule, line in resources.items():
+        assert "slurm_account=NAME" in line
+        assert f"slurm_partition={'GPU_PARTITION' if rule in {'encode', 'distil'} else 'NAME'}" in line
+
+
+def test_memory_and_time_follow_the_size_of_the_source(snakemake, tmp_path: Path) -> None:
+    """A source of 3 GB, which takes no room on the disk: a file with a hole."""
+    for name in ("rna.tsv", "cnv.tsv", "clinical.tsv"):
+        (tmp_path / name).touch()
+    os.truncate(tmp_path / "rna.tsv", 3_000_000_000)
+    sheet = tmp_path.parent / "sheet_of_size.tsv"
+    sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
+    done = snakemake("-n", "--config", f"cohorts={sheet}")
+    (line,) = re.findall(r"^rule ingest:\n(?:    .*\n)*?    resources: (.*)$", done.stdout + done.stderr, re.MULTILINE)
+    mebibytes = 3_000_000_000 / 2**20
+    for name, value in {"mem_mb": memory_mb("ingest", mebibytes), "runtime": minutes("ingest", mebibytes)}.items():
+        (said,) = re.findall(rf"\b{name}=(\d+)", line)
+        assert abs(int(said) - value) < 0.01 * value
 
 
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))

@@ -19,11 +19,9 @@ def pool_finished(log):
     options = {"--unfinished": json.dumps([found.sentence() for found in failed]), "--log": logs / "pool.log"}
     options |= {"--settings": CONFIG.report.model_dump_json(), **outputs}
     words = ["cch", "pool", "--folders", *there, *(str(word) for option in options.items() for word in option)]
-    done = subprocess.run(words)
-    # Dated back: the rule is to pool all once they are there, whatever else has changed.
-    for path in filter(Path.is_file, outputs.values()):
-        os.utime(path, (0, 0))
-    if done.returncode == 0:
+    # Without it, the rule pools all once they are there, whatever else has changed.
+    (results / ".pooled").unlink(missing_ok=True)
+    if subprocess.run(words).returncode == 0:
         print(f"Pooled {len(there)} of {len(folders)}: {outputs['--output']}", file=sys.stderr)
 
 
@@ -86,6 +84,8 @@ rule pool:
             category="All cohorts",
             labels={"table": "report"},
         ),
+        # That the two are of all cohorts.
+        pooled=touch("<results>/.pooled"),
     log:
         "<logs>/pool.log",
     benchmark:
