@@ -30,6 +30,7 @@ from decisions_scores import (
     seconds_table,
 )
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cch_omics import plotting
 from cch_omics.criteria.table import CRITERIA, VERDICT
@@ -45,6 +46,13 @@ STATISTIC_NAMES = {
     "regret": "regret, points",
     "share_of_oracle": "share of oracle",
 }
+# Harm is what the most probable class suffers; the rest is judged as the workflow ships it.
+COMPARED = (
+    ("auroc_harmed", "argmax"),
+    ("auroc_negative", "tuned"),
+    ("spearman", "tuned"),
+    ("share_of_oracle", "tuned"),
+)
 # Criteria that a figure shows: those that score, each idea once.
 SHOWN = [name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage")]
 
@@ -194,8 +202,8 @@ def criteria_blocks(criteria: pd.DataFrame, way: str) -> str:
 def better(differences: pd.DataFrame) -> str:
     """Which criteria are above or below the verdict, outside the interval of the difference."""
     lines = []
-    for statistic in ("auroc_harmed", "auroc_gained", "auroc_negative", "spearman", "share_of_oracle"):
-        for (way, budget), table in differences.groupby(["way", "budget"]):
+    for statistic, way in COMPARED:
+        for budget, table in differences[differences["way"] == way].groupby("budget"):
             above = table[table[f"{statistic}_low"] > 0]["criterion"].tolist()
             below = table[table[f"{statistic}_high"] < 0]["criterion"].tolist()
             if above or below:
@@ -412,15 +420,17 @@ def criterion_against_rivals(criteria: pd.DataFrame) -> Figure:
             )
         ax.axvline(chance, color="#8a8a8a", linewidth=1, linestyle=(0, (2, 3)))
         ax.set_xlabel(STATISTIC_NAMES[statistic])
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_yticks(np.arange(len(names)), [name.replace("_", " ") for name in names])
     axes[0].set_ylim(len(names) - 0.5, -0.5)
-    axes[-1].legend(frameon=False, fontsize=8)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
 def gain_against_budget(pairs: pd.DataFrame) -> Figure:
-    """Gain against the label budget, a panel a target: of each student, by the teacher of best accuracy difference."""
-    scored = pairs[(pairs["criterion"] == "teacher_minus_student_accuracy") & (pairs["way"] == "tuned")]
+    """Gain against the label budget, a panel a target: of each student, by the teacher whom the verdict ranks first."""
+    scored = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned") & pairs["score"].notna()]
     best = scored.loc[scored.groupby(["cohort", "target", "budget", "student"])["score"].idxmax()]
     targets = list(dict.fromkeys(zip(best["cohort"], best["target"], strict=True)))
     n_columns = min(4, len(targets))
@@ -447,6 +457,7 @@ def gain_against_budget(pairs: pd.DataFrame) -> Figure:
         ax.set_xscale("log")
         ax.set_xticks([15, 40, 100], ["15%", "40%", "100%"])
         ax.minorticks_off()
+        ax.set_xlim(12, 125)
         ax.set_title(f"{cohort}, {target}", fontsize=9)
     for ax in axes[len(targets) :]:
         ax.set_axis_off()

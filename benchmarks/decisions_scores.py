@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from scipy.stats import rankdata
 
 from cch_omics import criteria, keys
 from cch_omics.config import CriterionConfig, InformationConfig
+from cch_omics.criteria import cch
 from cch_omics.criteria.cch import decide
 from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.evaluation import (
@@ -328,19 +329,21 @@ def _percentiles(values: list[tuple[float, int]]) -> tuple[float, float]:
 
 
 def differences(pairs: pd.DataFrame, reference: str = VERDICT, *, seed: int = 0) -> pd.DataFrame:
-    """Each criterion's statistic minus that of a reference criterion, on the same resamples of clusters."""
+    """Each criterion's statistic minus that of a reference criterion, on the same pairs and resamples of clusters.
+
+    Statistics of scores are over the pairs that both have a score for; those of decisions are over all.
+    """
     rows = []
     for (way, budget), condition in pairs.groupby(["way", "budget"], sort=False):
         parts = {name: foretold(part) for name, part in condition.groupby("criterion", sort=False)}
-        of_reference = {id_: drawn for id_, drawn in enumerate(_resamples(parts[reference], seed))}
         for name, each in parts.items():
-            resampled = dict(enumerate(_resamples(each, seed)))
+            both = np.isfinite(each.score) & np.isfinite(parts[reference].score)
+            couple = [replace(one, score=np.where(both, one.score, np.nan)) for one in (each, parts[reference])]
+            resampled = list(zip(*(_resamples(one, seed) for one in couple), strict=True))
             row: dict[str, object] = {"way": way, "budget": budget, "criterion": name}
             for statistic, function in STATISTICS.items():
-                row[statistic] = function(each) - function(parts[reference])
-                drawn = [
-                    (function(resampled[i][0]) - function(of_reference[i][0]), resampled[i][1]) for i in of_reference
-                ]
+                row[statistic] = function(couple[0]) - function(couple[1])
+                drawn = [(function(one) - function(other), count) for (one, count), (other, _) in resampled]
                 row[f"{statistic}_low"], row[f"{statistic}_high"] = _percentiles(drawn)
             rows.append(row)
     return pd.DataFrame(rows)
@@ -350,8 +353,8 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
     """Students against the reference models on the same test patients, split by split.
 
     One row per cohort, target, budget, student and reference model: difference in balanced accuracy of the student
-    alone and of the distilled student (lambda chosen on inner folds; of the teacher with the largest gap + advantage
-    inside the outer training sets), with corrected 95% intervals. Of the tasks whose reference models have been fitted.
+    alone and of the distilled student (lambda chosen on inner folds; of the teacher with the largest mean score of the
+    verdict inside the outer training sets), with corrected 95% intervals. Of the tasks that have reference models.
     """
     rows = []
     for task, budget, room in rooms(output, tasks, budgets):
@@ -363,9 +366,9 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
         fitted = reference_table(stored.cohort, stored.splits, stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
-        estimates, _ = information(stored, room)
-        terms = estimates[estimates["repeat"] >= 0]
-        score = (terms["gap"] + terms["advantage"]).groupby([terms["student"], terms["teacher"]]).mean()
+        judged = default_judge(information(stored, room)[0])
+        judged = judged[judged["repeat"] >= 0]
+        score = cch.score(judged).groupby([judged["student"], judged["teacher"]]).mean()
         for student in stored.cohort.modalities:
             known = score[student].dropna()
             if known.empty:
