@@ -17,7 +17,7 @@ from cch_omics.information.estimators import run
 from cch_omics.information.infonce import infonce, infonce_bound
 from cch_omics.information.ksg import ksg
 from cch_omics.information.latent import FITTING as LATENT
-from cch_omics.information.latent import latent
+from cch_omics.information.latent import _whitened, latent
 from cch_omics.information.mine import donsker_varadhan, mine
 from cch_omics.information.networks import Fitting, Parameters, Part, cross_fit, fit, initial, perceptron
 from cch_omics.information.result import Estimates
@@ -320,3 +320,36 @@ def test_the_perceptron_is_the_formula() -> None:
     np.testing.assert_allclose(perceptron(points, parameters), torch.tanh(points @ w + b) @ v + c, atol=1e-6)
     # The networks of every item start alike.
     assert torch.equal(w[:2], w[2:]) and not torch.equal(w[0], w[1])
+
+
+def test_a_network_that_is_finished_is_not_looked_at_again_whoever_it_is_batched_with() -> None:
+    def loss(parameters: Parameters, part: Part) -> Tensor:
+        w = parameters[0][:, 0, 0]
+        # Training goes to 10. Stopping samples of y = 1 have a minimum at 1 and a lower one at 3; others none so far.
+        two_minima = torch.cos(math.pi * w) - 0.1 * w
+        stopping = torch.where(part.y[:, 0, 0] == 1, two_minima, -w)
+        return torch.where(part.x[:, 0, 0] == 0, (w - 10).square(), stopping)
+
+    kind = torch.tensor([1.0] + 9 * [0.0])[:, None, None]
+    train, stop = Part(torch.zeros_like(kind), kind, kind > -1), Part(torch.ones_like(kind), kind, kind > -1)
+    settings = Fitting(epochs=400, patience=30, learning_rate=0.02, weight_decay=0.0)
+    found = fit((torch.zeros(10, 1, 1),), loss, train, stop, settings)
+    alone = fit((torch.zeros(1, 1, 1),), loss, *(Part(*(a[:1] for a in part)) for part in (train, stop)), settings)
+    assert float(alone.parameters[0]) == pytest.approx(1, abs=0.15)
+    assert float(found.parameters[0][0]) == float(alone.parameters[0])
+    assert found.converged.tolist() == [True] + 9 * [False]
+
+
+def test_latents_are_in_units_of_the_training_samples_spread() -> None:
+    points = torch.randn(2, 40, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[3.0, 1.0], [0.0, 0.01]])
+    members = torch.ones(2, 40, dtype=torch.bool)
+    members[1, 30:] = False
+    points[1, 30:] = 0.0
+    part = Part(points, points, members)
+    white = _whitened(points, points, part)
+    for item, n in enumerate((40, 30)):
+        covariance = np.cov(white[item, :n].T.numpy(), bias=True)
+        np.testing.assert_allclose(covariance, np.eye(2), atol=1e-4)
+    # A direction without variance stays without.
+    flat = _whitened(points * torch.tensor([1.0, 0.0]), points, part)
+    assert np.linalg.matrix_rank(np.cov(flat[0].T.numpy()), tol=1e-6) == 1
