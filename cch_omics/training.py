@@ -280,11 +280,13 @@ def over_splits(
 ) -> list[Arrays]:
     """Do the work of all splits, a batch of them on each thread, and collect the arrays that it returns.
 
-    The operations are too small to be shared among threads with profit, and leave Python's lock while they run. A split
-    whose arrays `state` still has from an interrupted run is not done again.
+    The operations are too small to be shared among threads with profit, and leave Python's lock while they run. A batch
+    whose arrays `state` still has from an interrupted run is not done again. Batches are the same after an interruption
+    as without one, because the last bits of a result depend on what it was computed with.
     """
     arrays = {split: kept for split in range(n_splits) if state and (kept := state.load(split)) is not None}
-    left = [split for split in range(n_splits) if split not in arrays]
+    batches = [range(first, min(first + at_once, n_splits)) for first in range(0, n_splits, at_once)]
+    left = [batch for batch in batches if not arrays.keys() >= set(batch)]
 
     def do(batch: Sequence[int]) -> None:
         for split, done in zip(batch, work(batch), strict=True):
@@ -293,7 +295,7 @@ def over_splits(
                 state.save(split, done)
 
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(do, left[first : first + at_once]) for first in range(0, len(left), at_once)]
+        futures = [pool.submit(do, batch) for batch in left]
         for future in as_completed(futures):
             if future.exception() is not None:
                 pool.shutdown(cancel_futures=True)
