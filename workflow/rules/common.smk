@@ -32,7 +32,8 @@ NAME = NAME_PATTERN.strip("^$")
 try:
     CONFIG = load_config(config)
     ROWS = {(row.cohort, row.target): row for row in read_sheet(CONFIG.cohorts)}
-    MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()}
+    # Every source is looked at before anything starts; a job looks at its own alone.
+    MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -96,6 +97,13 @@ def modalities(wildcards):
     key = (wildcards.cohort, wildcards.target)
     if key not in ROWS:
         raise WorkflowError(f"{CONFIG.cohorts} has no row with cohort {key[0]!r} and target {key[1]!r}.")
+    return modalities_of_row(key)
+
+
+def modalities_of_row(key):
+    """Modalities of a row, by its cohort and target."""
+    if key not in MODALITIES:
+        MODALITIES[key] = modalities_of(ROWS[key])
     return MODALITIES[key]
 
 
@@ -110,7 +118,9 @@ def source_files(wildcards):
 def wanted_of_download(wildcards):
     """Modalities that rows of the sheet want of a download, as a comma list."""
     source = f"{wildcards.kind}:{wildcards.name}"
-    return ",".join(sorted({name for key, row in ROWS.items() if row.source == source for name in MODALITIES[key]}))
+    return ",".join(
+        sorted({name for key, row in ROWS.items() if row.source == source for name in modalities_of_row(key)})
+    )
 
 
 def row_options(wildcards, input):
