@@ -11,6 +11,7 @@ from scipy.special import digamma, logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
 from cch_omics.errors import InputError
+from cch_omics.information import GAP_ESTIMATORS
 from cch_omics.information.class_mixture import stratified
 from cch_omics.information.classwise import QUANTITIES, Terms, classwise, classwise_information, classwise_selections
 from cch_omics.information.gaussian import gaussian
@@ -215,3 +216,12 @@ def test_wrong_input_is_named() -> None:
     s[3] = math.nan
     with pytest.raises(InputError, match="student: found 1 samples with NaN"):
         classwise_information(t, s, y)
+
+
+def test_the_table_of_gap_estimators_says_what_each_is() -> None:
+    t, s, y = clustered(np.random.default_rng(9), 60)
+    assert set(GAP_ESTIMATORS) == {"class_mixture", "classwise"}
+    for name, estimator in GAP_ESTIMATORS.items():
+        assert estimator.name == name
+        assert all((estimator.estimates, estimator.needs, estimator.limits, estimator.reference))
+        assert estimator.estimate(t, s, y)
