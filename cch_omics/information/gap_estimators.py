@@ -36,8 +36,8 @@ TABLE = (
         estimates="E[log p(s|t) - log p(s|y)], cross-fitted, and its limit in 1/n: two ends of a bracket",
         needs="half of the samples more than p + q + C, two classes of two",
         limits=(
-            "Each class a Gaussian of its own covariance, shrunk. The cross-fitted end is too low; the limit overshoots "
-            "with few samples for p + q columns: by 0.6 to 0.8 nats with p = q = 8, n = 100."
+            "Classes are Gaussians of unlike covariances, shrunk. The cross-fitted end is too low, the limit "
+            "too high with few samples for p + q columns: by 0.6 to 0.8 nats with p = q = 8, n = 100."
         ),
         reference="Friedman 1989, J. Am. Stat. Assoc. 84, 165, for the model",
         estimate=class_mixture_gap,
@@ -48,8 +48,8 @@ TABLE = (
         needs="nine in ten samples more than p + q + C + 1, two classes of two",
         limits=(
             "Each class a Gaussian of the same covariance: where covariances differ, or teacher and student share what "
-            "is not linear within a class, I(T;S|Y) is that of the nearest such model. Label terms are too low by up to "
-            "0.1 nats with p = q = 8, n = 100. Standard errors are too large with few samples for p + q columns."
+            "is not linear within a class, I(T;S|Y) is that of the nearest such model. Label terms are too low by up "
+            "to 0.1 nats with p = q = 8, n = 100. Standard errors are too large with few samples for p + q columns."
         ),
         reference="Misra, Singh, Demchuk 2005, J. Multivariate Anal. 92, 324; Geisser 1964, J. R. Stat. Soc. B 26, 69",
         estimate=classwise_information,
