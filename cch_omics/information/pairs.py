@@ -170,7 +170,7 @@ def estimate_pairs(
             "encodings of at least two modalities",
             "A teacher and a student are two modalities.",
         )
-    _check_encodings(cohort, splits, encodings, names, logits=ESTIMATORS[settings.label].first == "logits")
+    _check_encodings(cohort, splits, encodings, names)
 
     parts: dict[tuple[str, str], list[Folds]] = {pair: [] for pair in combinations(names, 2)}
     total = len(splits.fold) * splits.n_inner
@@ -622,12 +622,10 @@ def _covariance(draws: Tensor, possible: Tensor) -> Tensor:
     return covariance.masked_fill(~enough[:, None, None], torch.nan)
 
 
-def _check_encodings(
-    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str], *, logits: bool
-) -> None:
+def _check_encodings(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str]) -> None:
     for name in names:
         expected = splits.train & cohort.profiled(name)
-        for needed in ("representation", "logits") if logits else ("representation",):
+        for needed in ("representation", "logits"):
             missing = expected & ~np.isfinite(getattr(encodings[name], needed)).all(-1)
             if missing.any():
                 raise InputError(

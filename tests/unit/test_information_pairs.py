@@ -14,13 +14,14 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
+from cch_omics.information import log_loss
 from cch_omics.information.pairs import COMBINATIONS, average_folds, estimate_pairs, information_table
 from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits
 
 Of = Callable[[str, list[int]], Array]
 UNITS = 4
-SETTINGS = InformationConfig(dimension=2, subsamples=20)
+SETTINGS = InformationConfig(dimension=2, subsamples=20, simulations=8)
 VALUES = [name for name in COMBINATIONS]
 
 
@@ -252,14 +253,77 @@ def test_too_few_samples_for_a_covariance_are_said() -> None:
     assert frame["flags"].str.contains("too_few_samples").all()
 
 
-def test_logits_are_needed_by_the_estimators_that_use_them() -> None:
+def test_logits_are_needed() -> None:
     cohort, splits, encodings = setting()
     logits = encodings["cnv"].logits.copy()
     logits[2, cohort.modalities["cnv"].rows[:2]] = math.nan
     changed = encodings | {"cnv": dataclasses.replace(encodings["cnv"], logits=logits)}
-    estimate_pairs(cohort, splits, changed, SETTINGS, seed=0)
     with pytest.raises(InputError, match="encoding of cnv: found no finite held-out logits of 2 samples"):
-        estimate_pairs(cohort, splits, changed, SETTINGS.model_copy(update={"label": "crossentropy"}), seed=0)
+        estimate_pairs(cohort, splits, changed, SETTINGS, seed=0)
+
+
+def test_the_advantage_by_log_loss_is_of_the_labelled_training_samples_that_have_both() -> None:
+    cohort, splits, encodings = setting()
+    frame = estimate_pairs(cohort, splits, encodings, SETTINGS, seed=0).set_index(
+        ["repeat", "fold", "teacher", "student"]
+    )
+    both = splits.labelled[1] & cohort.profiled("rna") & cohort.profiled("cnv")
+    of = (cohort.labels[both], splits.inner[1, both], cohort.groups[both])
+    logits = {name: encodings[name].logits[1, both].astype(float) for name in ("rna", "cnv")}
+    row, back = frame.loc[(0, 1, "rna", "cnv")], frame.loc[(0, 1, "cnv", "rna")]
+    expected = log_loss.advantage(logits["rna"], logits["cnv"], *of)
+    assert (row["log_loss_advantage"], row["log_loss_advantage_se"]) == pytest.approx(expected)
+    assert back["log_loss_advantage"] == pytest.approx(-expected[0])
+    known = log_loss.information(logits["cnv"], *of)
+    assert (back["log_loss_teacher_label"], back["log_loss_teacher_label_se"]) == pytest.approx(known)
+
+
+def test_both_directions_of_a_pair_have_the_same_twins() -> None:
+    frame = estimate_pairs(*setting(), SETTINGS, seed=0).set_index(["repeat", "fold", "teacher", "student"])
+    forth, back = frame.loc[(-1, -1, "rna", "cnv")], frame.loc[(-1, -1, "cnv", "rna")]
+    # The advantage of one is minus that of the other, on every twin.
+    assert forth["advantage_at_zero"] == pytest.approx(-back["advantage_at_zero"])
+    assert forth["advantage_twin_sd"] == pytest.approx(back["advantage_twin_sd"])
+    assert forth["gap_at_zero"] != pytest.approx(back["gap_at_zero"])
+    assert 0 <= forth["twin_sign_errors"] <= 1
+    assert forth["bracket_low"] <= forth["bracket_high"]
+
+
+def test_twins_have_not_the_logits_that_a_label_estimator_may_want() -> None:
+    frame = estimate_pairs(*setting(), SETTINGS.model_copy(update={"label": "crossentropy"}), seed=0)
+    assert frame["gap"].notna().all()
+    assert frame[["gap_at_zero", "gap_twin_sd", "twin_bias", "twin_coverage", "twin_sign_errors"]].isna().all(axis=None)
+
+
+def test_a_second_estimator_that_wants_more_samples_does_not_take_the_first_one_down() -> None:
+    # Half of a fold has eight samples; the Gaussian estimator wants more than 2 * 4 + 1.
+    settings = SETTINGS.model_copy(update={"dimension": 4})
+    frame = estimate_pairs(*setting(n=34, missing=0.0), settings, seed=0).query("repeat == -1")
+    assert frame["gap_se"].notna().all()
+    assert frame["cross_check_gap_se"].isna().all()
+    same = settings.model_copy(update={"cross_check": "ksg2"})
+    other = estimate_pairs(*setting(n=34, missing=0.0), same, seed=0).query("repeat == -1")
+    pd.testing.assert_series_equal(frame["gap"], other["gap"])
+    assert other["cross_check_gap_se"].notna().all()
+
+
+def test_a_gap_that_changes_its_sign_with_the_dimension_is_flagged() -> None:
+    """The sharing is in the components of least variance: with half of them nothing is shared."""
+    rng = np.random.default_rng(0)
+    n = 400
+    cohort, splits, _ = setting(n=n, missing=0.0)
+    shared, labels = rng.normal(size=(n, 1)), cohort.labels
+
+    def points() -> Array:
+        # Three classes, known from the first two columns, and what is shared in the last ones.
+        corner = 3.0 * np.stack([labels == 0, labels == 1], 1)
+        return np.hstack([corner + rng.normal(size=(n, 2)), 0.8 * (shared + 0.02 * rng.normal(size=(n, 2)))])
+
+    alone = {name: encoding_of(points(), splits, cohort, name) for name in ("rna", "cnv")}
+    settings = SETTINGS.model_copy(update={"dimension": 4})
+    flags = estimate_pairs(cohort, splits, alone, settings, seed=0).query("repeat == -1")["flags"]
+    assert flags.str.contains("drift_dimension").all()
+    assert not flags.str.contains("drift_neighbours").any()
 
 
 def test_few_labels_are_flagged() -> None:
