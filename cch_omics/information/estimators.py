@@ -11,7 +11,7 @@ from cch_omics.information.copula import copula
 from cch_omics.information.crossentropy import crossentropy, log_probabilities
 from cch_omics.information.gaussian import gaussian
 from cch_omics.information.infonce import infonce
-from cch_omics.information.ksg import ksg_from_distances
+from cch_omics.information.ksg import ksg_from_distances, ksg_of_selections
 from cch_omics.information.ksg2 import ksg2_from_distances
 from cch_omics.information.latent import latent
 from cch_omics.information.mine import mine
@@ -20,7 +20,7 @@ from cch_omics.information.neighbours import chebyshev, select
 from cch_omics.information.networks import bytes_of_one
 from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
-from cch_omics.information.ross import ross_from_distances
+from cch_omics.information.ross import ross_from_distances, ross_of_selections
 
 # Bytes of what is estimated from at once: about a processor's cache, and enough to keep a GPU busy.
 CHUNK = {"cpu": 2**22, "cuda": 2**28}
@@ -29,6 +29,10 @@ CHUNK = {"cpu": 2**22, "cuda": 2**28}
 def bytes_of_distances(x: Tensor, y: Tensor, size: int) -> int:
     """Of one selection of so many samples: its distances in float64."""
     return 8 * size * size
+
+
+# Selections from which on their samples are looked up together.
+MANY = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class Estimator:
         (x, y, valid, neighbours=k) of prepared spaces, or a space and (B, n) labels -> Estimates.
     memory
         (prepared x, prepared y, b) -> bytes of the largest array that a selection of b samples takes.
+    of_selections
+        (x, y, index, valid, neighbours=k) as of `run` -> its Estimates, by what many selections of the same samples
+        share; None where that has no answer.
     """
 
     name: str
@@ -66,6 +73,7 @@ class Estimator:
     select: Callable[[Tensor, Tensor, Tensor], Tensor]
     estimate: Callable[..., Estimates]
     memory: Callable[[Tensor, Tensor, int], int] = bytes_of_distances
+    of_selections: Callable[..., Estimates | None] | None = None
 
 
 TABLE = (
@@ -83,6 +91,7 @@ TABLE = (
         prepare=chebyshev,
         select=select,
         estimate=ksg_from_distances,
+        of_selections=ksg_of_selections,
     ),
     Estimator(
         name="ksg2",
@@ -200,6 +209,7 @@ TABLE = (
         prepare=chebyshev,
         select=select,
         estimate=ross_from_distances,
+        of_selections=ross_of_selections,
     ),
     Estimator(
         name="crossentropy",
@@ -240,6 +250,10 @@ def run(estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor
         Arrays (B, S).
     """
     items, selections, size = index.shape
+    if estimator.of_selections is not None and index.device.type == "cpu" and selections >= MANY:
+        estimates = estimator.of_selections(x, y, index, valid, neighbours=neighbours)
+        if estimates is not None:
+            return estimates
     step = max(1, CHUNK[index.device.type] // (items * max(1, estimator.memory(x, y, size))))
     parts = []
     for start in range(0, selections, step):

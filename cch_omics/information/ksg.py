@@ -5,11 +5,13 @@ Kraskov, Stoegbauer, Grassberger (2004), Estimating mutual information, Phys. Re
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, smallest
 from cch_omics.information.result import Estimates
+from cch_omics.information.selections import Selections, packed, within_nearest
 
 
 def ksg(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
@@ -71,3 +73,52 @@ def ksg_from_distances(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int =
     psi = digamma_table(size, x.device)
     value = psi[n] + mean_over(psi[k_i] - psi[n_x + 1] - psi[n_y + 1], valid)
     return Estimates(torch.where(n > k, value, math.nan), n, flags)
+
+
+def ksg_of_selections(x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates | None:
+    """`ksg_from_distances` of S selections of the same samples, on a CPU.
+
+    Parameters
+    ----------
+    x, y
+        (B, n, n) distances of each space.
+    index, valid
+        (B, S, b) positions of the samples, and which of them are not padding.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        Arrays (B, S). None where samples coincide, in x or in y: their case is left to the other function.
+    """
+    items, n = x.shape[:2]
+    size = valid.sum(-1)
+    if bool((coincide(x) | coincide(y)).any()) or n <= neighbours:
+        return None
+    selections = Selections.of(index, valid, n)
+    # In a selection of k samples or fewer nobody has a k-th neighbour.
+    enough = (size > neighbours).numpy()
+    asked = packed((selections.keep & enough[..., None]).swapaxes(1, 2).reshape(items * n, -1))
+    none = np.zeros_like(asked)
+    spaces = [space.reshape(items * n, n).numpy() for space in (x, y)]
+    bits = packed(selections.keep.reshape(-1, n))
+    psi = digamma_table(n, x.device).numpy()
+    total = np.zeros(size.numel())
+    for found in within_nearest(
+        torch.maximum(x, y).view(items * n, n).numpy(),
+        spaces,
+        selections,
+        [bits, bits],
+        [*[none] * (neighbours - 1), asked],
+        strictly=True,
+    ):
+        n_x, n_y = found.counts
+        terms = psi[n_x + 1] + psi[n_y + 1]
+        total += np.bincount(found.selection, weights=terms, minlength=len(total))
+    mean = torch.from_numpy(total).view(size.shape) / size
+    table = digamma_table(n, x.device)
+    value = table[neighbours] + table[size] - mean
+    return Estimates(
+        torch.where(size > neighbours, value, math.nan), size, {"ties": torch.zeros_like(size, dtype=torch.bool)}
+    )

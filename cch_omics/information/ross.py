@@ -5,11 +5,14 @@ Ross (2014), Mutual information between discrete and continuous data sets, PLoS 
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, smallest
 from cch_omics.information.result import Estimates
+from cch_omics.information.selections import Bits, Selections, packed, within_nearest
 
 # A label that nobody has: padding belongs to no class.
 NO_LABEL = torch.iinfo(torch.int64).min
@@ -85,3 +88,62 @@ def ross_from_distances(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours:
         "neighbours_lowered": (counted & (others < neighbours)).any(-1),
     }
     return Estimates(torch.where(two_classes, value, math.nan), n, flags)
+
+
+def ross_of_selections(
+    x: Tensor, labels: Tensor, index: Tensor, valid: Tensor, *, neighbours: int = 3
+) -> Estimates | None:
+    """`ross_from_distances` of S selections of the same samples, on a CPU.
+
+    Parameters
+    ----------
+    x
+        (B, n, n) distances.
+    labels
+        (B, n) integers.
+    index, valid
+        (B, S, b) positions of the samples, and which of them are not padding.
+    neighbours
+        k.
+
+    Returns
+    -------
+    Estimates
+        Arrays (B, S). None where samples coincide: their case is left to the other function.
+    """
+    items, n = x.shape[:2]
+    if bool((x.amin((-2, -1)) == 0).any()):
+        return None
+    selections = Selections.of(index, valid, n)
+    keep = selections.keep  # (B, S, n)
+    codes = np.unique(labels.numpy(), return_inverse=True)[1].reshape(items, n)
+    in_class = np.stack([keep & (codes == c)[:, None] for c in range(codes.max() + 1)], -1).sum(2)  # (B, S, classes)
+    others = np.take_along_axis(in_class, codes[:, None].repeat(keep.shape[1], 1), 2) - 1  # (B, S, n)
+    counted = keep & (others > 0)
+    size = counted.sum(2)
+
+    def of_samples(chosen: NDArray[np.bool_]) -> Bits:
+        return packed(chosen.swapaxes(1, 2).reshape(items * n, -1))
+
+    same = x.masked_fill(labels[:, :, None] != labels[:, None, :], math.inf).view(items * n, n).numpy()
+    wanted = [of_samples(counted & (np.minimum(others, neighbours) == k)) for k in range(1, neighbours + 1)]
+    psi = digamma_table(n, x.device).numpy()
+    total = np.where(counted, psi[np.maximum(others, 0) + 1], 0.0).sum(2).ravel()
+    spaces = [x.reshape(items * n, n).numpy(), same]
+    bits = [packed(counted.reshape(-1, n)), packed(keep.reshape(-1, n))]
+    for found in within_nearest(same, spaces, selections, bits, wanted, strictly=False):
+        m_i, k_i = found.counts
+        total += np.bincount(found.selection, weights=psi[m_i] - psi[k_i], minlength=len(total))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = psi[size] - total.reshape(size.shape) / size
+    two_classes = (counted & (others + 1 < size[..., None])).any(2)
+    flags = {
+        "ties": np.zeros_like(two_classes),
+        "class_left_out": (keep & ~counted).any(2),
+        "neighbours_lowered": (counted & (others < neighbours)).any(2),
+    }
+    return Estimates(
+        torch.from_numpy(np.where(two_classes, value, math.nan)),
+        torch.from_numpy(size),
+        {flag: torch.from_numpy(found) for flag, found in flags.items()},
+    )
