@@ -39,6 +39,8 @@ BOOSTING = {
     "max_bin": 31,
     "deterministic": True,
     "force_col_wise": True,
+    # Bundles of features that are never nonzero together: looking for them takes longer than they save.
+    "enable_bundle": False,
     "feature_pre_filter": False,
     "num_threads": 1,
     "verbosity": -1,
