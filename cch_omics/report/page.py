@@ -27,6 +27,8 @@ from cch_omics.report.tables import Column, Row, Table, capped
 from cch_omics.report.words import Answer, LabelCounts
 from cch_omics.splits import Splits
 
+# What the templates get as finished SVG.
+FIGURES = ("gap_matrix", "evidence_figure", "gain_figure")
 PACKAGES = (
     "cch_omics",
     "numpy",
@@ -358,7 +360,8 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
             _gain(row["self_gain"], row["self_ci_low"], row["self_ci_high"]),
             _gain(row["shuffled_gain"], row["shuffled_ci_low"], row["shuffled_ci_high"]),
             row["outcome"],
-            signed(row["advantage"]),
+            signed(row["log_loss_advantage"]),
+            words.probability(row["p_advantage_positive"], short=True),
             words.probability(row["p_gap_positive"], short=True),
         ]
         if where:
@@ -375,6 +378,7 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
         Column("Gain over shuffled", number=True),
         Column("Outcome"),
         Column("Advantage, nats", number=True),
+        Column("P(advantage > 0)", number=True),
         Column("P(gap > 0)", number=True),
     ]
     return capped(
@@ -611,7 +615,7 @@ def _render(template: str, settings: ReportConfig, date: str, **content: Any) ->
     environment = _environment()
     css = environment.get_template("style.css").render()
     # matplotlib has escaped what it wrote into the figures.
-    trusted: dict[str, Any] = {name: Markup(content[name]) for name in ("gap_matrix", "gain_figure") if name in content}
+    trusted: dict[str, Any] = {name: Markup(content[name]) for name in FIGURES if name in content}
     panels = {
         name: [figures.Panel(panel.name, Markup(panel.svg), panel.caption) for panel in content[name]]
         for name in ("model_panels", "view_panels", "score_panels")

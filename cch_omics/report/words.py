@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cch_omics import keys
+from cch_omics.criteria.cch import score
 from cch_omics.plotting import VERDICT_WORDS, model_name, signed
 from cch_omics.report.results import Results
 
@@ -161,16 +162,16 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
         certainty: tuple[str, ...] = ("There is no other omics that could teach it.",)
         realised = None
     elif verdict == keys.DISTIL:
-        certainty = (f"Probability that the gap is positive: {probability(row['p_gap_positive'])}.", *_reasons(chosen))
+        known = probability(chosen["p_advantage_positive"].iloc[0]) if len(chosen) else "not estimated"
+        certainty = (f"Probability that {teacher} knows more than {student}: {known}.", *_reasons(chosen))
         realised = _realised("Gained on test patients", chosen)
     else:
         # The order in which teachers are chosen.
-        score = pairs["gap"] + pairs["advantage"]
-        best = pairs.loc[score.sort_values(ascending=False, kind="stable", na_position="last").index[:1]]
+        best = pairs.loc[score(pairs).sort_values(ascending=False, kind="stable", na_position="last").index[:1]]
         candidate = str(best["teacher"].iloc[0])
+        knows = probability(best["p_advantage_positive"].iloc[0])
         certainty = (
-            f"Nearest candidate: {candidate}, with a probability of {probability(best['p_gap_positive'].iloc[0])} "
-            "that the gap is positive.",
+            f"Nearest candidate: {candidate}, with a probability of {knows} that it knows more than {student}.",
             *_reasons(best),
         )
         realised = _realised(f"Had it been distilled from {candidate} all the same", best)

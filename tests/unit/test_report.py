@@ -124,7 +124,7 @@ def test_page_is_self_contained_well_formed_and_small(tmp_path):
 def test_page_is_accessible(tmp_path):
     parsed = Page(page(tmp_path / "made-up" / "subtype"))
     figures = [given for tag, given in parsed.tags if tag == "svg"]
-    assert len(figures) == 2 + 2 * len(MODALITIES)
+    assert len(figures) == 3 + 2 * len(MODALITIES)
     assert all(given["role"] == "img" and given["aria-label"] for given in figures)
     tables_ = [tag for tag, _ in parsed.tags if tag == "table"]
     assert len([tag for tag, _ in parsed.tags if tag == "caption"]) == len(tables_) > 5
@@ -175,6 +175,8 @@ def test_the_sign_of_each_gap_comes_with_its_evidence(tmp_path):
         assert head in evidence
     assert "ties, drift dimension" in evidence
     assert "sign wrong in 6% of twins" in text
+    # Drawn, not printed.
+    assert "<svg" not in text
 
 
 def test_an_advised_teacher_that_did_harm_is_said_to_disagree(tmp_path):
