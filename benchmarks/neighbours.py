@@ -170,8 +170,7 @@ import torch
 torch.set_num_threads(2)
 from latentmi import lmi
 def estimate(x, y):
-    values = lmi.lmi(x, y, quiet=True)[0]
-    return np.nanmean(values) * np.log(2)  # bits
+    return np.nanmean(lmi.estimate(x, y, quiet=True)[0]) * np.log(2)  # from bits
 """
 
 
@@ -180,7 +179,7 @@ def elsewhere(python: str, imports: str, drawn: list[tuple[Points, Points]]) -> 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "points.npz"
         np.savez(file, **{f"{side}{i}": z for i, both in enumerate(drawn) for side, z in zip("xy", both, strict=True)})
-        command = [python, "-W", "ignore", "-c", FRAME.format(imports=imports), str(file)]
+        command = [python, "-W", "ignore", "-c", FRAME.replace("{imports}", imports), str(file)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return tuple(json.loads(done.stdout.splitlines()[-1]))
 

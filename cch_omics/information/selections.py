@@ -128,10 +128,9 @@ def _rows(
 ) -> Iterator[Found]:
     n, n_selections = nearest.shape[1], members.keep.shape[1]
     levels = min(n, LEVELS_PER_NEIGHBOUR * len(wanted) + MORE_LEVELS)
-    values, places = torch.topk(torch.from_numpy(nearest[rows]), levels, largest=False, sorted=True)
-    radii, neighbours = values.numpy(), places.numpy()
+    radii, neighbours = _smallest(nearest[rows], levels)
     item = np.arange(rows.start, rows.stop) // n
-    neighbours = neighbours + item[:, None] * n
+    neighbours += item[:, None] * n
     goals = [each[rows] for each in wanted]
     left = np.bitwise_or.reduce(goals)
     # reached[t]: the selections of which t + 1 members have been met.
@@ -167,6 +166,14 @@ def _rows(
         yield Found(rows.start + some[place], selection, tuple(counts))
     if left.any():
         yield _one_by_one(nearest, spaces, members, counted, goals, left, strictly, rows.start)
+
+
+def _smallest(distances: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], Counts]:
+    """(R, count) smallest of each row, increasing, and where they are."""
+    places = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    values = np.take_along_axis(distances, places, 1)
+    order = values.argsort(1)
+    return np.take_along_axis(values, order, 1), np.take_along_axis(places, order, 1)
 
 
 def _shared(near: Bits, place: Counts, bits: Bits, selection: Counts) -> Counts:
