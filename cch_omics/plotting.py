@@ -189,7 +189,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
-    """Draw what speaks for the sign of each gap: two estimators, corrected by simulated twins, and the bracket.
+    """Draw what a verdict rests on: the advantage, the gap by two estimators, corrected by twins, and its bracket.
 
     Parameters
     ----------
@@ -202,14 +202,12 @@ def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     rows = np.arange(len(shown), dtype=np.float64)
     ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
     width = shown["bracket_high"] - shown["bracket_low"]
-    ax.barh(
-        rows, width, left=shown["bracket_low"], height=0.62, color="#dfe7ee", zorder=0, label="class model: bracket"
-    )
-    for offset, quantity, marker, colour in ((-0.13, "gap", "o", INK), (0.13, "cross_check_gap", "s", BLUE)):
+    ax.barh(rows, width, left=shown["bracket_low"], height=0.62, color="#dfe7ee", zorder=0, label="gap, bracket")
+    for offset, quantity, marker, colour in ((-0.22, "gap", "o", INK), (0.0, "cross_check_gap", "s", BLUE)):
         at_zero = shown[f"{quantity}_at_zero"].fillna(0.0)
         spread = np.fmax(shown[f"{quantity}_se"], shown[f"{quantity}_twin_sd"])
         column = "estimator" if quantity == "gap" else "cross_check_estimator"
-        name = str(shown[column].iloc[0]).replace("-", " and ") if len(shown) else column
+        name = f"gap, {shown[column].iloc[0]}" if len(shown) else column
         ax.errorbar(
             shown[quantity] - at_zero,
             rows + offset,
@@ -221,6 +219,17 @@ def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
             label=name,
             zorder=3,
         )
+    ax.errorbar(
+        shown["log_loss_advantage"],
+        rows + 0.22,
+        xerr=1.96 * shown["log_loss_advantage_se"],
+        fmt="D",
+        color=CLASS_COLOURS[2],
+        markersize=4,
+        linewidth=1.2,
+        label="advantage, log-loss",
+        zorder=3,
+    )
     right = ax.get_yaxis_transform()
     for row, record in zip(rows, shown.to_dict("records"), strict=True):
         verdict = record["verdict"]
@@ -230,10 +239,10 @@ def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
         ax.text(1.07, row, said, color=GREY, transform=right, va="center", size=7.5)
     ax.set_yticks(rows, [f"{plain(r['teacher'], 14)} → {plain(r['student'], 14)}" for r in shown.to_dict("records")])
     ax.set_ylim(len(shown) - 0.4, -0.6)
-    ax.set_xlabel("gap, nats")
+    ax.set_xlabel("nats")
     ax.grid(axis="y", visible=False)
     if len(shown):
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, fontsize=8)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, frameon=False, fontsize=8)
     return ax
 
 

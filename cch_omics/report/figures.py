@@ -50,7 +50,7 @@ def gap_evidence(verdicts: pd.DataFrame) -> str:
     alt = f"Two estimates of the gap of each of {len(shown)} pairs; their signs differ in {apart}. "
     alt += verdict_counts(shown)
     with plotting.style():
-        figure, ax = plotting.figure(8.6, 1.3 + 0.3 * len(shown))
+        figure, ax = plotting.figure(8.6, 1.3 + 0.36 * len(shown))
         plotting.gap_evidence(shown, ax=ax)
         return _wide(plotting.svg(figure, name="evidence", alt=alt))
 

@@ -49,10 +49,11 @@ def test_evidence_is_drawn_less_what_the_estimators_say_at_zero():
     table["gap_at_zero"], table["cross_check_gap_at_zero"] = [0.1, np.nan], 0.0
     ax = plotting.gap_evidence(table)
     ordered = table.sort_values("gap", ascending=False)
-    first, second = (container[0].get_xdata() for container in ax.containers if hasattr(container, "lines"))
+    first, second, advantage = (container[0].get_xdata() for container in ax.containers if hasattr(container, "lines"))
     # Without twins an estimate stands as it is.
     assert first == pytest.approx(ordered["gap"] - ordered["gap_at_zero"].fillna(0))
     assert second == pytest.approx(ordered["cross_check_gap"])
+    assert advantage == pytest.approx(ordered["log_loss_advantage"])
     assert [label.get_text() for label in ax.get_yticklabels()] == [
         f"{row.teacher} → {row.student}" for row in ordered.itertuples()
     ]
