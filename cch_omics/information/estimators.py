@@ -247,8 +247,16 @@ def run(estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor
     Returns
     -------
     Estimates
-        Arrays (B, S).
+        Arrays (B, S). Whatever the estimator, flag `too_few_samples` where no estimate was possible.
     """
+    found = _estimates(estimator, x, y, index, valid, neighbours=neighbours)
+    return Estimates(found.value, found.n, {"too_few_samples": found.value.isnan()} | found.flags)
+
+
+def _estimates(
+    estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, neighbours: int
+) -> Estimates:
+    """As `run`, with the estimator's own flags."""
     items, selections, size = index.shape
     if estimator.of_selections is not None and index.device.type == "cpu" and selections >= MANY:
         estimates = estimator.of_selections(x, y, index, valid, neighbours=neighbours)

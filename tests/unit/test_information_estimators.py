@@ -395,3 +395,15 @@ def test_wrong_input_of_the_bound_is_named(logits: Array, labels: object, messag
         cross_entropy_bound(logits, labels)
     with pytest.raises(InputError, match="which takes the class logits of a model"):
         mutual_information(LOGITS, TWO, estimator="crossentropy")
+
+
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if ESTIMATORS[name].first == "representation"])
+def test_every_estimator_says_where_it_had_too_few_samples(name: str) -> None:
+    x, y = (torch.as_tensor(points)[None] for points in related(np.random.default_rng(25), 60))
+    estimator, everyone = ESTIMATORS[name], torch.ones(1, 60, dtype=torch.bool)
+    second = torch.arange(60)[None] % 2 if estimator.second == "label" else estimator.prepare(y, everyone)
+    keep = torch.ones(1, 2, 60, dtype=torch.bool)
+    keep[0, 1, 1:] = False
+    found = run(estimator, estimator.prepare(x, everyone), second, *compress(keep), neighbours=3)
+    assert found.value.isnan().tolist() == [[False, True]]
+    assert found.flags["too_few_samples"].tolist() == [[False, True]]
