@@ -17,7 +17,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from decisions_extras import extra_tables
-from decisions_predictions import Task, load
+from decisions_predictions import Task
 from decisions_scores import (
     OUTCOMES,
     against_references,
@@ -35,6 +35,7 @@ from matplotlib.ticker import MaxNLocator
 from cch_omics import plotting
 from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.io.files import atomic, write_table
+from cch_omics.splits import load_splits
 
 CLUSTER_COLOURS = plotting.CLASS_COLOURS
 STATISTIC_NAMES = {
@@ -65,9 +66,8 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
     tables = {
         "pairs": pairs,
         "criteria": criteria,
-        "differences": differences(pairs),
+        "differences": differences(pairs[pairs["way"].isin({way for _, way in COMPARED})]),
         "outcomes": outcomes_table(pairs),
-        "by_cohort": criteria_table(pairs, by=("way", "budget", "cluster")),
         "references": references,
         "seconds": seconds_table(output, tasks, budgets),
     }
@@ -148,7 +148,7 @@ def made(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]) -> s
 
 
 def _splits(room: Path) -> tuple[int, int]:
-    splits = load(room).splits
+    splits = load_splits(room / "splits.npz")
     return len(np.unique(splits.repeat[:-1])), len(np.unique(splits.fold[:-1]))
 
 

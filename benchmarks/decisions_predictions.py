@@ -194,8 +194,13 @@ def load(room: Path) -> Stored:
         encodings={name: load_encoding(room / "encodings" / f"{name}.npz") for name in names},
         taught={way: {name: load_distillation(room / way / f"{name}.npz") for name in names} for way in DISTILLATIONS},
         references=load_references(references) if references.exists() else None,
-        seconds={path.stem: json.loads(path.read_text())["seconds"] for path in sorted(room.glob("seconds/*.json"))},
+        seconds=spent_seconds(room),
     )
+
+
+def spent_seconds(room: Path) -> dict[str, float]:
+    """Processor seconds of each step."""
+    return {path.stem: float(json.loads(path.read_text())["seconds"]) for path in sorted(room.glob("seconds/*.json"))}
 
 
 @contextmanager

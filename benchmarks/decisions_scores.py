@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from decisions_predictions import DISTILLATIONS, SEED, Stored, Task, folder, is_complete, load
+from decisions_predictions import DISTILLATIONS, SEED, Stored, Task, folder, is_complete, load, spent_seconds
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -184,14 +184,18 @@ class Foretold:
 def foretold(part: pd.DataFrame) -> Foretold:
     """Of the rows of one criterion."""
     part = part[np.isfinite(part["gain"].to_numpy(dtype=np.float64))]
+    student = part.groupby(["cohort", "target", "budget", "student"], sort=False).ngroup().to_numpy()
+    gain, score = (part[name].to_numpy(dtype=np.float64) for name in ("gain", "score"))
+    allowed = part["decision"].to_numpy(dtype=str) == keys.DISTIL
+    clusters = part["cluster"].to_numpy(dtype=str)
     chosen, best, cluster = [], [], []
-    for _, candidates in part.groupby(["cohort", "target", "budget", "student"]):
-        allowed = candidates[candidates["decision"] == keys.DISTIL]
+    for each in range(student.max(initial=-1) + 1):
+        candidates = student == each
+        willing = candidates & allowed
         # Equal scores: the mean, as for a teacher drawn at random.
-        top = allowed[allowed["score"] == allowed["score"].max()]
-        chosen.append(float(top["gain"].mean()) if len(top) else 0.0)
-        best.append(max(0.0, float(candidates["gain"].max())))
-        cluster.append(candidates["cluster"].iloc[0])
+        chosen.append(gain[willing & (score == score[willing].max())].mean() if willing.any() else 0.0)
+        best.append(max(0.0, gain[candidates].max()))
+        cluster.append(clusters[candidates][0])
     return Foretold(
         score=part["score"].to_numpy(dtype=np.float64),
         gain=part["gain"].to_numpy(dtype=np.float64),
@@ -391,7 +395,7 @@ def seconds_table(output: Path, tasks: Iterable[Task], budgets: Iterable[float])
     """Processor seconds of every step of every task."""
     rows = []
     for task, budget, room in rooms(output, tasks, budgets):
-        seconds = load(room).seconds
+        seconds = spent_seconds(room)
         for step in ("encode", *DISTILLATIONS, "references"):
             spent = [value for name, value in seconds.items() if name.split(" ")[0] == step]
             if spent:
