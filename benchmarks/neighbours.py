@@ -1,7 +1,8 @@
 """Mutual information of all pairs with half-samples, against loops over neighbour searches and other packages.
 
     python benchmarks/neighbours.py
-    python benchmarks/neighbours.py --infomeasure PYTHON --latentmi PYTHON
+    python benchmarks/neighbours.py --infomeasure PYTHON
+    python benchmarks/neighbours.py --latentmi PYTHON
     python benchmarks/neighbours.py --large 10000
 
 Points as a cohort of four omics has them: 8 columns an omics, six pairs, the inner folds of one split, 100 half-samples
@@ -45,21 +46,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--loop", type=int, default=40, help="half-samples that a loop takes")
     parser.add_argument("--infomeasure", help="interpreter that has infomeasure")
-    parser.add_argument("--latentmi", help="interpreter that has latentmi")
+    parser.add_argument("--latentmi", help="interpreter that has latentmi: latent MI instead")
     parser.add_argument("--large", type=int, default=0, help="memory and time of one pair of so many samples instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.large:
         print(large(args.large).to_markdown(index=False, floatfmt=".3g"))
         return
+    if args.latentmi:
+        runs = pd.concat([latent(args) for _ in range(args.runs)])
+        print(f"Latent MI; medians over {args.runs} runs.\n")
+        print(runs.groupby(["n", "by"], sort=False).median().reset_index().to_markdown(index=False, floatfmt=".3g"))
+        return
     tables = [pd.concat([compare(n, args) for _ in range(args.runs)]) for n in (113, 500)]
     every = pd.concat(tables).groupby(["n of a fold", "by"], sort=False).median().reset_index()
     print(f"KSG, k = {K}; medians over {args.runs} runs, {args.threads} threads here, one in the loops.\n")
     print(every.to_markdown(index=False, floatfmt=".3g"))
-    if args.latentmi:
-        print(f"\nLatent MI; medians over {args.runs} runs.\n")
-        runs = pd.concat([latent(args) for _ in range(args.runs)])
-        print(runs.groupby(["n", "by"], sort=False).median().reset_index().to_markdown(index=False, floatfmt=".3g"))
 
 
 def cohort(n: int, folds: int, seed: int = 0) -> Tensor:
@@ -157,7 +159,8 @@ estimate(*pairs[0])
 started, used = time.perf_counter(), time.process_time()
 values = [float(estimate(x, y)) for x, y in pairs]
 each = [(time.perf_counter() - started) / len(pairs), (time.process_time() - used) / len(pairs)]
-print(json.dumps([values, *each]))
+with open(sys.argv[2], "w") as file:
+    json.dump([values, *each], file)
 """
 BY_INFOMEASURE = f"""
 import infomeasure
@@ -179,9 +182,11 @@ def elsewhere(python: str, imports: str, drawn: list[tuple[Points, Points]]) -> 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "points.npz"
         np.savez(file, **{f"{side}{i}": z for i, both in enumerate(drawn) for side, z in zip("xy", both, strict=True)})
-        command = [python, "-W", "ignore", "-c", FRAME.replace("{imports}", imports), str(file)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return tuple(json.loads(done.stdout.splitlines()[-1]))
+        result = Path(folder) / "result.json"
+        command = [python, "-W", "ignore", "-c", FRAME.replace("{imports}", imports), str(file), str(result)]
+        subprocess.run(command, check=True, capture_output=True)
+        values, seconds, cpu = json.loads(result.read_text())
+        return values, seconds, cpu
 
 
 def latent(args: argparse.Namespace) -> pd.DataFrame:
