@@ -25,7 +25,7 @@ from cch_omics.predictions import load_distillation, load_encoding, save_distill
 from cch_omics.references import fit_references
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.classification import class_offsets
-from cch_omics.training import judges, over_splits
+from cch_omics.training import judges, over_splits, splits_at_once
 
 CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)
@@ -252,6 +252,24 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(cohort, splits, fitt
     close(encodings["rna"].logits, fitted[0]["rna"].logits)
     close(taught.logits, fitted[1].logits)
     np.testing.assert_array_equal(taught.lambdas, fitted[1].lambdas)
+
+
+def test_as_many_splits_at_once_as_fit_the_free_memory_of_a_gpu(monkeypatch):
+    gpu, settings = torch.device("cuda", 0), EncoderConfig()
+
+    def at_once(free, n_models):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
+        return splits_at_once(gpu, 600, 6, n_models, 5, settings)
+
+    # What one split's activations and their gradients alone take.
+    bytes_of_split = 4 * 6 * 44 * settings.units * 600 * 2
+    for free in (2**30, 2**33, 2**36):
+        assert 1 <= at_once(free, 44) * bytes_of_split < free
+        assert at_once(free, 1) > at_once(free, 44)
+    assert at_once(2**33, 44) > 7 * at_once(2**30, 44) > 0
+    assert at_once(2**10, 44) == 1
+    # On a CPU few, whatever its memory.
+    assert splits_at_once(CPU, 600, 6, 44, 5, settings) == 1 < splits_at_once(CPU, 600, 6, 1, 5, settings)
 
 
 def test_out_of_memory_with_one_network_is_an_error(cohort, splits, monkeypatch):
