@@ -50,7 +50,7 @@ def latent(
 
         w |X - a_x(f(X))|^2 + |Y - a_y(f(X))|^2 + |X - b_x(g(Y))|^2 + w |Y - b_y(g(Y))|^2
 
-    (means over standardised columns) on a part of one half of the samples, as long as that falls on the rest of this
+    (means over columns) on a part of one half of the samples, as long as that falls on the rest of this
     half. KSG is given the latents of the other half, whitened by the training samples. The estimate is the mean over
     both halves and over repeated halvings. Nothing held out touches a network, so that in the limit of many samples no
     estimate is above I(X;Y).

@@ -55,7 +55,8 @@ def cross_fit(x: Tensor, y: Tensor, valid: Tensor, *, repeats: int, seed: int) -
     """Halve the samples of each item at random, R times; each half is the held-out one of one network.
 
     Samples are drawn by their rank in the sum of x's columns, not by their place in the table: the order of the table
-    and the scale of x do not matter. Columns are standardised with mean and variance of the training samples.
+    and the scale of x do not matter. x and y are each centred and divided by one number, the root mean variance of
+    their columns, in the training samples. As elsewhere, the relative scale of columns is left as it is and matters.
 
     Parameters
     ----------
@@ -98,12 +99,14 @@ def cross_fit(x: Tensor, y: Tensor, valid: Tensor, *, repeats: int, seed: int) -
 
 
 def _moments(points: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
-    """(M, 1, d) mean and standard deviation over the members; infinite where a column is constant."""
+    """(M, 1, d) mean over the members and (M, 1, 1) root mean variance of the columns; infinite if all are constant."""
     count = members.sum(-1).clamp(min=1)[:, None, None]
     held = points.masked_fill(~members[..., None], 0.0)
     mean = held.sum(1, keepdim=True) / count
-    spread = ((held - mean).masked_fill(~members[..., None], 0.0).square().sum(1, keepdim=True) / count).sqrt()
-    return mean, spread.masked_fill(spread <= FLAT * mean.abs(), math.inf)
+    variance = (held - mean).masked_fill(~members[..., None], 0.0).square().sum(1, keepdim=True) / count
+    varies = variance.sqrt() > FLAT * mean.abs()
+    spread = torch.where(varies, variance, 0.0).mean(-1, keepdim=True).sqrt()
+    return mean, torch.where(spread > 0, spread, math.inf)
 
 
 def constant_columns(points: Tensor, valid: Tensor) -> Tensor:
