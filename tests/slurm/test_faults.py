@@ -1,0 +1,353 @@
+"""Each fault for real: what is lost, what is redone, and that the tables come out as of an undisturbed run."""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from cluster import Job, Slurm, short_host, wait_for
+from faults import FAULTS
+from workplace import Workplace, rules_run
+
+pytestmark = pytest.mark.end_to_end
+CONFIG = {
+    "splits": {"repeats": 7, "folds": 3, "inner_folds": 2},
+    "encoder": {"units": 4, "components": 16, "max_epochs": 200},
+    "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
+}
+N_SPLITS = 22
+FOLDER = "results/made/subtype"
+TARGET = f"{FOLDER}/verdicts.tsv"
+# One thread, so that there is time to break the training.
+ONE_THREAD = ("--set-threads", "encode=1")
+COMMAND = (TARGET, *ONE_THREAD)
+RNA = f"{FOLDER}/intermediate/encodings/rna.npz"
+# As far as the file that is lost: where it is the same to the last bit, so is all that is made from it.
+TRAINING = (RNA, *ONE_THREAD)
+MUTATION = f"{FOLDER}/intermediate/encodings/mutation.npz"
+LOG = "logs/made/subtype/encode/rna.log"
+# What is still to be done in the copies that the tests break.
+MISSING = [RNA, TARGET, *(f"{FOLDER}/{name}" for name in ("information.tsv", "teachers.tsv"))]
+MISSING += [f"{FOLDER}/intermediate/{name}.parquet" for name in ("information", "verdicts")]
+TO_DO = ["encode", "information", "verdict"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A run on this machine to which nothing happens."""
+    sheet = ["made\tsimulated:misleading\tsubtype"]
+    place = Workplace.new(tmp_path_factory.mktemp("faults") / "undisturbed", slurm, CONFIG, sheet)
+    place.here(TARGET)
+    return place
+
+
+@pytest.fixture
+def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
+    """The same, up to the training of the encoders of rna."""
+    copy = undisturbed.copy(tmp_path / "place")
+    for name in [*MISSING, LOG]:
+        (copy.path / name).unlink()
+    return copy
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_left(slurm: Slurm) -> Iterator[None]:
+    yield
+    subprocess.run(["scancel", "--user=root"], env=slurm.env(), check=True)
+    for job in slurm.jobs():
+        wait_for(lambda job=job: job.id not in running(slurm), 60)
+
+
+def running(slurm: Slurm) -> set[int]:
+    return {job.id for job in slurm.jobs() if job.state in {"PENDING", "RUNNING", "COMPLETING"}}
+
+
+def splits(place: Workplace) -> dict[str, int]:
+    """Stored splits of the training, with their dates."""
+    return {
+        path.name: path.stat().st_mtime_ns for path in (place.path / RNA).parent.glob(".rna.npz.*.state/split-*.npz")
+    }
+
+
+def worker(place: Workplace, slurm: Slurm) -> tuple[int, int]:
+    """Process and job that write the log, once there is one."""
+    text = (place.path / LOG).read_text() if (place.path / LOG).is_file() else ""
+    found = re.match(r".*process (\d+), Slurm job (\d+)", text)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def in_training(place: Workplace, slurm: Slurm, *, more_than: int = 3, other_than: int = 0) -> tuple[int, Job]:
+    """Wait for a training that has stored some splits, and stop it there: its process and its job."""
+
+    def stopped() -> bool:
+        pid, _ = worker(place, slurm)
+        if pid in {0, other_than} or len(splits(place)) <= more_than:
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        return True
+
+    wait_for(stopped, 400, lambda: f"{sorted(splits(place))} {slurm.logs()}")
+    pid, job = worker(place, slurm)
+    assert len(splits(place)) < N_SPLITS, "the training was over before it could be broken"
+    return pid, next(each for each in slurm.jobs() if each.id == job)
+
+
+def not_redone(kept: dict[str, int], later: dict[str, int]) -> bool:
+    """Whether stored splits are still the same files, but for the two of a batch of three that was not complete."""
+    return len(kept) - len(kept.items() & later.items()) <= 2
+
+
+def went_on_from(place: Workplace, kept: dict[str, int]) -> None:
+    """The last training began with the stored splits, and did not do them again."""
+    found = re.search(r"going on from (\d+) splits", (place.path / LOG).read_text())
+    assert found
+    assert int(found.group(1)) >= len(kept)
+
+
+def as_undisturbed(place: Workplace, undisturbed: Workplace, up_to: str = TARGET) -> None:
+    """Results are those of the undisturbed run to the last byte, nothing half-written is left."""
+    mine, other = place.files(".tsv", ".npz", ".json"), undisturbed.files(".tsv", ".npz", ".json")
+    if up_to != TARGET:
+        other = {name: digest for name, digest in other.items() if not name.endswith(".tsv")}
+    assert len(mine) == (7 if up_to == TARGET else 4)
+    assert mine == other
+    assert place.leftovers() == []
+
+
+def test_every_fault_has_its_test() -> None:
+    tests = [node.name for node in ast.parse(Path(__file__).read_text()).body if isinstance(node, ast.FunctionDef)]
+    assert {fault.test for fault in FAULTS} <= set(tests)
+
+
+@pytest.fixture(scope="module")
+def three_times(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPathFactory):
+    """One run in which the training is killed, cancelled, and loses its node, one after the other.
+
+    Returns the place, for each blow what was stored when it came, the jobs, and the dates of results before.
+    """
+    place = undisturbed.copy(tmp_path_factory.mktemp("three") / "place")
+    for name in [*MISSING, LOG]:
+        (place.path / name).unlink()
+    before = slurm.last()
+    dates = place.dates()
+    run = place.on_slurm(*COMMAND)
+    kept = {}
+    try:
+        pid, _ = in_training(place, slurm)
+        kept["kill"] = splits(place)
+        os.kill(pid, signal.SIGKILL)
+
+        pid, job = in_training(place, slurm, more_than=len(kept["kill"]) + 1, other_than=pid)
+        kept["scancel"] = splits(place)
+        slurm.call("scancel", str(job.id))
+
+        pid, job = in_training(place, slurm, more_than=len(kept["scancel"]) + 1, other_than=pid)
+        kept["node"] = splits(place)
+        slurm.call("scontrol", "update", f"NodeName={short_host()}", "State=DOWN", "Reason=test")
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: slurm.jobs()[-1].state == "PENDING", 60, slurm.logs)
+        assert "down" in slurm.call("sinfo", "--noheader", "--format=%t")
+        # Resumed before its old steps have ended, the node would be drained: a job twice on it.
+        wait_for(lambda: slurm.has_ended(job.id), 60, slurm.logs)
+        slurm.call("scontrol", "update", f"NodeName={short_host()}", "State=RESUME")
+        # Slurm lets requeued jobs wait for two minutes.
+        slurm.call("scontrol", "update", f"JobId={job.id}", "StartTime=now")
+        run.finish()
+    finally:
+        run.kill()
+    return place, kept, slurm.jobs(before), dates
+
+
+def test_a_worker_is_killed(three_times, undisturbed: Workplace) -> None:
+    place, kept, jobs, dates = three_times
+    assert [job.rule for job in jobs] == ["encode", "encode", "encode", "information"]
+    assert jobs[0].state == "FAILED"
+    # What was stored then is what was stored later: not done again.
+    assert not_redone(kept["kill"], kept["scancel"])
+    as_undisturbed(place, undisturbed)
+    untouched = [name for name in dates if not name.startswith("made/subtype/verdicts")]
+    assert all(place.dates()[name] == dates[name] for name in untouched)
+
+
+def test_a_job_is_cancelled(three_times, undisturbed: Workplace) -> None:
+    place, kept, jobs, _ = three_times
+    assert jobs[1].state == "CANCELLED"
+    assert not_redone(kept["scancel"], kept["node"])
+    as_undisturbed(place, undisturbed)
+
+
+def test_a_node_goes_down_and_comes_back(three_times, undisturbed: Workplace) -> None:
+    place, kept, jobs, _ = three_times
+    assert (jobs[2].state, jobs[2].fields["Restarts"]) == ("COMPLETED", "1")
+    went_on_from(place, kept["node"])
+    as_undisturbed(place, undisturbed)
+
+
+@pytest.fixture(scope="module")
+def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPathFactory):
+    """A run, a second one beside it, and then the first one killed; what was stored and said until then."""
+    place = undisturbed.copy(tmp_path_factory.mktemp("killed") / "place")
+    for name in [*MISSING, LOG]:
+        (place.path / name).unlink()
+    before = slurm.last()
+    run = place.on_slurm(*COMMAND)
+    try:
+        pid, _ = in_training(place, slurm)
+        beside = place.on_slurm(*COMMAND).finish(fails=True)
+        kept, jobs = splits(place), slurm.jobs(before)
+    finally:
+        run.kill()
+    os.kill(pid, signal.SIGCONT)
+    return place, beside, kept, jobs, before
+
+
+def test_the_main_process_is_killed(killed, undisturbed: Workplace, slurm: Slurm) -> None:
+    place, _, kept, _, before = killed
+    dates = place.dates()
+    said = place.on_slurm(*COMMAND).finish()
+    assert "its lock is removed" in said
+    assert rules_run(said) == TO_DO
+    assert [job.rule for job in slurm.jobs(before)] == ["encode", "encode", "information"]
+    went_on_from(place, kept)
+    assert all(place.dates()[name] == date for name, date in dates.items())
+    # The job of the dead run goes on, and ends well beside the new one.
+    wait_for(lambda: not running(slurm), 300)
+    assert {job.state for job in slurm.jobs(before)} == {"COMPLETED"}
+    as_undisturbed(place, undisturbed)
+
+
+def test_two_runs_in_one_directory(killed) -> None:
+    _, beside, _, jobs, _ = killed
+    assert "Directory cannot be locked" in beside
+    assert rules_run(beside) == []
+    assert [(job.rule, job.state) for job in jobs] == [("encode", "RUNNING")]
+
+
+def test_the_wall_time_is_exceeded(place: Workplace, undisturbed: Workplace, slurm: Slurm) -> None:
+    before = slurm.last()
+    run = place.on_slurm(*TRAINING)
+    try:
+        _, job = in_training(place, slurm)
+        kept = splits(place)
+        # The job hangs; a minute is the shortest limit that Slurm has, so its end is moved instead.
+        slurm.call("scontrol", "update", f"JobId={job.id}", f"EndTime={time.strftime('%Y-%m-%dT%H:%M:%S')}")
+        run.finish()
+    finally:
+        run.kill()
+    jobs = slurm.jobs(before)
+    assert [(job.rule, job.state) for job in jobs] == [
+        ("encode", "TIMEOUT"),
+        ("encode", "COMPLETED"),
+    ]
+    assert jobs[1].minutes >= 1.9 * jobs[0].minutes
+    went_on_from(place, kept)
+    as_undisturbed(place, undisturbed, RNA)
+
+
+def test_out_of_memory(place: Workplace, undisturbed: Workplace, slurm: Slurm) -> None:
+    before = slurm.last()
+    place.on_slurm(*TRAINING, resources=["encode:mem_mb=250 * attempt**3"]).finish()
+    jobs = slurm.jobs(before)
+    assert [(job.rule, job.megabytes) for job in jobs] == [("encode", 250), ("encode", 2000)]
+    # Where cgroups watch over memory the state is OUT_OF_MEMORY.
+    assert jobs[0].state in {"FAILED", "OUT_OF_MEMORY"}
+    assert re.search(rf"StepId={jobs[0].id}\.\w+ exceeded memory limit", (slurm.folder / "slurmd.log").read_text())
+    assert jobs[1].state == "COMPLETED"
+    as_undisturbed(place, undisturbed, RNA)
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """A file system of a size in the place of a folder; what was in it is copied there."""
+    content = shutil.copytree(folder, folder.with_name("content"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        shutil.copytree(content, folder, dirs_exist_ok=True)
+        yield
+        shutil.copytree(folder, content, dirs_exist_ok=True)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    shutil.copytree(content, folder, dirs_exist_ok=True)
+    shutil.rmtree(content)
+
+
+def test_the_disk_is_full(place: Workplace, undisturbed: Workplace, slurm: Slurm) -> None:
+    folder = (place.path / RNA).parent
+    stored = sum(file.stat().st_size for file in folder.iterdir())
+    with small_disk(folder, stored // 1024 + 400):
+        said = place.on_slurm(*TRAINING, "--retries", "0").finish(fails=True)
+        assert "No space left on device" in said
+        assert not (place.path / RNA).exists()
+        kept = splits(place)
+        assert 0 < len(kept) < N_SPLITS
+        # No draft is left; what is stored is whole.
+        assert [name for name in place.leftovers() if "split" in name] == []
+        subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
+        place.on_slurm(*TRAINING, "--retries", "0").finish()
+        went_on_from(place, kept)
+    as_undisturbed(place, undisturbed, RNA)
+
+
+def test_a_truncated_file(undisturbed: Workplace, slurm: Slurm, tmp_path: Path) -> None:
+    place = undisturbed.copy(tmp_path / "place")
+    for name in MISSING[1:]:
+        (place.path / name).unlink()
+    damaged = place.path / MUTATION
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    said = place.on_slurm(*COMMAND, "--retries", "0").finish(fails=True)
+    assert rules_run(said) == ["information"]
+    assert "mutation.npz is damaged" in said
+    assert "run the same command again" in said
+    assert not damaged.exists()
+    said = place.on_slurm(*COMMAND, "--retries", "0").finish()
+    assert rules_run(said) == TO_DO
+    aside = damaged.with_name(".mutation.npz.damaged")
+    aside.unlink()
+    as_undisturbed(place, undisturbed)
+
+
+def test_a_corrupt_cache(place: Workplace, undisturbed: Workplace, slurm: Slurm) -> None:
+    run = place.on_slurm(*TRAINING, "--retries", "0")
+    try:
+        _, job = in_training(place, slurm)
+        slurm.call("scancel", str(job.id))
+        run.finish(fails=True)
+    finally:
+        run.kill()
+    kept = splits(place)
+    files = sorted((place.path / RNA).parent.glob(".rna.npz.*.state/*.npz"))
+    content = bytearray(files[0].read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    files[0].write_bytes(content)
+    os.truncate(files[1], 100)
+    for note in (place.path / ".snakemake" / "metadata").iterdir():
+        os.truncate(note, 0)
+    said = place.on_slurm(*TRAINING, "--retries", "0").finish()
+    assert rules_run(said) == ["encode"]
+    went_on_from(place, kept)
+    log = (place.path / LOG).read_text()
+    assert [file.name for file in files if f"{file.name} is damaged" in log] == [files[0].name, files[1].name]
+    as_undisturbed(place, undisturbed, RNA)
+
+
+def test_a_clock_in_the_past(place: Workplace, undisturbed: Workplace, slurm: Slurm) -> None:
+    dates = place.dates()
+    for path in (place.path / "results").rglob("*"):
+        later = path.stat().st_mtime + 3600
+        os.utime(path, (later, later))
+    said = place.on_slurm(*COMMAND).finish()
+    assert "dated in the future" in said
+    assert rules_run(said) == TO_DO
+    assert set(dates) <= set(place.dates())
+    assert max(place.dates().values()) <= time.time_ns()
+    as_undisturbed(place, undisturbed)
