@@ -155,8 +155,8 @@ TABLE = (
         needs="20 samples, and half of them more than k",
         limits=(
             "Too low where X and Y share more than two dimensions, and with few samples, of which two in five train a "
-            "network (by 0.7 of 1.0 nats with n = 100, d = 8; by 0.2 with n = 400). Not invariant to the relative scale "
-            "of columns within X or within Y."
+            "network (by 0.7 of 1.0 nats with n = 100, d = 8; by 0.2 with n = 400). Not invariant to the relative "
+            "scale of columns within X or within Y."
         ),
         reference="Gowri, Lun, Klein, Yin 2024, NeurIPS 37, arXiv 2409.02732",
         prepare=as_float64,
