@@ -50,12 +50,14 @@ def steps_of(parent: Path, row: dict[str, str]) -> pd.DataFrame:
     """Time and memory of the steps of a run, from Snakemake's own measurements."""
     output = parent / f"{row['cohort']}-{row['target']}"
     parts = []
-    for file in sorted(output.glob("benchmarks/**/*.tsv")):
-        below = file.relative_to(output / "benchmarks" / row["cohort"] / row["target"])
+    measured = output / "logs" / "benchmarks" / row["cohort"] / row["target"]
+    for file in sorted(measured.glob("**/*.tsv")):
+        below = file.relative_to(measured)
         parts.append(pd.read_csv(file, sep="\t", na_values="-").assign(step=below.with_suffix("").parts[0]))
     every = pd.concat(parts)
-    every["cpu"] = every["s"] * every["mean_load"] / 100
-    table = every.groupby("step").agg(jobs=("s", "size"), s=("s", "sum"), cpu=("cpu", "sum"), rss=("max_rss", "max"))
+    table = every.groupby("step").agg(
+        jobs=("s", "size"), s=("s", "sum"), cpu=("cpu_time", "sum"), rss=("max_rss", "max")
+    )
     table = table.sort_values("s", ascending=False).reset_index()
     table.columns = ["step", "jobs", "time of all jobs, s", "CPU time, s", "memory of the largest, MB"]
     table.insert(0, "cohort", f"{row['cohort']}/{row['target']}")
