@@ -317,7 +317,7 @@ def decisions(group: pd.DataFrame) -> str:
 def table(frame: pd.DataFrame, rows: list[str], cell: Callable[[pd.DataFrame], str]) -> str:
     """One line per combination of `rows`, in order of appearance, one column per n."""
     lines: dict[tuple[object, ...], dict[str, str]] = {}
-    for (*key, n), group in frame.groupby([*rows, "n"], sort=False):
+    for (*key, n), group in frame.sort_values("n", kind="stable").groupby([*rows, "n"], sort=False):
         lines.setdefault(tuple(key), {})[f"n = {n}"] = cell(group)
     # Cells are made size by size, and told setting by setting.
     order = {key: place for place, key in enumerate(FAMILIES | CLUSTERS)}
@@ -488,12 +488,20 @@ def report(found: dict[str, pd.DataFrame | None], args: argparse.Namespace) -> N
         }
         beside = grouped.agg(**columns).reset_index()
         print("\n## Beside other packages, the same data, without half-samples\n")
-        print(beside.to_markdown(index=False, floatfmt=("", "", "", ".2f", "", "", "+.2f", ".2f", ".3f")))
+        print(
+            beside.to_markdown(index=False, floatfmt=("", "", "", ".2f", "", "", "+.2f", ".2f", ".3f")).replace(
+                " nan", "   -"
+            )
+        )
     cohorts = found["cohort"]
     for count, pairs in cohorts.groupby("components") if cohorts is not None else ():
         ours, theirs, estimates = pairs["seconds"].iloc[0], pairs["latentmi_seconds"].iloc[0], 21 * len(pairs)
         print(f"\n## Latent MI of all pairs of brca-paired, {count} components of each omics\n")
-        print(pairs[["pair", "n", "nats", "se", "latentmi"]].to_markdown(index=False, floatfmt=".2f"))
+        print(
+            pairs[["pair", "n", "nats", "se", "latentmi"]]
+            .to_markdown(index=False, floatfmt=".2f")
+            .replace(" nan", "   -")
+        )
         print(f"\nAll {len(pairs)} pairs with 20 half-samples each, {estimates} estimates: {ours:.1f} s;", end=" ")
         print(f"{1000 * ours / estimates:.0f} ms each. One call of")
         print(f"`latentmi` on the first pair, with its defaults: {theirs:.1f} s,", end=" ")
@@ -502,7 +510,7 @@ def report(found: dict[str, pd.DataFrame | None], args: argparse.Namespace) -> N
     terms = labels[(labels["quantity"] != "gap") | (labels["estimator"] == LIMIT)]
     times = pd.concat([plain, learned, terms, one]).query("d == 8 or estimator == 'scikit-learn, label'")
     mean = 1000 * times.groupby(["estimator", "n"], sort=False)["s"].mean().unstack("n")[list(SIZES)]
-    print(mean.to_markdown(floatfmt=".1f"))
+    print(mean.to_markdown(floatfmt=".1f").replace(" nan", "   -"))
 
 
 if __name__ == "__main__":
