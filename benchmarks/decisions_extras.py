@@ -23,10 +23,10 @@ from scipy.special import log_softmax
 
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import EncoderConfig, InformationConfig, SplitsConfig
+from cch_omics.criteria.log_loss import fit_pool
 from cch_omics.distillation import distil
 from cch_omics.encoders import encode
 from cch_omics.evaluation import METRIC, corrected_interval, gains, join_scores, score_held_out, summarise
-from cch_omics.information.log_loss import fit_pool
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.predictions import (
     Encoding,

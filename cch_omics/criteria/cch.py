@@ -8,7 +8,7 @@ distil when teacher and student share more than the student knows of the label. 
 
 so the gap never looks at I(T;Y|S), what the student could learn. With labels that mean nothing I(S;Y) is 0, the gap is
 positive, and the plain rule says "distil". Our verdict therefore asks first whether the teacher knows more than the
-student. That is a paired difference of held-out log-losses (`information.log_loss`): with few labels it is known far
+student. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is known far
 better than the difference of two mutual informations by nearest neighbours, and foretells the gain better.
 
 The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where

@@ -4,15 +4,15 @@ With well-specified models log-loss is conditional entropy, H(Y|S) = E[-log p(Y|
 
     I(T;Y|S) = H(Y|S) - H(Y|S,T),   I(S;Y|T) = H(Y|T) - H(Y|S,T),   I(T;Y) - I(S;Y) = H(Y|S) - H(Y|T).
 
-The models are logarithmic opinion pools of the held-out predictions, `information.log_loss`. Differences are paired by
+The models are logarithmic opinion pools of the held-out predictions, `criteria.log_loss`. Differences are paired by
 sample and can be negative: an expert that adds nothing costs what its weight costs to fit.
 """
 
 import numpy as np
 from scipy.special import log_softmax
 
+from cch_omics.criteria.log_loss import pooled_losses
 from cch_omics.criteria.pair import Floats, Pair
-from cch_omics.information.log_loss import pooled_losses
 
 
 def teacher_given_student(pair: Pair) -> float:

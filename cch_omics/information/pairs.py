@@ -36,8 +36,9 @@ from torch import Tensor
 from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.config import InformationConfig
+from cch_omics.criteria import log_loss
 from cch_omics.errors import InputError
-from cch_omics.information import log_loss, twin
+from cch_omics.information import twin
 from cch_omics.information.class_mixture import class_mixture
 from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimates

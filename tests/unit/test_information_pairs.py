@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import InformationConfig
+from cch_omics.criteria import log_loss
 from cch_omics.errors import InputError
-from cch_omics.information import log_loss
 from cch_omics.information.pairs import COMBINATIONS, average_folds, estimate_pairs, information_table
 from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits

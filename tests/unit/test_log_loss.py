@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from cch_omics.information.log_loss import advantage, information, pooled_losses
+from cch_omics.criteria.log_loss import advantage, information, pooled_losses
 
 
 def views(n: int, seed: int = 0, *, strong: float = 1.5, weak: float = 0.5):

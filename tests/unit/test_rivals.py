@@ -22,12 +22,12 @@ from cch_omics.criteria.conditional import (
     teacher_given_student,
 )
 from cch_omics.criteria.decomposition import redundancy, specific_information, unique_information
+from cch_omics.criteria.log_loss import fit_pool
 from cch_omics.criteria.logme import evidence, logme
 from cch_omics.criteria.modality_focusing import between_class_share, left_out_r2, modality_focusing
 from cch_omics.criteria.pair import Pair
 from cch_omics.criteria.pilot import pilot, pilot_accuracy
 from cch_omics.criteria.table import CRITERIA
-from cch_omics.information.log_loss import fit_pool
 
 Floats = NDArray[np.float64]
 C = 3
