@@ -205,14 +205,26 @@ def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPa
         kept, jobs = splits(place), slurm.jobs(before)
     finally:
         run.kill()
-    os.kill(pid, signal.SIGCONT)
-    return place, beside, kept, jobs, before
+    yield place, beside, kept, jobs, before, pid
+    go_on(pid)
+
+
+def go_on(pid: int) -> None:
+    """Let a stopped process go on, if it is still there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_the_main_process_is_killed(killed, undisturbed: Workplace, slurm: Slurm) -> None:
-    place, _, kept, _, before = killed
+    place, _, kept, _, before, pid = killed
     dates = place.dates()
-    said = place.on_slurm(*COMMAND).finish()
+    again = place.on_slurm(*COMMAND)
+    # The job of the dead run stands still until the new run has its own: else it might be done by then.
+    try:
+        wait_for(lambda: len(slurm.jobs(before)) > 1, 300)
+    finally:
+        go_on(pid)
+    said = again.finish()
     assert "its lock is removed" in said
     assert rules_run(said) == TO_DO
     assert [job.rule for job in slurm.jobs(before)] == ["encode", "encode", "information"]
@@ -225,7 +237,7 @@ def test_the_main_process_is_killed(killed, undisturbed: Workplace, slurm: Slurm
 
 
 def test_two_runs_in_one_directory(killed) -> None:
-    _, beside, _, jobs, _ = killed
+    _, beside, _, jobs, _, _ = killed
     assert "Directory cannot be locked" in beside
     assert rules_run(beside) == []
     assert [(job.rule, job.state) for job in jobs] == [("encode", "RUNNING")]

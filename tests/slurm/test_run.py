@@ -137,7 +137,7 @@ def test_a_failed_cohort_does_not_stop_the_others(said: str, place: Workplace, s
 
 
 def test_job_arrays_for_many_cohorts(said: str, place: Workplace, slurm: Slurm) -> None:
-    """The last steps of both cohorts again, each as one array."""
+    """The last steps of both cohorts again: those that can start together are one array."""
     copy = place.copy(place.path.with_name("arrays"))
     folders = [copy.path / "results" / cohort / "subtype" for cohort in COHORTS]
     for folder in folders:
@@ -147,9 +147,9 @@ def test_job_arrays_for_many_cohorts(said: str, place: Workplace, slurm: Slurm) 
     copy.on_slurm("--slurm-array-jobs", "all").finish()
     tasks = slurm.jobs(before)
     assert {job.state for job in tasks} == {"COMPLETED"}
-    arrays = {(job.fields["ArrayJobId"], job.rule) for job in tasks}
-    assert sorted(rule for _, rule in arrays) == ["evaluate", "student"]
-    assert len(tasks) == 2 * len(COHORTS)
+    assert sorted(job.rule for job in tasks) == ["evaluate"] * len(COHORTS) + ["student"] * len(COHORTS)
+    # A student's job starts when its own evaluation is done, so these are together only by chance.
+    assert len({job.fields["ArrayJobId"] for job in tasks if job.rule == "evaluate"}) == 1
     log = (folders[1] / "../../../logs/unrelated/subtype/evaluate.log").resolve().read_text()
     assert re.search(r"Slurm job \d+_\d+", log.splitlines()[0])
     assert copy.files(".tsv") == place.files(".tsv")

@@ -188,7 +188,7 @@ def test_editing_a_submodule_reruns_what_uses_it(run: Path, snakemake, module: s
     ("change", "rules"),
     [
         ("report={title: Another}", {"report_cohort", "pool", "all"}),
-        ("criterion={confidence: 0.8}", {"verdict", "evaluate", "student", "report_cohort", "pool", "all"}),
+        ("criterion={confidence: 0.95}", {"verdict", "evaluate", "student", "report_cohort", "pool", "all"}),
     ],
 )
 def test_a_changed_setting_reruns_what_uses_it(run: Path, snakemake, change: str, rules: set[str]) -> None:

@@ -129,3 +129,24 @@ def row_options(wildcards, input):
     source = input.source if made_source(row.source) else row.source
     cells = row.model_dump() | {"source": source}
     return " ".join(f"--{column.replace('_', '-')} {shlex.quote(str(cell))}" for column, cell in cells.items() if cell)
+
+
+def pool_finished(log):
+    """After a run in which something failed: the pooled page of the cohorts that are there, which names the others."""
+    results, logs = (Path(workflow.pathvars.apply(name)) for name in ("<results>", "<logs>"))
+    folders = {key: results.joinpath(*key) for key in ROWS}
+    missing = {key: unfinished(*key, folder / "report.html", logs.joinpath(*key)) for key, folder in folders.items()}
+    there = [str(folders[key]) for key, found in missing.items() if not found]
+    failed = [found if found.log else found._replace(log=log[0]) for found in missing.values() if found]
+    for found in failed:
+        print(f"Not finished: {found.sentence()}", file=sys.stderr)
+    if not there or not failed:
+        return
+    outputs = {"--scorecard": results / "scorecard.tsv", "--output": results / "report.html"}
+    options = {"--unfinished": json.dumps([found.sentence() for found in failed]), "--log": logs / "pool.log"}
+    options |= {"--settings": CONFIG.report.model_dump_json(), **outputs}
+    words = ["cch", "pool", "--folders", *there, *(str(word) for option in options.items() for word in option)]
+    # Without it, the rule pools all once they are there, whatever else has changed.
+    (results / ".pooled").unlink(missing_ok=True)
+    if subprocess.run(words).returncode == 0:
+        print(f"Pooled {len(there)} of {len(folders)}: {outputs['--output']}", file=sys.stderr)
