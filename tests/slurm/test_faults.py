@@ -219,9 +219,10 @@ def test_the_main_process_is_killed(killed, undisturbed: Workplace, slurm: Slurm
     place, _, kept, _, before, pid = killed
     dates = place.dates()
     again = place.on_slurm(*COMMAND)
-    # The job of the dead run stands still until the new run has its own: else it might be done by then.
+    # The job of the dead run stands still until that of the new run goes on from its splits: else it might be done by
+    # then, and nothing left to go on from.
     try:
-        wait_for(lambda: len(slurm.jobs(before)) > 1, 300)
+        wait_for(lambda: "going on from" in (place.path / LOG).read_text(), 300)
     finally:
         go_on(pid)
     said = again.finish()
