@@ -222,7 +222,8 @@ def test_the_main_process_is_killed(killed, undisturbed: Workplace, slurm: Slurm
     # The job of the dead run stands still until that of the new run goes on from its splits: else it might be done by
     # then, and nothing left to go on from.
     try:
-        wait_for(lambda: "going on from" in (place.path / LOG).read_text(), 300)
+        log = place.path / LOG
+        wait_for(lambda: log.is_file() and "going on from" in log.read_text(), 300)
     finally:
         go_on(pid)
     said = again.finish()
