@@ -227,11 +227,6 @@ def decided(p: float, confidence: float) -> int:
     return 1 if p >= confidence else -1 if p <= 1 - confidence else 0
 
 
-def markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def share(values: "pd.Series[bool]") -> str:
     return f"{int(values.sum())}/{len(values)}"
 
@@ -300,8 +295,8 @@ def main() -> None:
         f"{len(settings)} settings with |gap| >= {SMALLEST} nats, {args.replicates} draws of {args.samples} samples "
         f"each; {time.perf_counter() - started:.0f} s, {machine}\n"
     )
-    print(markdown(summary(found)) + "\n")
-    print(markdown(totals(found)))
+    print(summary(found).to_markdown(index=False, disable_numparse=True), "\n")
+    print(totals(found).to_markdown(index=False, disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,12 @@ VERDICT_COLUMNS = (
     "verdict",
     "reason",
 )
+# Flags of a gap that changes its sign, and with what.
+DRIFTS = {
+    "drift_samples": "the number of samples",
+    "drift_neighbours": "the number of neighbours",
+    "drift_dimension": "the number of components",
+}
 DISTIL = "distil"
 DO_NOT_DISTIL = "do_not_distil"
 UNDECIDED = "undecided"

@@ -26,12 +26,6 @@ from scipy.stats import norm
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
 
-DRIFTS = {
-    "drift_samples": "the number of samples",
-    "drift_neighbours": "the number of neighbours",
-    "drift_dimension": "the number of components",
-}
-
 
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
@@ -144,7 +138,7 @@ def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
         cross_check=_probability_positive(row, "cross_check_gap"),
         advantage=_probability_positive(row, "log_loss_advantage"),
         teacher=_probability_positive(row, "log_loss_teacher_label"),
-        drifts="drift_" in row["flags"],
+        drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
     )
 
 
@@ -227,7 +221,7 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
     if evidence.advantage >= confidence and evidence.contradicts(confidence):
         return f"The two estimators of the gap contradict each other: {shares}; {knows}."
     if evidence.drifts:
-        what = ", ".join(DRIFTS[flag] for flag in DRIFTS if flag in row["flags"])
+        what = ", ".join(words for flag, words in keys.DRIFTS.items() if flag in row["flags"])
         shares += f", which changes its sign with {what} and decides nothing"
     if evidence.advantage >= confidence or evidence.advantage <= 1 - confidence:
         return f"{knows}; {shares}."

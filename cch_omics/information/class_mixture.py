@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.errors import InputError
+
+Floats = NDArray[np.float64]
 
 # Variance that is added, relative to the pooled one of a column: a constant column then cancels.
 FLOOR = 1e-9
@@ -85,18 +88,7 @@ def class_mixture_gap(
         If shapes differ, a value is missing, or `folds` is less than 3.
     """
     where = "class_mixture_gap"
-    t, s = (np.asarray(points, dtype=np.float64).reshape(len(points), -1) for points in (teacher, student))
-    codes = np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1])
-    if not len(t) == len(s) == len(codes):
-        raise InputError(
-            where, f"{len(t)}, {len(s)} and {len(codes)} samples", "as many of each", "Align them by sample."
-        )
-    for name, points in (("teacher", t), ("student", s)):
-        bad = int((~np.isfinite(points)).any(1).sum())
-        if bad:
-            raise InputError(
-                f"{where}, {name}", f"{bad} samples with NaN or infinite values", "none", "Leave them out."
-            )
+    t, s, codes = as_arrays(where, teacher, student, labels)
     if folds < 3:
         raise InputError(where, f"folds = {folds}", "3 or more", "Two folds are the other end of the extrapolation.")
     keys = np.random.default_rng(seed).random((1, repeats, len(t)))
@@ -116,6 +108,45 @@ def class_mixture_gap(
         n=int(found.n),
         flags=tuple(sorted(flag for flag, present in found.flags.items() if present)),
     )
+
+
+def as_arrays(where: str, teacher: Any, student: Any, labels: Any) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """(n, p) and (n, q) numbers and (n,) classes 0 .. C - 1 of one pair, checked.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, or a value is missing.
+    """
+    t, s = (np.asarray(points, dtype=np.float64).reshape(len(points), -1) for points in (teacher, student))
+    codes = np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1])
+    if not len(t) == len(s) == len(codes):
+        raise InputError(
+            where, f"{len(t)}, {len(s)} and {len(codes)} samples", "as many of each", "Align them by sample."
+        )
+    for name, points in (("teacher", t), ("student", s)):
+        bad = int((~np.isfinite(points)).any(1).sum())
+        if bad:
+            raise InputError(
+                f"{where}, {name}", f"{bad} samples with NaN or infinite values", "none", "Leave them out."
+            )
+    return t, s, codes
+
+
+def counted_classes(labels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Leave out classes of one: (B, n) labels and which are valid -> codes, what is counted, membership and classes.
+
+    Returns
+    -------
+    tuple
+        (B, n) classes, 0 on padding; (B, n) samples whose class has two or more; (B, n, C) float64, their classes; (B,)
+        how many classes count.
+    """
+    codes = labels.masked_fill(~valid, 0)
+    member = torch.nn.functional.one_hot(codes).double() * valid[..., None]
+    size = member.sum(1)
+    counted = valid & (size.gather(1, codes) > 1)
+    return codes, counted, member * counted[..., None], (size > 1).sum(-1)
 
 
 def class_mixture(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor, *, folds: int = 10) -> Gaps:
@@ -144,13 +175,8 @@ def class_mixture(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Ten
         have two samples. A class of one is left out (flag `class_left_out`).
     """
     points = torch.cat([t, s], -1).double().masked_fill(~valid[..., None], 0.0)
-    codes = labels.masked_fill(~valid, 0)
-    member = torch.nn.functional.one_hot(codes).double() * valid[..., None]
-    size = member.sum(1)
-    counted = valid & (size.gather(1, codes) > 1)
-    member = member * counted[..., None]
+    codes, counted, member, classes = counted_classes(labels, valid)
     n = counted.sum(-1)
-    classes = (size > 1).sum(-1)
 
     enough = n // 2 > points.shape[-1] + classes
     terms = {

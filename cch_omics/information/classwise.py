@@ -19,8 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cch_omics.errors import InputError
-from cch_omics.information.class_mixture import stratified
+from cch_omics.information.class_mixture import as_arrays, counted_classes, stratified
 from cch_omics.information.crossentropy import label_entropy
 from cch_omics.information.gaussian import gaussian
 from cch_omics.information.points import select_points
@@ -82,18 +81,14 @@ def classwise(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor,
         NaN where a fold leaves no more than p + q + C samples (flag `too_few_samples`) or there are fewer than two
         classes of two. A class of one is left out (flag `class_left_out`). Other flags as `gaussian`.
     """
-    codes = labels.masked_fill(~valid, 0)
-    one_hot = torch.nn.functional.one_hot(codes).double()
-    size = (one_hot * valid[..., None]).sum(1)
-    counted = valid & (size.gather(1, codes) > 1)
-    member = one_hot * counted[..., None]
-    n, classes = counted.sum(-1), (size > 1).sum(-1)
+    codes, counted, member, classes = counted_classes(labels, valid)
+    n = counted.sum(-1)
     points = _centred(torch.cat([t, s], -1).double(), counted)
     p, columns = t.shape[-1], points.shape[-1]
 
     around = points - member @ (member.mT @ points / member.sum(1).clamp(min=1)[..., None])
     within = gaussian(around[..., :p], around[..., p:], counted, means=classes)
-    entropy, _ = label_entropy(codes.masked_fill(~counted, 0), counted, classes=one_hot.shape[-1])
+    entropy, _ = label_entropy(codes.masked_fill(~counted, 0), counted, classes=member.shape[-1])
     known = {}
     for name, part in {"t": slice(0, p), "s": slice(p, None), "ts": slice(None)}.items():
         held_out = [
@@ -199,22 +194,10 @@ def classwise_information(
     InputError
         If shapes differ, or a value is missing.
     """
-    where = "classwise_information"
-    arrays = [np.asarray(points, dtype=np.float64).reshape(len(points), -1) for points in (teacher, student)]
-    codes = np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1])
+    teacher, student, codes = as_arrays("classwise_information", teacher, student, labels)
     n = len(codes)
-    if not n == len(arrays[0]) == len(arrays[1]):
-        found = f"{len(arrays[0])}, {len(arrays[1])} and {n} samples"
-        raise InputError(where, found, "as many of each", "Align them by sample.")
-    for name, points in zip(("teacher", "student"), arrays, strict=True):
-        bad = int((~np.isfinite(points)).any(1).sum())
-        if bad:
-            raise InputError(
-                f"{where}, {name}", f"{bad} samples with NaN or infinite values", "none", "Leave them out."
-            )
-
     random = np.random.default_rng(seed)
-    t, s = (torch.as_tensor(points)[None] for points in arrays)
+    t, s = (torch.as_tensor(points)[None] for points in (teacher, student))
     y, everyone = torch.as_tensor(codes)[None], torch.ones(1, n, dtype=torch.bool)
     whole = classwise(t, s, y, everyone, torch.as_tensor(random.random((1, repeats, n))))
     flags = {flag for flag, present in whole.flags.items() if bool(present)}

@@ -64,7 +64,6 @@ COMBINATIONS = {
 }
 # What is compared with the twins, as the same sums: a twin's truth has the second estimator's place filled by I(T;S).
 CALIBRATED = ("gap", "cross_check_gap", "advantage", "mi_teacher_label")
-DRIFTS = ("drift_samples", "drift_neighbours", "drift_dimension")
 # Ways to draw the folds of the bracket.
 BRACKET_REPEATS = 2
 # Flags that say why a fold has no estimate.
@@ -84,8 +83,8 @@ class Folds:
     covariance
         (F, Q, Q) of the values, given the encoders; NaN where the half-samples do not tell.
     drifted
-        (F, 3, Q) values with infinitely many samples (extrapolated in 1/n from the half-samples), with twice as many
-        neighbours, with half as many components.
+        (F, 3, Q), in the order of `keys.DRIFTS`: values with infinitely many samples (extrapolated in 1/n from the
+        half-samples), with twice as many neighbours, with half as many components.
     bracket
         (F, 2, 2) ends of the gap by the class-conditional model: a teaching b, b teaching a.
     twin, truth
@@ -156,7 +155,7 @@ def estimate_pairs(
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
         `bracket_low, bracket_high`, the gap by `class_mixture`; `log_loss_advantage` and
         `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
-        contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `DRIFTS`.
+        contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `keys.DRIFTS`.
 
     Raises
     ------
@@ -360,7 +359,7 @@ def _row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, flo
             row["twin_sign_errors"] = found.sign_errors
     row["bracket_low"], row["bracket_high"] = np.sort(average(folds.bracket)[0 if first_teaches else 1]).tolist()
     estimate = float(row["gap"])
-    for flag, drifted in zip(DRIFTS, _combined("gap", average(folds.drifted[..., order])), strict=True):
+    for flag, drifted in zip(keys.DRIFTS, _combined("gap", average(folds.drifted[..., order])), strict=True):
         if drifted * estimate < 0 and abs(drifted - estimate) > NORMAL_95 * float(row["gap_se"]):
             flags.append(flag)
     row["n_paired"], row["n_labelled"] = int(folds.n_paired[used].sum()), int(folds.n_labelled[used].sum())

@@ -300,14 +300,17 @@ def _information_table(information: pd.DataFrame, settings: ReportConfig) -> Tab
     return capped("Mutual information from held-out representations", columns, rows, settings, "information.tsv")
 
 
+def _with_error(estimate: float, se: float) -> str:
+    return signed(estimate) + (f"\n± {se:.2f}" if np.isfinite(se) else "")
+
+
 def _evidence_table(verdicts: pd.DataFrame, settings: ReportConfig) -> Table:
     rows = []
     for row in verdicts.sort_values("gap", ascending=False, kind="stable", na_position="last").to_dict("records"):
         cells = [f"{row['teacher']} → {row['student']}"]
         for quantity, p in (("gap", "p_gap_positive"), ("cross_check_gap", "cross_check_p_gap_positive")):
-            se = row[f"{quantity}_se"]
             cells += [
-                signed(row[quantity]) + (f"\n± {se:.2f}" if np.isfinite(se) else ""),
+                _with_error(row[quantity], row[f"{quantity}_se"]),
                 signed(row[f"{quantity}_at_zero"]),
                 words.probability(row[p], short=True),
             ]
@@ -353,7 +356,7 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
         cells = [
             str(number),
             f"{row['teacher']} → {row['student']}",
-            signed(row["gap"]) + (f"\n± {row['gap_se']:.2f}" if np.isfinite(row["gap_se"]) else ""),
+            _with_error(row["gap"], row["gap_se"]),
             {keys.DISTIL: "+", keys.DO_NOT_DISTIL: "−"}.get(row["cch_verdict"], "–"),
             _gain(row["gain"], row["ci_low"], row["ci_high"]),
             row["verdict"],
