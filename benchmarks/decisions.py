@@ -61,7 +61,7 @@ def main() -> None:
             args.data,
             args.output,
             splits,
-            threads=args.threads,
+            processes=args.threads,
             references=step == "references",
             encoder=SUBSET_ENCODER if args.subset else None,
             say=say,

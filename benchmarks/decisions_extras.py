@@ -140,7 +140,7 @@ def predict_variant(
     room = folder(output, variant_task(task, variant), budget)
     if not is_complete(room):
         cohort = VARIANTS[variant](read(task, data))
-        predict(cohort, budget, room, splits, threads=threads, references=False, encoder=EncoderConfig())
+        predict(cohort, budget, room, splits, encoder=EncoderConfig())
 
 
 def variant_table(

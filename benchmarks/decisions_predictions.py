@@ -5,8 +5,10 @@ A folder of predictions, OUTPUT/COHORT/TARGET/BUDGET, has everything that a crit
 """
 
 import json
+import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from cch_omics.config import (
     SheetRow,
     SplitsConfig,
 )
-from cch_omics.distillation import distil
+from cch_omics.distillation import distil_grids
 from cch_omics.encoders import encode
 from cch_omics.io import read_source
 from cch_omics.io.assemble import assemble
@@ -42,11 +44,14 @@ SEED = 0
 CPU = torch.device("cpu")
 BUDGETS = (0.15, 1.0, 0.4)
 # The two ways to distil whose gain is to be foretold. `tuned` is what the workflow ships: lambda and temperature chosen
-# on inner folds, which takes much of a bad teacher's harm away. `fixed` is the paper's: one weight, whoever teaches.
+# on inner folds, which takes much of a bad teacher's harm away. `fixed` is the paper's: one weight, whoever teaches; it
+# is a point of the other's grid, so that its students need not be trained twice.
 DISTILLATIONS = {
     "tuned": DistillationConfig(),
-    "fixed": DistillationConfig(lambdas=[0.5], temperatures=[2.0]),
+    "fixed": DistillationConfig(lambdas=[0.5], temperatures=[3.0]),
 }
+# The reference models, which cost more than all else, are fitted on the first repeats only.
+REFERENCE_REPEATS = 2
 
 
 @dataclass(frozen=True)
@@ -140,11 +145,13 @@ def predict(
     room: Path,
     splits_settings: SplitsConfig,
     *,
-    threads: int,
-    references: bool,
     encoder: EncoderConfig,
 ) -> None:
-    """Make what is missing in a folder of predictions."""
+    """Make what is missing in a folder of predictions, but for the reference models.
+
+    Students are taught by every other omics and by their own. Those taught by permuted logits, which the workflow
+    trains as well, enter no score here.
+    """
     cohort = replace(cohort, label_budget=budget)
     if not (room / "splits.npz").exists():
         save_splits(make_splits(cohort, splits_settings, seed=SEED), room / "splits.npz")
@@ -156,23 +163,42 @@ def predict(
         path = room / "encodings" / f"{name}.npz"
         with _missing(path, f"encode {name}") as make:
             if make:
-                save_encoding(encode(cohort, splits, name, encoder, seed=SEED, device=CPU, threads=threads), path)
-        encodings[name] = load_encoding(path)
+                save_encoding(encode(cohort, splits, name, encoder, seed=SEED, device=CPU), path)
+        encodings[name] = load_encoding(path, inputs=True)
 
-    for way, settings in DISTILLATIONS.items():
-        for name in cohort.modalities:
-            path = room / way / f"{name}.npz"
-            with _missing(path, f"{way} {name}") as make:
-                if make:
-                    taught = distil(
-                        cohort, splits, encodings, name, settings, encoder, seed=SEED, device=CPU, threads=threads
-                    )
-                    save_distillation(taught, path)
+    for name in cohort.modalities:
+        paths = [room / way / f"{name}.npz" for way in DISTILLATIONS]
+        with _missing(paths[0], f"tuned {name}", also=paths[1:]) as make:
+            if make:
+                taught = distil_grids(
+                    cohort,
+                    splits,
+                    encodings,
+                    name,
+                    list(DISTILLATIONS.values()),
+                    encoder,
+                    seed=SEED,
+                    device=CPU,
+                    shuffled_controls=False,
+                )
+                for distillation, path in zip(taught, paths, strict=True):
+                    save_distillation(distillation, path)
 
-    with _missing(room / "references.npz", "references") as make:
-        if make and references:
-            fitted = fit_references(cohort, splits, ReferencesConfig(), seed=SEED, threads=threads)
-            save_references(fitted, room / "references.npz")
+
+def predict_references(cohort: Cohort, budget: float, room: Path) -> None:
+    """Fit the reference models of a folder of predictions, if they are missing."""
+    path = room / "references.npz"
+    with _missing(path, "references") as make:
+        if make:
+            splits = first_repeats(load_splits(room / "splits.npz"), REFERENCE_REPEATS)
+            cohort = replace(cohort, label_budget=budget)
+            save_references(fit_references(cohort, splits, ReferencesConfig(), seed=SEED), path)
+
+
+def first_repeats(splits: Splits, repeats: int) -> Splits:
+    """The outer splits of the first repeats, and the whole one."""
+    kept = splits.repeat < repeats
+    return Splits(splits.repeat[kept], splits.fold[kept], splits.inner[kept], splits.labelled[kept])
 
 
 def is_complete(room: Path) -> bool:
@@ -204,9 +230,9 @@ def spent_seconds(room: Path) -> dict[str, float]:
 
 
 @contextmanager
-def _missing(path: Path, step: str) -> Iterator[bool]:
-    """Whether the file has still to be made; if it is, the processor time that took is written beside it."""
-    make = not path.exists()
+def _missing(path: Path, step: str, *, also: Iterable[Path] = ()) -> Iterator[bool]:
+    """Whether files have still to be made; if they are, the processor time that took is written beside them."""
+    make = not all(each.exists() for each in (path, *also))
     started = time.process_time()
     yield make
     if make and path.exists():
@@ -263,24 +289,57 @@ def _load_cohort(path: Path) -> Cohort:
 
 
 def run(
-    tasks: tuple[Task, ...],
-    budgets: tuple[float, ...],
+    tasks: Iterable[Task],
+    budgets: Iterable[float],
     data: Path | None,
     output: Path,
     splits_settings: SplitsConfig,
     *,
-    threads: int,
+    processes: int,
     references: bool,
     encoder: EncoderConfig | None = None,
     say: Callable[[str], None],
 ) -> None:
-    """Predictions of all tasks, budget by budget."""
+    """Predictions of all tasks, or their reference models; budget by budget, a folder at a time on each process."""
+    tasks, work = list(tasks), _references_of if references else _predictions_of
+    jobs = []
     for budget in budgets:
         for task in tasks:
             room = folder(output, task, budget)
-            if is_complete(room) and (not references or (room / "references.npz").exists()):
+            if is_complete(room) if not references else (room / "references.npz").exists() or not is_complete(room):
                 continue
-            say(f"{task.cohort} {task.target}, {budget:.0%} of the labels")
-            cohort = read(task, data)
-            settings = encoder or EncoderConfig()
-            predict(cohort, budget, room, splits_settings, threads=threads, references=references, encoder=settings)
+            what = f"{task.cohort} {task.target}, {budget:.0%} of the labels"
+            jobs.append((what, (task, budget, data, room, splits_settings, encoder or EncoderConfig())))
+    in_processes(work, jobs, processes=processes, say=say)
+
+
+def in_processes(
+    work: Callable[..., None],
+    jobs: Iterable[tuple[str, tuple[object, ...]]],
+    *,
+    processes: int,
+    say: Callable[[str], None],
+) -> None:
+    """Do jobs, a name and arguments each, in processes of one thread, and say which are done."""
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    with pool:
+        names = {pool.submit(work, *arguments): name for name, arguments in jobs}
+        for done in as_completed(names):
+            if done.exception() is not None:
+                pool.shutdown(cancel_futures=True)
+            done.result()
+            say(names[done])
+
+
+def _predictions_of(
+    task: Task, budget: float, data: Path | None, room: Path, splits: SplitsConfig, encoder: EncoderConfig
+) -> None:
+    predict(read(task, data), budget, room, splits, encoder=encoder)
+
+
+def _references_of(
+    task: Task, budget: float, data: Path | None, room: Path, splits: SplitsConfig, encoder: EncoderConfig
+) -> None:
+    predict_references(read(task, data), budget, room)

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from decisions_predictions import DISTILLATIONS, SEED, Stored, Task, folder, is_complete, load, spent_seconds
+from decisions_predictions import (
+    REFERENCE_REPEATS,
+    SEED,
+    Stored,
+    Task,
+    first_repeats,
+    folder,
+    is_complete,
+    load,
+    spent_seconds,
+)
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -79,9 +89,7 @@ def all_pairs(
             measured = gains(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets)
             table = join_scores(stored.cohort, scores, verdicts, summarise(measured))
             table = table.merge(_halves(measured), on=["teacher", "student"], how="left")
-            seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(
-                stored, way, of_information
-            )
+            seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(stored, of_information)
             table["seconds"] = table["criterion"].map(seconds)
             tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))
     return pd.concat(tables, ignore_index=True)
@@ -129,15 +137,15 @@ def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
     return table.drop(columns="seconds"), float(table["seconds"].iloc[0])
 
 
-def _shared_seconds(stored: Stored, way: str, information: float) -> dict[str, float]:
+def _shared_seconds(stored: Stored, information: float) -> dict[str, float]:
     """Processor seconds of a pair in a training set, of what was computed for all at once."""
     m, n_splits = len(stored.cohort.modalities), len(stored.splits.fold)
     of_information = information / (m * (m - 1) * n_splits)
     cost = {name: of_information for name, each in CRITERIA.items() if each.terms}
-    # A student is taught by M - 1 teachers, itself and M - 1 permuted teachers, on K inner folds and on all samples.
-    trained = sum(stored.seconds[f"{way} {name}"] for name in stored.cohort.modalities) / m
+    # A student is taught by M - 1 teachers and by itself, on K inner folds and on all samples.
+    trained = sum(stored.seconds[f"tuned {name}"] for name in stored.cohort.modalities) / m
     n_inner = stored.splits.n_inner
-    of_pilot = trained / n_splits / (2 * m - 1) * n_inner / (n_inner + 1)
+    of_pilot = trained / n_splits / m * n_inner / (n_inner + 1)
     return cost | {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot}
 
 
@@ -368,7 +376,7 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         folds = len(np.unique(stored.splits.fold[:-1]))
         table = gains(stored.cohort, stored.splits, stored.encodings, stored.taught["tuned"])
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
-        fitted = reference_table(stored.cohort, stored.splits, stored.references)
+        fitted = reference_table(stored.cohort, first_repeats(stored.splits, REFERENCE_REPEATS), stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
         judged = default_judge(information(stored, room)[0])
         judged = judged[judged["repeat"] >= 0]
@@ -396,7 +404,7 @@ def seconds_table(output: Path, tasks: Iterable[Task], budgets: Iterable[float])
     rows = []
     for task, budget, room in rooms(output, tasks, budgets):
         seconds = spent_seconds(room)
-        for step in ("encode", *DISTILLATIONS, "references"):
+        for step in ("encode", "tuned", "references"):
             spent = [value for name, value in seconds.items() if name.split(" ")[0] == step]
             if spent:
                 rows.append((task.cohort, task.target, budget, step, sum(spent)))

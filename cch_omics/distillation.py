@@ -1,6 +1,7 @@
 """Teach the students of one modality: from every other omics, from their own, and from permuted logits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,20 +48,63 @@ def distil(
     it, and any teacher would beat it. Students take the inputs that the encoding of their modality kept, if it did:
     principal components of the same training sets. `state` keeps the result of each split until all are done.
     """
+    (distillation,) = distil_grids(
+        cohort,
+        splits,
+        encodings,
+        student,
+        [settings],
+        encoder,
+        seed=seed,
+        device=device,
+        threads=threads,
+        progress=progress,
+        state=state,
+    )
+    return distillation
+
+
+def distil_grids(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    student: str,
+    settings: Sequence[DistillationConfig],
+    encoder: EncoderConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    shuffled_controls: bool = True,
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    state: State | None = None,
+) -> list[Distillation]:
+    """`distil` with several grids of lambda and temperature: a point that several have is trained once.
+
+    Parameters
+    ----------
+    settings
+        Of each result; all with the same `unlabelled`.
+    shuffled_controls
+        Whether students are trained from permuted logits as well: they are almost half of the work.
+    """
     others = [name for name in encodings if name != student]
-    teachers = (*others, student, *others)
-    shuffled = np.array([False] * (len(others) + 1) + [True] * len(others))
+    permuted = others if shuffled_controls else []
+    teachers = (*others, student, *permuted)
+    shuffled = np.array([False] * (len(others) + 1) + [True] * len(permuted))
     n_splits, n_samples = splits.inner.shape
     n_classes = len(cohort.classes)
     data, inputs = cohort.modalities[student], encodings[student].inputs
     rows = data.rows
-    grid = [(weight, temperature) for weight in settings.lambdas for temperature in settings.temperatures]
+    grids = [[(weight, t) for weight in each.lambdas for t in each.temperatures] for each in settings]
+    grid = list(dict.fromkeys(point for each in grids for point in each))
+    allowed = [np.array([grid.index(point) for point in each]) for each in grids]
     lambdas = torch.tensor([weight for weight, _ in grid] * len(teachers), device=device)
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
 
     def teaching(s: int, sets: TrainingSets) -> Teaching:
         teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
-        taught = _taught(teacher_logits, sets, labelled_only=not settings.unlabelled)
+        taught = _taught(teacher_logits, sets, labelled_only=not settings[0].unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
             teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, *splits.entropy(s), v))
         return Teaching(
@@ -89,11 +133,17 @@ def distil(
         return [result(*of_split) for of_split in zip(batch, sets, fitted, strict=True)]
 
     def result(s: int, sets: TrainingSets, trained: Trained) -> Arrays:
+        score = trained.score.view(len(sets.train), len(teachers), len(grid)).cpu().numpy()
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, points in enumerate(allowed):
+            # The best point of this grid for each training set and teacher: (K + 1, V).
+            best = points[score[..., points].argmin(2)]
+            arrays |= {f"{number}.{name}": array for name, array in chosen(s, sets, trained, best).items()}
+        return arrays
+
+    def chosen(s: int, sets: TrainingSets, trained: Trained, points: NDArray[np.int64]) -> Arrays:
         logits = np.full((len(teachers), n_samples, n_classes), np.nan, dtype=np.float32)
         networks: dict[str, NDArray[np.float32]] = {}
-        # The best point of the grid for each training set and teacher: (K + 1, V).
-        score = trained.score.view(len(sets.train), len(teachers), len(grid)).cpu().numpy()
-        points = score.argmin(2)
         models = points + np.arange(len(teachers)) * len(grid)
         for v in range(len(teachers)):
             _, predicted = predict_chosen(trained, sets.inputs, models[:, v])
@@ -107,16 +157,20 @@ def distil(
 
     at_once = splits_at_once(device, len(rows), splits.n_inner + 1, len(lambdas), n_classes, encoder)
     done = over_splits(distil_splits, n_splits, threads=threads, progress=progress, at_once=at_once, state=state)
-    chosen = np.stack([arrays["chosen"] for arrays in done], axis=1)
-    return Distillation(
-        teachers=teachers,
-        shuffled=shuffled,
-        logits=np.stack([arrays["logits"] for arrays in done], axis=1),
-        lambdas=np.array([weight for weight, _ in grid])[chosen],
-        temperatures=np.array([temperature for _, temperature in grid])[chosen],
-        epochs=np.stack([arrays["epochs"] for arrays in done], axis=1),
-        networks=tuple(network_of(done[splits.whole], f"network{v}") for v in range(len(teachers))),
-    )
+
+    def distillation(number: int) -> Distillation:
+        point = np.stack([arrays[f"{number}.chosen"] for arrays in done], axis=1)
+        return Distillation(
+            teachers=teachers,
+            shuffled=shuffled,
+            logits=np.stack([arrays[f"{number}.logits"] for arrays in done], axis=1),
+            lambdas=np.array([weight for weight, _ in grid])[point],
+            temperatures=np.array([temperature for _, temperature in grid])[point],
+            epochs=np.stack([arrays[f"{number}.epochs"] for arrays in done], axis=1),
+            networks=tuple(network_of(done[splits.whole], f"{number}.network{v}") for v in range(len(teachers))),
+        )
+
+    return [distillation(number) for number in range(len(settings))]
 
 
 def _taught(teacher_logits: NDArray[np.float32], sets: TrainingSets, *, labelled_only: bool) -> NDArray[np.bool_]:

@@ -63,7 +63,7 @@ COMBINATIONS = {
     "cross_check_gap": (0.0, -1.0, 0.0, 1.0),
 }
 # What is compared with the twins, as the same sums: a twin's truth has the second estimator's place filled by I(T;S).
-CALIBRATED = ("gap", "cross_check_gap", "advantage", "mi_teacher_label")
+CALIBRATED = ("gap", "cross_check_gap", "advantage", "mi_teacher_student", "mi_teacher_label")
 # Ways to draw the folds of the bracket.
 BRACKET_REPEATS = 2
 # Flags that say why a fold has no estimate.
@@ -86,7 +86,8 @@ class Folds:
         (F, 3, Q), in the order of `keys.DRIFTS`: values with infinitely many samples (extrapolated in 1/n from the
         half-samples), with twice as many neighbours, with half as many components.
     bracket
-        (F, 2, 2) ends of the gap by the class-conditional model: a teaching b, b teaching a.
+        (F, 2, 2) ends of the gap by the class-conditional model: a teaching b, b teaching a. NaN but for the whole
+        split.
     twin, truth
         (F, R, Q) values on the simulated twins, and what they should be.
     n_paired, n_labelled
@@ -153,7 +154,7 @@ def estimate_pairs(
         the columns of `COMBINATIONS`, each with `_se`, in nats; `gap_advantage_covariance`, nats squared;
         for each of `CALIBRATED`, `_at_zero` and `_twin_sd` (`twin.Calibration`), and for the gap `twin_bias,
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
-        `bracket_low, bracket_high`, the gap by `class_mixture`; `log_loss_advantage` and
+        `bracket_low, bracket_high`, the gap by `class_mixture`, of the whole split only; `log_loss_advantage` and
         `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
         contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `keys.DRIFTS`.
 
@@ -500,6 +501,8 @@ def _estimate_batch(
 
     label, patient, draws, starts = map(tensor, (members.label, members.patient, members.keys, members.starts))
     split = np.array([s for s, _ in batch])[:, None]
+    # Nobody is shown the bracket of another split than the whole one.
+    of_whole = torch.as_tensor(split[:, 0] == splits.whole)
     has, components, space, reduced = {}, {}, {}, {}
     for name in names:
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
@@ -535,10 +538,14 @@ def _estimate_batch(
             _values(suite.terms(space[a], space[b], label, everyone, neighbours=2 * k))[:, 0],
             _values(suite.terms(reduced[a], reduced[b], label, everyone, neighbours=k))[:, 0],
         ]
-        bracket = [
-            class_mixture(components[t], components[s], label, labelled, draws[:, :BRACKET_REPEATS])
-            for t, s in ((a, b), (b, a))
-        ]
+        bracket = torch.full((len(batch), 2, 2), torch.nan, dtype=torch.float64)
+        if of_whole.any():
+            ends = [
+                class_mixture(components[t], components[s], label, labelled, draws[:, :BRACKET_REPEATS])
+                for t, s in ((a, b), (b, a))
+            ]
+            found = torch.stack([torch.stack([g.cross_fitted, g.extrapolated], -1) for g in ends], 1)
+            bracket = torch.where(of_whole[:, None, None], found.cpu(), bracket)
         if of_logits:
             no_twin = np.full((len(batch), settings.simulations, halves.shape[-1]), np.nan)
             twins = truth = no_twin
@@ -554,9 +561,7 @@ def _estimate_batch(
                 values=value.cpu().numpy(),
                 covariance=covariance.cpu().numpy(),
                 drifted=torch.stack(drifted, 1).cpu().numpy(),
-                bracket=torch.stack([torch.stack([g.cross_fitted, g.extrapolated], -1) for g in bracket], 1)
-                .cpu()
-                .numpy(),
+                bracket=bracket.cpu().numpy(),
                 twin=twins,
                 truth=truth,
                 n_paired=paired.sum(-1).cpu().numpy(),

@@ -287,6 +287,7 @@ def test_both_directions_of_a_pair_have_the_same_twins() -> None:
     assert forth["gap_at_zero"] != pytest.approx(back["gap_at_zero"])
     assert 0 <= forth["twin_sign_errors"] <= 1
     assert forth["bracket_low"] <= forth["bracket_high"]
+    assert frame.drop(index=-1, level="repeat")[["bracket_low", "bracket_high"]].isna().all(axis=None)
 
 
 def test_twins_have_not_the_logits_that_a_label_estimator_may_want() -> None:

@@ -18,7 +18,7 @@ from cch_omics.config import (
     SplitsConfig,
 )
 from cch_omics.criteria.cch import decide
-from cch_omics.distillation import distil
+from cch_omics.distillation import distil, distil_grids
 from cch_omics.encoders import encode
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.predictions import load_distillation, load_encoding, save_distillation, save_encoding
@@ -52,6 +52,31 @@ def splits(cohort):
 @pytest.fixture(scope="module")
 def fitted(cohort, splits):
     return run(cohort, splits)
+
+
+def test_grids_that_are_trained_together_choose_each_as_if_alone(cohort, splits, fitted):
+    encodings, taught = fitted
+    fixed = DistillationConfig(lambdas=[0.9], temperatures=[3.0])
+    both = distil_grids(
+        cohort,
+        splits,
+        encodings,
+        "cnv",
+        [DISTILLATION, fixed],
+        ENCODER,
+        seed=0,
+        device=CPU,
+        shuffled_controls=False,
+    )
+    alone = distil(cohort, splits, encodings, "cnv", fixed, ENCODER, seed=0, device=CPU)
+    for found, expected in zip(both, (taught, alone), strict=True):
+        assert set(found.teachers) == set(cohort.modalities)
+        v = len(found.teachers)
+        assert not found.shuffled.any() and found.teachers == expected.teachers[:v]
+        np.testing.assert_array_equal(found.lambdas, expected.lambdas[:v])
+        np.testing.assert_array_equal(found.temperatures, expected.temperatures[:v])
+        np.testing.assert_allclose(found.logits, expected.logits[:v], atol=1e-5)
+        np.testing.assert_allclose(found.networks[0].weight, expected.networks[0].weight, atol=1e-5)
 
 
 def scrambled(cohort, members):
