@@ -40,8 +40,9 @@ def code_hash(command: str, root: Path = ROOT) -> str:
     if not nodes:
         raise ValueError(f"cli.py has no function {command!r}")
     digest = hashlib.sha256()
+    lines = source.splitlines(keepends=True)
     for node in nodes:
-        digest.update(b"\0" + (ast.get_source_segment(source, node) or "").encode())
+        digest.update(b"\0" + "".join(lines[node.lineno - 1 : node.end_lineno]).rstrip("\n").encode())
     direct = {module for node in nodes for module in _imported(node, PACKAGE, root)}
     for file in _files(module_closure(direct, root), root):
         digest.update(b"\0" + file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())

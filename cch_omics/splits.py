@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
@@ -120,6 +119,9 @@ def load_splits(path: Path) -> Splits:
 
 def _folds(labels: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed: int) -> NDArray[np.int64]:
     """(n,) fold of each sample."""
+    # Here, because most steps only read splits, and importing scikit-learn takes most of a second.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     fold = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():

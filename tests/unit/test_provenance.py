@@ -130,5 +130,16 @@ def test_planning_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_training_starts_without_scikit_learn() -> None:
+    """Most jobs of a run are trainings; with it each would start most of a second later."""
+    code = (
+        "import sys\n"
+        "from cch_omics import distillation, encoders\n"
+        "print([name for name in ('sklearn', 'scipy.stats', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_provenance_names_this_package() -> None:
     assert provenance.ROOT.name == provenance.PACKAGE

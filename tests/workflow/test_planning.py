@@ -178,11 +178,11 @@ RULE = re.compile(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", re.MULTILINE)
 
 @pytest.mark.parametrize(("name", "body"), RULE.findall(RULES))
 def test_every_rule_says_what_it_needs(name: str, body: str) -> None:
-    for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "code=code_hash("):
+    for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "code=code_of("):
         assert part in body, f"rule {name} lacks {part}"
     (command,) = re.findall(r'"cch (\w+)', body)
     assert command in COMMANDS
-    assert f'code=code_hash("{command}")' in body, f"rule {name} runs {command}, but hashes another command"
+    assert f'code=code_of("{command}")' in body, f"rule {name} runs {command}, but hashes another command"
 
 
 def test_catalogue_files_are_there() -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -65,6 +66,14 @@ def runtime(step):
 def settings(name):
     """One section of the configuration as JSON: a rule depends on what it uses, not on the whole."""
     return lambda wildcards: getattr(CONFIG, name).model_dump_json()
+
+
+hash_of = cache(code_hash)
+
+
+def code_of(command):
+    """Hash of the code of a command, found when a job of it is planned: each job of a cluster reads this file twice."""
+    return lambda wildcards: hash_of(command)
 
 
 def configuration(wildcards):

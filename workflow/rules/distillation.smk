@@ -22,7 +22,7 @@ rule distil:
         settings=settings("distillation"),
         encoder=settings("encoder"),
         seed=CONFIG.seed,
-        code=code_hash("distil"),
+        code=code_of("distil"),
     shell:
         "cch distil --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --student {wildcards.student} --output {output:q}"
@@ -50,7 +50,7 @@ rule references:
     params:
         settings=settings("references"),
         seed=CONFIG.seed,
-        code=code_hash("references"),
+        code=code_of("references"),
     shell:
         "cch references --cohort {input.cohort:q} --splits {input.splits:q} --output {output:q}"
         " --settings {params.settings:q} --seed {params.seed} --threads {threads} --log {log:q}"
@@ -100,7 +100,7 @@ rule evaluate:
         mem_mb=memory("evaluate"),
         runtime=runtime("evaluate"),
     params:
-        code=code_hash("evaluate"),
+        code=code_of("evaluate"),
     shell:
         "cch evaluate --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --distillations {input.distillations:q} --references {input.references:q} --verdicts {input.verdicts:q}"
@@ -132,7 +132,7 @@ rule student:
         mem_mb=memory("student"),
         runtime=runtime("student"),
     params:
-        code=code_hash("student"),
+        code=code_of("student"),
     shell:
         "cch student --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --distillations {input.distillations:q} --verdicts {input.verdicts:q} --teachers {input.teachers:q}"

@@ -26,7 +26,7 @@ rule encode:
     params:
         settings=settings("encoder"),
         seed=CONFIG.seed,
-        code=code_hash("encode"),
+        code=code_of("encode"),
     shell:
         "cch encode --cohort {input.cohort:q} --splits {input.splits:q} --modality {wildcards.modality}"
         " --output {output:q} --settings {params.settings:q} --seed {params.seed}"
@@ -62,7 +62,7 @@ rule information:
     params:
         settings=settings("information"),
         seed=CONFIG.seed,
-        code=code_hash("information"),
+        code=code_of("information"),
     shell:
         "cch information --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
         " --output {output.splits:q} --table {output.whole:q} --settings {params.settings:q} --seed {params.seed}"
@@ -100,7 +100,7 @@ rule verdict:
         runtime=runtime("verdict"),
     params:
         settings=settings("criterion"),
-        code=code_hash("verdict"),
+        code=code_of("verdict"),
     shell:
         "cch verdict --information {input:q} --target {wildcards.target} --output {output.splits:q}"
         " --verdicts {output.verdicts:q} --teachers {output.teachers:q}"

@@ -20,7 +20,7 @@ rule download_demo:
         mem_mb=memory("demo"),
         runtime=runtime("demo"),
     params:
-        code=code_hash("demo"),
+        code=code_of("demo"),
     shell:
         "cch demo {wildcards.name} --output {output:q} --log {log:q}"
 
@@ -45,7 +45,7 @@ rule download:
     params:
         modalities=wanted_of_download,
         settings=settings("download"),
-        code=code_hash("download"),
+        code=code_of("download"),
     shell:
         "cch download {wildcards.kind}:{wildcards.name} --modalities {params.modalities:q} --output {output:q}"
         " --settings {params.settings:q} --log {log:q}"
@@ -65,7 +65,7 @@ rule simulate:
         mem_mb=memory("simulate"),
         runtime=runtime("simulate"),
     params:
-        code=code_hash("simulate"),
+        code=code_of("simulate"),
     shell:
         "cch simulate {wildcards.name} --output {output:q} --log {log:q}"
 
@@ -96,7 +96,7 @@ rule ingest:
         row=row_options,
         settings=settings("ingest"),
         splits=settings("splits"),
-        code=code_hash("ingest"),
+        code=code_of("ingest"),
     shell:
         "cch ingest {params.row} --output {output.cohort:q} --audit {output.audit:q}"
         " --settings {params.settings:q} --splits-settings {params.splits:q} --log {log:q}"
@@ -120,7 +120,7 @@ rule split:
     params:
         settings=settings("splits"),
         seed=CONFIG.seed,
-        code=code_hash("split"),
+        code=code_of("split"),
     shell:
         "cch split --cohort {input.cohort:q} --output {output:q}"
         " --settings {params.settings:q} --seed {params.seed} --log {log:q}"

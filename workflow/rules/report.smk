@@ -37,7 +37,7 @@ rule report_cohort:
         folder=subpath(input.audit, parent=True),
         configuration=configuration,
         settings=settings("report"),
-        code=code_hash("report"),
+        code=code_of("report"),
     shell:
         "cch report --folder {params.folder:q} --output {output:q}"
         " --settings {params.settings:q} --configuration {params.configuration:q} --log {log:q}"
@@ -77,7 +77,7 @@ rule pool:
     params:
         folders=folders,
         settings=settings("report"),
-        code=code_hash("pool"),
+        code=code_of("pool"),
     shell:
         "cch pool --folders {params.folders:q} --scorecard {output.scorecard:q} --output {output.page:q}"
         " --settings {params.settings:q} --log {log:q}"
