@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, smallest
 from cch_omics.information.result import Estimates
-from cch_omics.information.selections import Selections, packed, within_nearest
+from cch_omics.information.selections import members, within_nearest
 
 
 def ksg(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
@@ -94,31 +94,27 @@ def ksg_of_selections(x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, nei
     """
     items, n = x.shape[:2]
     size = valid.sum(-1)
-    if bool((coincide(x) | coincide(y)).any()) or n <= neighbours:
+    if n <= neighbours:
         return None
-    selections = Selections.of(index, valid, n)
+    keep = members(index, valid, n)
     # In a selection of k samples or fewer nobody has a k-th neighbour.
-    enough = (size > neighbours).numpy()
-    asked = packed((selections.keep & enough[..., None]).swapaxes(1, 2).reshape(items * n, -1))
-    none = np.zeros_like(asked)
+    asked = keep & (size > neighbours).numpy()[:, None]
     spaces = [space.reshape(items * n, n).numpy() for space in (x, y)]
-    bits = packed(selections.keep.reshape(-1, n))
-    psi = digamma_table(n, x.device).numpy()
-    total = np.zeros(size.numel())
-    for found in within_nearest(
-        torch.maximum(x, y).view(items * n, n).numpy(),
+    counts = within_nearest(
+        lambda rows: np.maximum(spaces[0][rows], spaces[1][rows]),
         spaces,
-        selections,
-        [bits, bits],
-        [*[none] * (neighbours - 1), asked],
+        keep,
+        [keep, keep],
+        asked * np.uint8(neighbours),
         strictly=True,
-    ):
-        n_x, n_y = found.counts
-        terms = psi[n_x + 1] + psi[n_y + 1]
-        total += np.bincount(found.selection, weights=terms, minlength=len(total))
-    mean = torch.from_numpy(total).view(size.shape) / size
-    table = digamma_table(n, x.device)
-    value = table[neighbours] + table[size] - mean
+    )
+    if counts is None:
+        return None
+    table = digamma_table(n + 1, x.device)
+    psi = table[1:].numpy()
+    terms = psi.take(counts[0]) + psi.take(counts[1])
+    terms *= asked
+    value = table[neighbours] + table[size] - torch.from_numpy(terms.sum(1)) / size
     return Estimates(
         torch.where(size > neighbours, value, math.nan), size, {"ties": torch.zeros_like(size, dtype=torch.bool)}
     )

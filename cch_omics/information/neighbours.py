@@ -12,8 +12,6 @@ from torch import Tensor
 
 # Counting distances strictly below the smallest normal number counts the zeros, that is the duplicates.
 TINY = torch.finfo(torch.float64).tiny
-# Distances that are computed at once on a CPU.
-_VALUES = 2**16
 
 
 def chebyshev(points: Tensor, valid: Tensor) -> Tensor:
@@ -33,14 +31,15 @@ def chebyshev(points: Tensor, valid: Tensor) -> Tensor:
     """
     # Padding may hold NaN.
     held = points.to(torch.float64).masked_fill(~valid[..., None], 0.0)
-    distances = torch.zeros(*valid.shape, valid.shape[1], dtype=torch.float64, device=points.device)
-    # Coordinate by coordinate: exact. And so few rows at once that a CPU's cache holds them: twice as fast, and memory
-    # for the result alone.
-    rows = valid.shape[1] if points.is_cuda else max(1, _VALUES // max(1, valid.numel()))
-    for some, near in zip(torch.split(held, rows, 1), torch.split(distances, rows, 1), strict=True):
-        for here, there in zip(some.unbind(-1), held.unbind(-1), strict=True):
-            torch.maximum(near, (here[:, :, None] - there[:, None, :]).abs_(), out=near)
-    distances.masked_fill_(~(valid[:, :, None] & valid[:, None, :]), math.inf)
+    if points.is_cuda:
+        # Coordinate by coordinate; there, torch.cdist has a block of threads for each distance.
+        distances = torch.zeros(*valid.shape, valid.shape[1], dtype=torch.float64, device=points.device)
+        for here in held.unbind(-1):
+            torch.maximum(distances, (here[:, :, None] - here[:, None, :]).abs_(), out=distances)
+    else:
+        distances = torch.cdist(held, held, p=math.inf)
+    distances[~valid] = math.inf
+    distances.mT[~valid] = math.inf
     distances.diagonal(dim1=-2, dim2=-1).fill_(math.inf)
     return distances
 
@@ -60,10 +59,18 @@ def select(distances: Tensor, index: Tensor, valid: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B * S, b, b), infinite on the diagonal and on padding.
+        (B * S, b, b), infinite on the diagonal and on padding. `distances` themselves if each item has one selection,
+        of everything.
     """
     items, n = distances.shape[0], distances.shape[1]
     selections, size = index.shape[1:]
+    if (
+        selections == 1
+        and size == n
+        and bool(valid.all())
+        and bool((index == torch.arange(n, device=index.device)).all())
+    ):
+        return distances
     flat = (index[..., :, None] * n + index[..., None, :]).view(items, -1)
     selected = distances.view(items, n * n).gather(1, flat).view(items * selections, size, size)
     valid = valid.reshape(items * selections, size)

@@ -7,12 +7,11 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, smallest
 from cch_omics.information.result import Estimates
-from cch_omics.information.selections import Bits, Selections, packed, within_nearest
+from cch_omics.information.selections import members, within_nearest
 
 # A label that nobody has: padding belongs to no class.
 NO_LABEL = torch.iinfo(torch.int64).min
@@ -112,35 +111,35 @@ def ross_of_selections(
         Arrays (B, S). None where samples coincide: their case is left to the other function.
     """
     items, n = x.shape[:2]
-    if bool((x.amin((-2, -1)) == 0).any()):
-        return None
-    selections = Selections.of(index, valid, n)
-    keep = selections.keep  # (B, S, n)
+    keep = members(index, valid, n)  # (B, n, S)
     codes = np.unique(labels.numpy(), return_inverse=True)[1].reshape(items, n)
-    in_class = np.stack([keep & (codes == c)[:, None] for c in range(codes.max() + 1)], -1).sum(2)  # (B, S, classes)
-    others = np.take_along_axis(in_class, codes[:, None].repeat(keep.shape[1], 1), 2) - 1  # (B, S, n)
+    in_class = np.stack([(keep & (codes == c)[..., None]).sum(1) for c in range(codes.max() + 1)], 1)
+    others = np.take_along_axis(in_class, codes[..., None], 1) - 1  # (B, n, S)
     counted = keep & (others > 0)
-    size = counted.sum(2)
-
-    def of_samples(chosen: NDArray[np.bool_]) -> Bits:
-        return packed(chosen.swapaxes(1, 2).reshape(items * n, -1))
+    size = counted.sum(1)
 
     same = x.masked_fill(labels[:, :, None] != labels[:, None, :], math.inf).view(items * n, n).numpy()
-    wanted = [of_samples(counted & (np.minimum(others, neighbours) == k)) for k in range(1, neighbours + 1)]
+    counts = within_nearest(
+        same.__getitem__,
+        [x.reshape(items * n, n).numpy(), same],
+        keep,
+        [counted, keep],
+        np.where(counted, np.minimum(others, neighbours), 0),
+        strictly=False,
+    )
+    if counts is None:
+        return None
+    m_i, k_i = counts
     psi = digamma_table(n, x.device).numpy()
-    total = np.where(counted, psi[np.maximum(others, 0) + 1], 0.0).sum(2).ravel()
-    spaces = [x.reshape(items * n, n).numpy(), same]
-    bits = [packed(counted.reshape(-1, n)), packed(keep.reshape(-1, n))]
-    for found in within_nearest(same, spaces, selections, bits, wanted, strictly=False):
-        m_i, k_i = found.counts
-        total += np.bincount(found.selection, weights=psi[m_i] - psi[k_i], minlength=len(total))
+    terms = psi.take(np.maximum(others, 0) + 1) + psi.take(m_i) - psi.take(k_i)
+    total = np.where(counted, terms, 0.0).sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = psi[size] - total.reshape(size.shape) / size
-    two_classes = (counted & (others + 1 < size[..., None])).any(2)
+        value = psi[size] - total / size
+    two_classes = (counted & (others + 1 < size[:, None])).any(1)
     flags = {
         "ties": np.zeros_like(two_classes),
-        "class_left_out": (keep & ~counted).any(2),
-        "neighbours_lowered": (counted & (others < neighbours)).any(2),
+        "class_left_out": (keep & ~counted).any(1),
+        "neighbours_lowered": (counted & (others < neighbours)).any(1),
     }
     return Estimates(
         torch.from_numpy(np.where(two_classes, value, math.nan)),
