@@ -35,7 +35,11 @@ def set_aside_damaged(paths: Iterable[Path]) -> list[Path]:
             reason = damage(file)
             if reason:
                 aside = file.with_name(f".{file.name}.damaged")
-                file.replace(aside)
+                try:
+                    file.replace(aside)
+                except FileNotFoundError:
+                    # Another step that was given it has been first.
+                    continue
                 logger.error(
                     "%s is damaged (%s). It is set aside as %s: run the same command again, and it is made anew.",
                     file,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cch_omics.cli import main
+from cch_omics.io import intact
 from cch_omics.io.intact import damage, set_aside_damaged
 
 
@@ -64,3 +65,14 @@ def test_a_step_that_meets_one_says_so_and_what_to_do(files: list[Path], tmp_pat
     assert "verdicts.parquet is damaged" in said
     assert "run the same command again" in said
     assert not files[1].exists()
+
+
+def test_of_two_steps_that_meet_the_same_file_the_second_goes_on(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_aside_meanwhile(file: Path) -> str:
+        file.unlink()
+        return "cut short"
+
+    monkeypatch.setattr(intact, "damage", set_aside_meanwhile)
+    assert set_aside_damaged(files) == []
