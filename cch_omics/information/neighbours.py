@@ -38,8 +38,8 @@ def chebyshev(points: Tensor, valid: Tensor) -> Tensor:
             torch.maximum(distances, (here[:, :, None] - here[:, None, :]).abs_(), out=distances)
     else:
         distances = torch.cdist(held, held, p=math.inf)
-    distances[~valid] = math.inf
-    distances.mT[~valid] = math.inf
+    if not bool(valid.all()):
+        distances.masked_fill_(~(valid[:, :, None] & valid[:, None, :]), math.inf)
     distances.diagonal(dim1=-2, dim2=-1).fill_(math.inf)
     return distances
 

@@ -158,7 +158,7 @@ def _sums(
     place = row * width
     half = width // 2
     while half:
-        place += outside(distance, padded.take(place + (half - 1))) * np.int64(half)
+        place += outside(distance, padded[half - 1 :].take(place)) * np.int64(half)
         half //= 2
     # All of a level and row together; numpy sorts 16 bits in linear time.
     bag = (place - row * width) * size + row
@@ -196,7 +196,8 @@ def _one_by_one(
     for some in np.array_split(far, len(far) * n // DISTANCES + 1):
         row, number = np.divmod(some, selections)
         item = row // n
-        among = np.where(keep[item, :, number], nearest(row), np.inf)
+        among = nearest(row)
+        among[~keep[item, :, number]] = np.inf
         k = wanted.reshape(-1, selections)[row, number].astype(np.int64)
         radius = np.take_along_axis(np.partition(among, np.unique(k - 1), axis=1), k[:, None] - 1, 1)
         for space, each, found in zip(spaces, counted, counts, strict=True):
