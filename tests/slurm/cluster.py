@@ -162,7 +162,7 @@ class Slurm:
             number = int(file.read_text())
             try:
                 os.kill(number, signal.SIGTERM)
-                wait_for(lambda number=number: not Path(f"/proc/{number}").exists(), 20)
+                wait_for(lambda number=number: has_ended(number), 20)
             except ProcessLookupError:
                 pass
             except TimeoutError:
@@ -206,6 +206,14 @@ def running_slurm(folder: Path) -> Iterator[Slurm]:
         yield slurm
     finally:
         slurm.stop()
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process has, even if nobody has asked for its status yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def free_ports(n: int) -> list[int]:

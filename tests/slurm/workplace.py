@@ -49,7 +49,9 @@ class Workplace:
 
     def start(self, *options: str) -> "Run":
         command = [sys.executable, "-m", "snakemake", *options, "--configfile", "test.yaml"]
-        environment = self.slurm.env() | {
+        kept = {name: value for name, value in self.slurm.env().items() if name != "PYTHONDONTWRITEBYTECODE"}
+        # As anywhere, the copy of the package is compiled once and not in every job.
+        environment = kept | {
             "XDG_CACHE_HOME": str(self.path / ".cache"),
             "MPLCONFIGDIR": str(Path.home() / ".cache" / "matplotlib"),
             "PYTHONUNBUFFERED": "1",
