@@ -17,6 +17,7 @@ COPIED = ("workflow", "config", "envs", "cch_omics")
 ON_SLURM = (
     *("--workflow-profile", "workflow/profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"),
     *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "15"),
+    *("--max-jobs-per-timespan", "100/1s"),
 )
 GPU_WITHOUT_CUDA = ("encode:gpu=1", "encode:device=auto", "distil:gpu=1", "distil:device=auto")
 
