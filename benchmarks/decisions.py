@@ -67,7 +67,7 @@ def main() -> None:
             say=say,
         )
     if "extras" in steps:
-        run_extras(tasks, args.data, args.output, splits, threads=args.threads, say=say)
+        run_extras(tasks, args.data, args.output, splits, processes=args.threads, say=say)
     if "page" in steps:
         page = args.page or (args.output / "decisions.md" if args.subset else REPOSITORY / "docs" / "decisions.md")
         write_page(args.output, tasks, budgets, page)

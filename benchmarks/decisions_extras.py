@@ -2,10 +2,10 @@
 
 - `permuted`: the labels of the patients are permuted. Nothing can be learnt, and nothing may be advised.
 - `doubles`: two omics, a modality of noise that knows nothing, and one that is the weaker omics plus noise of its own.
-- `units`: students of 4 and of 64 units taught by teachers of 12. Networks have one hidden layer: there is no linear
-  student among them.
+- `units`: students of 4 and of 64 units taught by teachers of 12.
 - `several`: soft targets of all other omics at once, as the plain mean of their log-probabilities, and as a
   logarithmic opinion pool whose weights are fitted to the labels of the other inner folds.
+- `linear`: linear students, alone and taught (decisions_linear.py).
 
 All at the settings of the main run, of which they use the splits and the teachers.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from decisions_predictions import CPU, DISTILLATIONS, SEED, Task, folder, is_complete, load, predict, read
+from decisions_linear import LINEAR_BUDGETS, linear_table, predict_linear
+from decisions_predictions import CPU, DISTILLATIONS, SEED, Task, folder, in_processes, is_complete, load, predict, read
 from decisions_scores import Judge, all_pairs, default_judge
 from numpy.typing import NDArray
 from scipy.special import log_softmax
@@ -88,25 +89,37 @@ def run_extras(
     output: Path,
     splits: SplitsConfig,
     *,
-    threads: int,
+    processes: int,
     say: Callable[[str], None],
 ) -> None:
     """Train all of it that is missing, of the tasks whose main run is there."""
     tasks = list(tasks)
-    for task in varied(tasks):
-        for budget in VARIED_BUDGETS:
-            for variant in VARIANTS:
-                say(f"{task.cohort} {task.target}, {budget:.0%} of the labels, {variant}")
-                predict_variant(task, variant, budget, data, output, splits, threads=threads)
-        for units in UNITS:
-            if is_complete(folder(output, task, SEVERAL_BUDGETS[0])):
-                say(f"{task.cohort} {task.target}, students of {units} units")
-                predict_units(task, SEVERAL_BUDGETS[0], units, data, output, threads=threads)
+    jobs: list[tuple[str, tuple[object, ...]]] = []
     for task in tasks:
+        name = f"{task.cohort} {task.target}"
+        for budget in LINEAR_BUDGETS:
+            if is_complete(folder(output, task, budget)):
+                what = f"{name}, {budget:.0%} of the labels, linear students"
+                jobs.append((what, (predict_linear, task, budget, output)))
         for budget in SEVERAL_BUDGETS:
             if task.cohort in SEVERAL_COHORTS and is_complete(folder(output, task, budget)):
-                say(f"{task.cohort} {task.target}, {budget:.0%} of the labels, several teachers")
-                predict_several(task, budget, data, output, threads=threads)
+                what = f"{name}, {budget:.0%} of the labels, several teachers"
+                jobs.append((what, (predict_several, task, budget, data, output)))
+    for task in varied(tasks):
+        name = f"{task.cohort} {task.target}"
+        for budget in VARIED_BUDGETS:
+            for variant in VARIANTS:
+                what = f"{name}, {budget:.0%} of the labels, {variant}"
+                jobs.append((what, (predict_variant, task, variant, budget, data, output, splits)))
+        if is_complete(folder(output, task, SEVERAL_BUDGETS[0])):
+            for units in UNITS:
+                what = f"{name}, students of {units} units"
+                jobs.append((what, (predict_units, task, SEVERAL_BUDGETS[0], units, data, output)))
+    in_processes(_call, jobs, processes=processes, say=say)
+
+
+def _call(function: Callable[..., None], *arguments: object) -> None:
+    function(*arguments)
 
 
 def extra_tables(output: Path, tasks: Iterable[Task], *, judge: Judge = default_judge) -> dict[str, pd.DataFrame]:
@@ -126,6 +139,9 @@ def extra_tables(output: Path, tasks: Iterable[Task], *, judge: Judge = default_
         for budget in SEVERAL_BUDGETS:
             if (folder(output, task, budget) / "several").exists():
                 tables.setdefault("several", []).append(several_table(output, task, budget))
+        for budget in LINEAR_BUDGETS:
+            if (folder(output, task, budget) / "linear").exists():
+                tables.setdefault("linear", []).append(linear_table(output, task, budget))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
@@ -134,7 +150,7 @@ def variant_task(task: Task, variant: str) -> Task:
 
 
 def predict_variant(
-    task: Task, variant: str, budget: float, data: Path | None, output: Path, splits: SplitsConfig, *, threads: int
+    task: Task, variant: str, budget: float, data: Path | None, output: Path, splits: SplitsConfig
 ) -> None:
     """A main run of the changed cohort."""
     room = folder(output, variant_task(task, variant), budget)
@@ -163,7 +179,7 @@ def _wide(pairs: pd.DataFrame) -> pd.DataFrame:
     return table[table["gain"].notna()].reset_index()
 
 
-def predict_units(task: Task, budget: float, units: int, data: Path | None, output: Path, *, threads: int) -> None:
+def predict_units(task: Task, budget: float, units: int, data: Path | None, output: Path) -> None:
     """Students of another size, taught by the teachers of the main run."""
     room = folder(output, task, budget)
     base = load(room)
@@ -175,12 +191,12 @@ def predict_units(task: Task, budget: float, units: int, data: Path | None, outp
         cohort = cohort or replace(read(task, data), label_budget=budget)
         settings = EncoderConfig(units=units)
         if not encoded.exists():
-            made = encode(cohort, base.splits, student, settings, seed=SEED, device=CPU, threads=threads)
+            made = encode(cohort, base.splits, student, settings, seed=SEED, device=CPU)
             save_encoding(made, encoded)
         encodings = base.encodings | {student: load_encoding(encoded)}
         way = DISTILLATIONS["tuned"]
         save_distillation(
-            distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU, threads=threads),
+            distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU),
             taught,
         )
 
@@ -231,7 +247,7 @@ def several_teachers(
         yield student, "averaged", replace(own, logits=logp.mean(-1).astype(np.float32))
 
 
-def predict_several(task: Task, budget: float, data: Path | None, output: Path, *, threads: int) -> None:
+def predict_several(task: Task, budget: float, data: Path | None, output: Path) -> None:
     """Students of several teachers at once."""
     room = folder(output, task, budget)
     base = load(room)
@@ -247,9 +263,7 @@ def predict_several(task: Task, budget: float, data: Path | None, output: Path, 
         encodings = {student: base.encodings[student], **each}
         way = DISTILLATIONS["tuned"]
         settings = EncoderConfig()
-        save_distillation(
-            distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU, threads=threads), path
-        )
+        save_distillation(distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU), path)
 
 
 def several_table(output: Path, task: Task, budget: float) -> pd.DataFrame:

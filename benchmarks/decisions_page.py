@@ -44,6 +44,7 @@ STATISTIC_NAMES = {
     "auroc_negative": "AUROC gain > 0",
     "spearman": "Spearman",
     "sign_accuracy": "sign right",
+    "sign_accuracy_self": "sign right, over self",
     "regret": "regret, points",
     "share_of_oracle": "share of oracle",
 }
@@ -91,6 +92,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
     for name in ("permuted", "doubles", "units"):
         blocks[name] = markdown(counterexamples(extras[name])) if name in extras else "Not run."
     blocks["several"] = markdown(several(extras["several"])) if "several" in extras else "Not run."
+    blocks["linear"] = markdown(linear(extras["linear"])) if "linear" in extras else "Not run."
     text = (
         page.read_text()
         if page.exists()
@@ -350,6 +352,24 @@ def several(table: pd.DataFrame) -> pd.DataFrame:
         if name in table and name not in ("cohort", "target", "student")
     }
     return pd.DataFrame([*rows, {"cohort": "**mean**", "target": "", "student": "", **mean}])
+
+
+def linear(table: pd.DataFrame) -> pd.DataFrame:
+    """Balanced accuracy of networks, linear students and reference models, by target: means over students."""
+    kinds = ["network alone", "network distilled", "linear alone", "linear distilled"]
+    kinds += [name for name in ("logistic", "boosting") if name in table]
+    rows = []
+    for (cohort, target, budget), part in table.groupby(["cohort", "target", "budget"], sort=False):
+        row: dict[str, object] = {"cohort": cohort, "target": target, "labels": percent(budget), "students": len(part)}
+        row |= {name: f"{part[name].mean():.1f}" for name in kinds}
+        for name, title in {
+            "linear - network": "linear over network, distilled",
+            "linear gain": "linear, gain",
+        }.items():
+            won, lost = int((part[f"{name}_low"] > 0).sum()), int((part[f"{name}_high"] < 0).sum())
+            row[f"{title}: wins, ties, losses"] = f"{won}, {len(part) - won - lost}, {lost}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def wins(references: pd.DataFrame) -> pd.DataFrame:

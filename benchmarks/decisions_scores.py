@@ -155,13 +155,16 @@ def _criteria_hash() -> str:
     return digest.hexdigest()[:12]
 
 
+OF_PAIRS = ("score", "gain", "gain_over_self", "harmed", "gained", "decision", "cluster")
+
+
 @dataclass(frozen=True)
 class Foretold:
     """One criterion against all gains, as arrays: P pairs, Q students (of a cohort, target and budget).
 
     Attributes
     ----------
-    score, gain, harmed, gained, decision, cluster
+    score, gain, gain_over_self, harmed, gained, decision, cluster
         (P,).
     chosen, best
         (Q,) gain of the chosen teacher (0: alone) and of the best choice.
@@ -171,6 +174,7 @@ class Foretold:
 
     score: NDArray[np.float64]
     gain: NDArray[np.float64]
+    gain_over_self: NDArray[np.float64]
     harmed: NDArray[np.bool_]
     gained: NDArray[np.bool_]
     decision: NDArray[np.str_]
@@ -184,7 +188,7 @@ class Foretold:
         pairs = np.concatenate([np.flatnonzero(self.cluster == each) for each in clusters])
         students = np.concatenate([np.flatnonzero(self.student_cluster == each) for each in clusters])
         return Foretold(
-            *(getattr(self, name)[pairs] for name in ("score", "gain", "harmed", "gained", "decision", "cluster")),
+            *(getattr(self, name)[pairs] for name in OF_PAIRS),
             *(getattr(self, name)[students] for name in ("chosen", "best", "student_cluster")),
         )
 
@@ -194,19 +198,21 @@ def foretold(part: pd.DataFrame) -> Foretold:
     part = part[np.isfinite(part["gain"].to_numpy(dtype=np.float64))]
     student = part.groupby(["cohort", "target", "budget", "student"], sort=False).ngroup().to_numpy()
     gain, score = (part[name].to_numpy(dtype=np.float64) for name in ("gain", "score"))
-    allowed = part["decision"].to_numpy(dtype=str) == keys.DISTIL
+    decision = part["decision"].to_numpy(dtype=str)
     clusters = part["cluster"].to_numpy(dtype=str)
     chosen, best, cluster = [], [], []
     for each in range(student.max(initial=-1) + 1):
         candidates = student == each
-        willing = candidates & allowed
+        willing = candidates.copy()
+        willing[candidates] = cch.may_teach(decision[candidates], score[candidates])
         # Equal scores: the mean, as for a teacher drawn at random.
         chosen.append(gain[willing & (score == score[willing].max())].mean() if willing.any() else 0.0)
         best.append(max(0.0, gain[candidates].max()))
         cluster.append(clusters[candidates][0])
     return Foretold(
         score=part["score"].to_numpy(dtype=np.float64),
-        gain=part["gain"].to_numpy(dtype=np.float64),
+        gain=gain,
+        gain_over_self=part["gain_over_self"].to_numpy(dtype=np.float64),
         harmed=part["harmed"].to_numpy(dtype=bool),
         gained=part["gained"].to_numpy(dtype=bool),
         decision=part["decision"].to_numpy(dtype=str),
@@ -236,9 +242,9 @@ def spearman(score: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def sign_accuracy(each: Foretold) -> float:
-    decided = each.decision != keys.UNDECIDED
-    right = (each.decision == keys.DISTIL) == (each.gain > 0)
+def sign_accuracy(decision: NDArray[np.str_], gain: NDArray[np.float64]) -> float:
+    decided = (decision != keys.UNDECIDED) & np.isfinite(gain)
+    right = (decision == keys.DISTIL) == (gain > 0)
     return float(right[decided].mean()) if decided.any() else float("nan")
 
 
@@ -252,7 +258,8 @@ STATISTICS: dict[str, Callable[[Foretold], float]] = {
     "auroc_gained": lambda each: separation(each.score, each.gained),
     "auroc_negative": lambda each: separation(each.score, each.gain > 0),
     "spearman": lambda each: spearman(each.score, each.gain),
-    "sign_accuracy": sign_accuracy,
+    "sign_accuracy": lambda each: sign_accuracy(each.decision, each.gain),
+    "sign_accuracy_self": lambda each: sign_accuracy(each.decision, each.gain_over_self),
     "abstention": lambda each: float((each.decision == keys.UNDECIDED).mean()),
     "regret": lambda each: float(100 * (each.best - each.chosen).mean()),
     "advice": lambda each: float(100 * each.chosen.mean()),

@@ -456,7 +456,7 @@ def scorecard(pairs: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
     - `sign_accuracy`: share of right decisions among the decided: `distil` is right if the mean gain is positive,
       `do_not_distil` if it is not. `abstention`: share of undecided pairs.
     - `regret`: mean over students of the best mean gain (training alone is 0) minus that of the choice: the teacher
-      with the highest score among those decided `distil` (the mean of equals), alone if there is none.
+      with the highest score among those that `cch.may_teach` allows (the mean of equals), alone if there is none.
 
     Parameters
     ----------
@@ -518,7 +518,7 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def _regret(candidates: pd.DataFrame) -> float:
     """Of the choice for one student."""
     best = max(0.0, float(candidates["gain"].max()))
-    allowed = candidates[candidates["decision"] == keys.DISTIL]
+    allowed = candidates[cch.may_teach(candidates["decision"].to_numpy(), candidates["score"].to_numpy())]
     if allowed.empty:
         return best
     return best - float(allowed.loc[allowed["score"] == allowed["score"].max(), "gain"].mean())

@@ -25,6 +25,7 @@ VERDICT_COLUMNS = (
     "student",
     "estimator",
     "mi_teacher_student",
+    "mi_teacher_student_se",
     "mi_student_label",
     "mi_teacher_label",
     "gap",

@@ -29,8 +29,8 @@ CONTROLS = {
 }
 VERDICTS = {
     keys.DISTIL: "distil",
-    keys.DO_NOT_DISTIL: "do not distil (train alone)",
-    keys.UNDECIDED: "undecided (so it was trained alone)",
+    keys.DO_NOT_DISTIL: "do not distil",
+    keys.UNDECIDED: "undecided",
 }
 THIS = "**this student**"
 
@@ -106,6 +106,10 @@ def _training(about: "About") -> str:
 def _why(about: "About") -> str:
     verdict = str(about.verdict.get("verdict"))
     text = f"Verdict: **{VERDICTS.get(verdict, verdict)}**."
+    if verdict == keys.UNDECIDED and about.training.teacher:
+        text += f" To distil from {about.training.teacher} was the better guess."
+    elif not about.training.teacher:
+        text += " So it was trained alone."
     if not about.candidates:
         return text + " There was no other omics that could have taught it."
     rows = (

@@ -11,6 +11,9 @@ positive, and the plain rule says "distil". Our verdict therefore asks first whe
 student. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is known far
 better than the difference of two mutual informations by nearest neighbours, and foretells the gain better.
 
+It asks next whether there is anything to be taught: a student whose omics say nothing of what the teacher says, I(T;S)
+= 0, cannot learn from it, however much the teacher knows. Such a student has the largest advantage of all to gain.
+
 The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where
 two estimators of different kinds, each corrected by simulated twins of the cohort, agree on it.
 """
@@ -21,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cch_omics import keys
@@ -40,8 +44,9 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
 
     - `do_not_distil` if P(advantage > 0) <= 1 - c, or if the gap is shown to be negative and the advantage is not shown
       to be positive;
-    - `distil` if P(advantage > 0) >= c and, by log-loss as well, P(I(T;Y) > 0) >= c, and neither is the gap shown to be
-      negative nor do the two estimators contradict each other (one at least c, the other at most 1 - c);
+    - `distil` if P(advantage > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
+      neither is the gap shown to be negative nor do the two estimators contradict each other (one at least c, the other
+      at most 1 - c);
     - `undecided` otherwise.
 
     Parameters
@@ -61,11 +66,12 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
 
 
 def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Choose for each student, among the teachers that the verdict allows, the one most surely ahead of it.
+    """Choose for each student, among the teachers that may teach it, the one of the largest `score`.
 
-    That is the largest advantage by log-loss in units of its standard error (`score`). Without an allowed teacher the
-    student is to be trained alone: `do_not_distil` if no teacher is in doubt, else `undecided`; its `p_gap_positive` is
-    then that of the teacher of the largest score.
+    The student's verdict is `distil` if it has a teacher of that verdict, `do_not_distil` if no teacher is in doubt,
+    and else `undecided`: it then has a teacher all the same if one is more likely ahead of it than not (`may_teach`).
+    Without a teacher the student is to be trained alone; its `p_gap_positive` is that of the teacher of the largest
+    score.
 
     Parameters
     ----------
@@ -80,9 +86,9 @@ def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
     rows = []
     scored = verdicts.assign(score=score(verdicts).fillna(-np.inf))
     for student, candidates in scored.groupby("student", sort=True):
-        allowed = candidates[candidates["verdict"] == keys.DISTIL]
+        allowed = candidates[may_teach(candidates["verdict"].to_numpy(), candidates["score"].to_numpy())]
         best = (candidates if allowed.empty else allowed).sort_values("score", ascending=False, kind="stable").iloc[0]
-        if not allowed.empty:
+        if (candidates["verdict"] == keys.DISTIL).any():
             verdict = keys.DISTIL
         elif (candidates["verdict"] == keys.DO_NOT_DISTIL).all():
             verdict = keys.DO_NOT_DISTIL
@@ -92,10 +98,34 @@ def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(keys.TEACHER_COLUMNS))
 
 
+def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of a student's candidates may teach it: those called `distil`, and if there are none, the best guesses.
+
+    A guess is an undecided candidate with a score above zero. Weight and temperature of the soft targets are chosen on
+    inner folds, which leaves little harm to be done by a bad teacher and a gain to be had from a good one: on the
+    cohorts of `docs/decisions.md` training alone until one is sure cost more than it saved.
+
+    Parameters
+    ----------
+    verdict, score
+        (n,) of the candidates of one student.
+    """
+    allowed = verdict == keys.DISTIL
+    return np.asarray(allowed if allowed.any() else (verdict == keys.UNDECIDED) & (score > 0))
+
+
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs: the advantage by log-loss over its standard error, NaN without one."""
-    error = verdicts["log_loss_advantage_se"]
-    return verdicts["log_loss_advantage"] / error.where(error > 0)
+    """Order pairs: the advantage by log-loss, or I(T;S) if that is less, over its standard error.
+
+    NaN without an advantage and its error.
+    """
+
+    def in_errors(name: str) -> "pd.Series[float]":
+        error = verdicts[f"{name}_se"]
+        return verdicts[name] / error.where(error > 0)
+
+    advantage = in_errors("log_loss_advantage")
+    return advantage.where(~(in_errors("mi_teacher_student") < advantage), in_errors("mi_teacher_student"))
 
 
 @dataclass(frozen=True)
@@ -106,6 +136,8 @@ class Evidence:
     ----------
     gap, cross_check
         Of the gap, by two estimators.
+    shared
+        Of I(T;S).
     advantage, teacher
         Of the advantage and of I(T;Y), by held-out log-loss.
     drifts
@@ -114,6 +146,7 @@ class Evidence:
 
     gap: float
     cross_check: float
+    shared: float
     advantage: float
     teacher: float
     drifts: bool
@@ -136,6 +169,7 @@ def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
     return Evidence(
         gap=_probability_positive(row, "gap"),
         cross_check=_probability_positive(row, "cross_check_gap"),
+        shared=_probability_positive(row, "mi_teacher_student"),
         advantage=_probability_positive(row, "log_loss_advantage"),
         teacher=_probability_positive(row, "log_loss_teacher_label"),
         drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
@@ -176,8 +210,9 @@ def _verdict(evidence: Evidence, confidence: float) -> str:
     negative = evidence.gap_is(-1, confidence)
     if evidence.advantage <= 1 - confidence or (negative and evidence.advantage < confidence):
         return keys.DO_NOT_DISTIL
-    knows = min(evidence.advantage, evidence.teacher) >= confidence
-    if knows and not negative and not evidence.contradicts(confidence):
+    # A missing I(T;S) is not a shown one.
+    shown = all(p >= confidence for p in (evidence.advantage, evidence.teacher, evidence.shared))
+    if shown and not negative and not evidence.contradicts(confidence):
         return keys.DISTIL
     return keys.UNDECIDED
 
@@ -215,6 +250,13 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
             f"{teacher} has not been shown to know anything of {target} ({nats('log_loss_teacher_label')}; "
             f"P(it does) = {evidence.teacher:.2f}); {knows}."
         )
+    if evidence.advantage >= confidence and not evidence.shared >= confidence:
+        shared = (
+            "not be estimated"
+            if np.isnan(row["mi_teacher_student"])
+            else f"not be shown ({nats('mi_teacher_student')})"
+        )
+        return f"That {student} shares anything with {teacher} that could be taught could {shared}; {knows}."
     negative = evidence.gap_is(-1, confidence)
     if negative and evidence.advantage > 1 - confidence:
         return f"The gap is negative: {shares}; {knows}."

@@ -16,8 +16,9 @@ neighbourhoods.
 The sign of a small difference of such estimates is mostly the estimators' bias. Four things say so, all made here:
 
 - a second estimator of I(T;S), of another kind (`cross_check`), with the same label terms;
-- a bracket of the gap itself by a class-conditional model (`class_mixture`);
-- simulated twins (`twin`): what the estimators say where the truth is zero, and how often their sign is wrong;
+- a bracket of the gap itself by a class-conditional model (`class_mixture`), of the whole split;
+- simulated twins (`twin`) of the whole split: what the estimators say where the truth is zero, and how often their sign
+  is wrong;
 - drift: the gap with fewer samples, more neighbours and fewer components. Where it moves by more than its standard
   error allows, across zero, it is flagged.
 """
@@ -89,7 +90,7 @@ class Folds:
         (F, 2, 2) ends of the gap by the class-conditional model: a teaching b, b teaching a. NaN but for the whole
         split.
     twin, truth
-        (F, R, Q) values on the simulated twins, and what they should be.
+        (F, R, Q) values on the simulated twins, and what they should be. NaN but for the whole split.
     n_paired, n_labelled
         (F,) patients' samples behind I(A;B) and behind the label terms.
     flags
@@ -130,7 +131,7 @@ def estimate_pairs(
 
     A fold contributes nothing, and is counted in `flags`, if a term cannot be estimated there (one class; fewer
     than k + 2 samples) or if most half-samples are too small for an estimate. Nothing is clipped; if no fold is
-    left, values are NaN.
+    left, values are NaN, but for I(T;S) if the label terms alone are to blame.
 
     Parameters
     ----------
@@ -154,7 +155,8 @@ def estimate_pairs(
         the columns of `COMBINATIONS`, each with `_se`, in nats; `gap_advantage_covariance`, nats squared;
         for each of `CALIBRATED`, `_at_zero` and `_twin_sd` (`twin.Calibration`), and for the gap `twin_bias,
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
-        `bracket_low, bracket_high`, the gap by `class_mixture`, of the whole split only; `log_loss_advantage` and
+        `bracket_low, bracket_high`, the gap by `class_mixture`: twins and bracket are of the whole split only, NaN in
+        the others; `log_loss_advantage` and
         `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
         contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `keys.DRIFTS`.
 
@@ -340,6 +342,12 @@ def _row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, flo
         mean[:n_terms], spread[:n_terms, :n_terms] = average_folds(
             values[used, :n_terms], covariance[used, :n_terms, :n_terms], share[used]
         )
+    # I(T;S) needs no label: with too few of them it is what is left.
+    alone = known(1) & (folds.n_paired >= neighbours + 2)
+    if alone.any() and not used.any():
+        mean[:1], spread[:1, :1] = average_folds(
+            values[alone, :1], covariance[alone, :1, :1], folds.n_paired[alone].astype(np.float64)
+        )
 
     def average(each: Floats) -> Floats:
         return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)
@@ -363,7 +371,8 @@ def _row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, flo
     for flag, drifted in zip(keys.DRIFTS, _combined("gap", average(folds.drifted[..., order])), strict=True):
         if drifted * estimate < 0 and abs(drifted - estimate) > NORMAL_95 * float(row["gap_se"]):
             flags.append(flag)
-    row["n_paired"], row["n_labelled"] = int(folds.n_paired[used].sum()), int(folds.n_labelled[used].sum())
+    row["n_paired"] = int(folds.n_paired[used if used.any() else alone].sum())
+    row["n_labelled"] = int(folds.n_labelled[used].sum())
     row["flags"] = ";".join(flags)
     return row
 
@@ -501,8 +510,9 @@ def _estimate_batch(
 
     label, patient, draws, starts = map(tensor, (members.label, members.patient, members.keys, members.starts))
     split = np.array([s for s, _ in batch])[:, None]
-    # Nobody is shown the bracket of another split than the whole one.
-    of_whole = torch.as_tensor(split[:, 0] == splits.whole)
+    # Bracket and twins, most of the work, belong to what a cohort's owner is told. Whether the advice is right is asked
+    # in many other splits.
+    of_whole = np.flatnonzero(split[:, 0] == splits.whole)
     has, components, space, reduced = {}, {}, {}, {}
     for name in names:
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
@@ -529,6 +539,8 @@ def _estimate_batch(
                 flags[flag] = flags[flag] | found[:, 0] if flag in flags else found[:, 0]
         covariance = _covariance(halves, possible)
         covariance[:, :3, :3] = _covariance(halves[..., :3], without_check)
+        of_pair = _covariance(halves[..., :1], halves[..., 0].isfinite())
+        covariance[:, :1, :1] = torch.where(covariance[:, :1, :1].isnan(), of_pair, covariance[:, :1, :1])
         covariance = covariance * half_to_whole(keep, paired)[:, None, None]
         value = _values(whole)[:, 0]
         mean_half = torch.where(without_check[..., None], halves, 0.0).sum(1) / without_check.sum(-1)[:, None]
@@ -538,22 +550,34 @@ def _estimate_batch(
             _values(suite.terms(space[a], space[b], label, everyone, neighbours=2 * k))[:, 0],
             _values(suite.terms(reduced[a], reduced[b], label, everyone, neighbours=k))[:, 0],
         ]
-        bracket = torch.full((len(batch), 2, 2), torch.nan, dtype=torch.float64)
-        if of_whole.any():
+        bracket = np.full((len(batch), 2, 2), np.nan)
+        twins, truth = (np.full((len(batch), settings.simulations, halves.shape[-1]), np.nan) for _ in range(2))
+        if len(of_whole):
+            at = torch.as_tensor(of_whole, device=device)
             ends = [
-                class_mixture(components[t], components[s], label, labelled, draws[:, :BRACKET_REPEATS])
+                class_mixture(
+                    components[t][at], components[s][at], label[at], labelled[at], draws[at, :BRACKET_REPEATS]
+                )
                 for t, s in ((a, b), (b, a))
             ]
-            found = torch.stack([torch.stack([g.cross_fitted, g.extrapolated], -1) for g in ends], 1)
-            bracket = torch.where(of_whole[:, None, None], found.cpu(), bracket)
-        if of_logits:
-            no_twin = np.full((len(batch), settings.simulations, halves.shape[-1]), np.nan)
-            twins = truth = no_twin
-        else:
-            sizes = members.exists.sum(1).tolist()
-            random = [np.random.default_rng([seed, *splits.entropy(s), j, *f"{a} {b}".encode()]) for s, j in batch]
-            twins, truth = _twins(
-                components[a], components[b], label_of_pair, paired, suite, settings, random, sizes, len(cohort.classes)
+            bracket[of_whole] = (
+                torch.stack([torch.stack([g.cross_fitted, g.extrapolated], -1) for g in ends], 1).cpu().numpy()
+            )
+        if len(of_whole) and not of_logits:
+            random = [
+                np.random.default_rng([seed, *splits.entropy(batch[item][0]), batch[item][1], *f"{a} {b}".encode()])
+                for item in of_whole
+            ]
+            twins[of_whole], truth[of_whole] = _twins(
+                components[a][at],
+                components[b][at],
+                label_of_pair[at],
+                paired[at],
+                suite,
+                settings,
+                random,
+                members.exists[of_whole].sum(1).tolist(),
+                len(cohort.classes),
             )
         yield (
             (a, b),
@@ -561,7 +585,7 @@ def _estimate_batch(
                 values=value.cpu().numpy(),
                 covariance=covariance.cpu().numpy(),
                 drifted=torch.stack(drifted, 1).cpu().numpy(),
-                bracket=bracket.cpu().numpy(),
+                bracket=bracket,
                 twin=twins,
                 truth=truth,
                 n_paired=paired.sum(-1).cpu().numpy(),

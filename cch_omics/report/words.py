@@ -139,9 +139,13 @@ def headline(given: list[Answer]) -> str:
     alone = [answer.student for answer in given if answer.verdict == keys.DO_NOT_DISTIL]
     if alone:
         parts.append(f"Train the model{plural(alone)} on {_listed(alone)} alone.")
-    open_ = [answer.student for answer in given if answer.verdict == keys.UNDECIDED]
-    if open_:
-        parts.append(f"For {_listed(open_)} the evidence is undecided: train alone until there is more.")
+    open_ = [answer for answer in given if answer.verdict == keys.UNDECIDED]
+    guessed = [f"{answer.student} (teacher: {answer.teacher})" for answer in open_ if answer.teacher]
+    if guessed:
+        parts.append(f"For {_listed(guessed)} the evidence is undecided; distilling is the better guess.")
+    rest = [answer.student for answer in open_ if not answer.teacher]
+    if rest:
+        parts.append(f"For {_listed(rest)} the evidence is undecided: train alone until there is more.")
     return " ".join(parts)
 
 
@@ -149,6 +153,12 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
     student, teacher, verdict = str(row["student"]), str(row["teacher"]), str(row["verdict"])
     if verdict == keys.DISTIL and teacher:
         advice = f"Train the {student} model with soft targets from {teacher}."
+        model = f"distilled:{teacher}"
+    elif teacher:
+        advice = (
+            f"It is not settled whether a model on {student} should be distilled. The better guess is to: with soft "
+            f"targets from {teacher}."
+        )
         model = f"distilled:{teacher}"
     elif verdict == keys.UNDECIDED:
         advice = f"It is not settled whether a model on {student} should be distilled. Train it alone until it is."
@@ -161,7 +171,7 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
     if pairs.empty:
         certainty: tuple[str, ...] = ("There is no other omics that could teach it.",)
         realised = None
-    elif verdict == keys.DISTIL:
+    elif teacher:
         known = probability(chosen["p_advantage_positive"].iloc[0]) if len(chosen) else "not estimated"
         certainty = (f"Probability that {teacher} knows more than {student}: {known}.", *_reasons(chosen))
         realised = _realised("Gained on test patients", chosen)
@@ -185,8 +195,8 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
         certainty,
         realised,
         (
-            *_disagreements(verdict, chosen, pairs),
-            *_beyond_self(verdict, chosen),
+            *_disagreements(chosen, pairs),
+            *_beyond_self(chosen),
             *_against_references(student, model, results.deficits),
             *_labels(student, results, counts),
         ),
@@ -225,9 +235,9 @@ def _gain(over: str, mean: float, low: float, high: float) -> Gain:
     return Gain(signed(100 * mean, 1), over, ends)
 
 
-def _disagreements(verdict: str, chosen: pd.DataFrame, pairs: pd.DataFrame) -> list[Caveat]:
+def _disagreements(chosen: pd.DataFrame, pairs: pd.DataFrame) -> list[Caveat]:
     """Say where the verdict and the realised gain disagree."""
-    if verdict == keys.DISTIL:
+    if not chosen.empty:
         return [caveat for row in chosen.to_dict("records") for caveat in _disappointment(row)]
     said = []
     better = pairs[pairs["ci_low"] > 0].sort_values("gain", ascending=False, kind="stable")
@@ -269,9 +279,9 @@ def _in_brackets(row: Mapping[Hashable, Any]) -> str:
     return f"{text} (95% interval {signed(100 * row['ci_low'], 1)} to {signed(100 * row['ci_high'], 1)})"
 
 
-def _beyond_self(verdict: str, chosen: pd.DataFrame) -> list[Caveat]:
+def _beyond_self(chosen: pd.DataFrame) -> list[Caveat]:
     """Say whether a gain is more than soft labels alone give."""
-    if verdict != keys.DISTIL or chosen.empty or not np.isfinite(chosen["self_gain"].iloc[0]):
+    if chosen.empty or not np.isfinite(chosen["self_gain"].iloc[0]):
         return []
     if chosen["self_ci_low"].iloc[0] > 0:
         return []

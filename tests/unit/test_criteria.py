@@ -4,7 +4,7 @@ import pytest
 
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
-from cch_omics.criteria.cch import choose_teachers, decide
+from cch_omics.criteria.cch import choose_teachers, decide, score
 
 SETTINGS = CriterionConfig(confidence=0.9)
 
@@ -78,7 +78,8 @@ def test_verdicts(terms, verdict, plain, said):
 
 
 def test_without_a_gap_the_advantage_stands_alone():
-    row = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
+    # Too few labels for a gap: what the two share needs none.
+    row = judge(pair(0.5, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
     assert row["verdict"] == keys.DISTIL
     assert row["cch_verdict"] == ""
     assert "could not be estimated with so few labels" in row["reason"]
@@ -93,6 +94,20 @@ def test_a_teacher_that_is_not_shown_to_know_anything_is_none():
     row = judge(pair(0.5, 0.2, 0.6, known=0.02)).iloc[0]
     assert row["verdict"] == keys.UNDECIDED
     assert row["reason"].startswith("rna has not been shown to know anything of er_status (0.02 ± 0.05 nats")
+
+
+def test_a_student_that_shares_nothing_cannot_be_taught():
+    noise = pair(0.01, 0.0, 0.6)
+    row = judge(noise).iloc[0]
+    assert row["p_advantage_positive"] > 0.99
+    assert row["verdict"] == keys.UNDECIDED
+    assert row["reason"].startswith("That cnv shares anything with rna that could be taught could not be shown (0.01 ")
+    missing = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
+    assert missing["verdict"] == keys.UNDECIDED
+    assert missing["reason"].startswith("That cnv shares anything with rna that could be taught could not be estimated")
+    # Nor is it the first choice: the lesser of the two counts.
+    taught = pair(0.5, 0.3, 0.4, teacher="rppa")
+    assert score(judge(noise, taught)).tolist() == pytest.approx([0.01 / 0.05, 0.1 / 0.05])
 
 
 def test_probability_is_of_a_normal_error():
@@ -119,12 +134,26 @@ def test_of_the_teachers_allowed_the_one_most_surely_ahead_is_chosen():
 
 def test_without_a_teacher_a_doubt_is_said():
     refused = pair(0.5, 0.4, 0.2, teacher="rna")
-    doubtful = pair(0.33, 0.3, 0.31, teacher="rppa")
+    doubtful = pair(0.33, 0.3, 0.29, teacher="rppa")
     alone = choose_teachers(judge(refused)).iloc[0]
     assert (alone["teacher"], alone["verdict"]) == ("", keys.DO_NOT_DISTIL)
     in_doubt = choose_teachers(judge(refused, doubtful)).iloc[0]
     assert (in_doubt["teacher"], in_doubt["verdict"]) == ("", keys.UNDECIDED)
     assert in_doubt["p_gap_positive"] == pytest.approx(judge(doubtful)["p_gap_positive"][0])
+
+
+def test_a_doubtful_teacher_is_the_better_guess_if_it_is_more_likely_ahead_than_not():
+    ahead = pair(0.33, 0.3, 0.31, teacher="rppa")
+    further = pair(0.33, 0.3, 0.32, teacher="mirna")
+    behind = pair(0.33, 0.3, 0.29, teacher="methylation")
+    refused = pair(0.5, 0.4, 0.2, teacher="rna")
+    guess = choose_teachers(judge(refused, ahead, further, behind)).iloc[0]
+    assert (guess["teacher"], guess["verdict"]) == ("mirna", keys.UNDECIDED)
+    none = choose_teachers(judge(refused, behind)).iloc[0]
+    assert (none["teacher"], none["verdict"]) == ("", keys.UNDECIDED)
+    # A guess is none where a teacher is allowed, however large its own score.
+    sure = pair(0.5, 0.2, 0.6, teacher="rna")
+    assert choose_teachers(judge(sure, further)).iloc[0]["teacher"] == "rna"
 
 
 def test_two_estimators_that_contradict_each_other_decide_nothing():

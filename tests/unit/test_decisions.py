@@ -84,7 +84,13 @@ def by_hand() -> pd.DataFrame:
         rows, columns=["cluster", "student", "teacher", "score", "decision", "gain", "harmed", "gained"]
     )
     return table.assign(
-        cohort=table["cluster"], target="y", budget=1.0, way="tuned", criterion=evaluation.VERDICT, seconds=0.5
+        cohort=table["cluster"],
+        target="y",
+        budget=1.0,
+        way="tuned",
+        criterion=evaluation.VERDICT,
+        seconds=0.5,
+        gain_over_self=[0.02, 0.01, 0.01, np.nan],
     )
 
 
@@ -94,6 +100,7 @@ def test_statistics_by_hand(scores: Any) -> None:
     assert (row["auroc_harmed"], row["auroc_gained"]) == (1, 1)
     assert row["auroc_negative"] == pytest.approx(3 / 4)  # of (0.9, 0.1) x (-0.5, 0.3) one pair is the wrong way round
     assert (row["sign_accuracy"], row["abstention"]) == (pytest.approx(2 / 3), 0.25)
+    assert row["sign_accuracy_self"] == pytest.approx(2 / 3)  # a's t1 and b's t1; a's t2 gained a little over self
     assert row["advice"] == pytest.approx(100 * (0.04 - 0.02) / 2)
     assert row["regret"] == pytest.approx(100 * (0.0 + 0.04) / 2)
     assert row["share_of_oracle"] == pytest.approx((0.04 - 0.02) / (0.04 + 0.02))
@@ -101,6 +108,15 @@ def test_statistics_by_hand(scores: Any) -> None:
     assert (row["advice_low"], row["advice_high"]) == (pytest.approx(-2), pytest.approx(4))
     same = scores.differences(by_hand()).iloc[0]
     assert (same["advice"], same["advice_low"], same["advice_high"]) == (0, 0, 0)
+
+
+def test_where_nothing_is_allowed_the_better_guess_is_taken(scores: Any) -> None:
+    table = by_hand()
+    doubtful = table.assign(decision=[keys.UNDECIDED, keys.DO_NOT_DISTIL, keys.UNDECIDED, keys.UNDECIDED])
+    # a: t1. b: t1, the larger score, although t2 would have gained.
+    assert scores.criteria_table(doubtful).iloc[0]["advice"] == pytest.approx(100 * (0.04 - 0.02) / 2)
+    below = doubtful.assign(score=[0.9, -0.5, -0.3, -0.1])
+    assert scores.criteria_table(below).iloc[0]["advice"] == pytest.approx(100 * 0.04 / 2)
 
 
 def test_one_cluster_has_no_interval_and_a_missing_score_is_not_a_low_one(scores: Any) -> None:

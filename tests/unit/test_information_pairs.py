@@ -238,10 +238,16 @@ def test_without_any_estimate_the_value_is_missing_and_flagged() -> None:
     cohort, splits, encodings = setting()
     labelled = splits.labelled & (cohort.labels == 0)
     frame = estimate_pairs(cohort, dataclasses.replace(splits, labelled=labelled), encodings, SETTINGS, seed=0)
-    assert frame[VALUES].isna().all(axis=None)
+    # What two omics share needs no label.
+    with_label = [name for name in VALUES if name not in ("mi_teacher_student", "cross_check_teacher_student")]
+    assert frame[with_label].isna().all(axis=None)
     assert frame["gap_se"].isna().all()
     assert frame["flags"].str.contains("folds_without_estimate:2/2").all()
-    assert (frame[["n_paired", "n_labelled"]] == 0).all(axis=None)
+    assert (frame["n_labelled"] == 0).all()
+    known = estimate_pairs(cohort, splits, encodings, SETTINGS, seed=0)
+    assert (frame["n_paired"] == known["n_paired"]).all()
+    assert frame["mi_teacher_student"].to_numpy() == pytest.approx(known["mi_teacher_student"].to_numpy())
+    assert (frame["mi_teacher_student_se"] > 0).all()
 
 
 def test_too_few_samples_for_a_covariance_are_said() -> None:
@@ -287,7 +293,8 @@ def test_both_directions_of_a_pair_have_the_same_twins() -> None:
     assert forth["gap_at_zero"] != pytest.approx(back["gap_at_zero"])
     assert 0 <= forth["twin_sign_errors"] <= 1
     assert forth["bracket_low"] <= forth["bracket_high"]
-    assert frame.drop(index=-1, level="repeat")[["bracket_low", "bracket_high"]].isna().all(axis=None)
+    others = frame.drop(index=-1, level="repeat")
+    assert others[["bracket_low", "bracket_high", "gap_at_zero", "twin_sign_errors"]].isna().all(axis=None)
 
 
 def test_twins_have_not_the_logits_that_a_label_estimator_may_want() -> None:
