@@ -6,9 +6,10 @@
 DIR of --data has the folders `tcga-paad`, `tcga-lgg`, `tcga-kipan`, `brca-paired` and `tcga-brca`. The steps:
 
     predict      train everything (decisions_predictions.py). Hours; can be stopped and started again
+    scores       ask every criterion (decisions_scores.py)
     references   the reference models, which cost as much again
     extras       counterexamples, students of other sizes, several teachers (decisions_extras.py)
-    page         score all criteria (decisions_scores.py), and write tables and figures into --page
+    page         write tables and figures into --page
 
 Without a step: all of them, in this order. `page` takes what has been predicted so far, and says what that is.
 """
@@ -20,11 +21,12 @@ from pathlib import Path
 from decisions_extras import run_extras
 from decisions_page import write_page
 from decisions_predictions import BUDGETS, SUBSET, SUBSET_BUDGETS, SUBSET_ENCODER, SUBSET_SPLITS, TASKS, run
+from decisions_scores import score_rooms
 
 from cch_omics.config import SplitsConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STEPS = ("predict", "references", "extras", "page")
+STEPS = ("predict", "scores", "references", "extras", "page")
 
 
 def main() -> None:
@@ -54,24 +56,27 @@ def main() -> None:
     def say(what: str) -> None:
         print(time.strftime("%H:%M:%S"), what, flush=True)
 
-    for step in [step for step in steps if step in ("predict", "references")]:
-        run(
-            tasks,
-            budgets,
-            args.data,
-            args.output,
-            splits,
-            processes=args.threads,
-            references=step == "references",
-            encoder=SUBSET_ENCODER if args.subset else None,
-            say=say,
-        )
-    if "extras" in steps:
-        run_extras(tasks, args.data, args.output, splits, processes=args.threads, say=say)
-    if "page" in steps:
-        page = args.page or (args.output / "decisions.md" if args.subset else REPOSITORY / "docs" / "decisions.md")
-        write_page(args.output, tasks, budgets, page)
-        say(f"wrote {page}")
+    for step in [step for step in STEPS if step in steps]:
+        if step in ("predict", "references"):
+            run(
+                tasks,
+                budgets,
+                args.data,
+                args.output,
+                splits,
+                processes=args.threads,
+                references=step == "references",
+                encoder=SUBSET_ENCODER if args.subset else None,
+                say=say,
+            )
+        if step == "scores":
+            score_rooms(args.output, tasks, budgets, processes=args.threads, say=say)
+        if step == "extras":
+            run_extras(tasks, args.data, args.output, splits, processes=args.threads, say=say)
+        if step == "page":
+            page = args.page or (args.output / "decisions.md" if args.subset else REPOSITORY / "docs" / "decisions.md")
+            write_page(args.output, tasks, budgets, page)
+            say(f"wrote {page}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from decisions_predictions import (
+    DISTILLATIONS,
     REFERENCE_REPEATS,
     SEED,
     Stored,
     Task,
     first_repeats,
     folder,
+    in_processes,
     is_complete,
     load,
     spent_seconds,
@@ -71,6 +73,26 @@ def rooms(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> Iter
                 yield task, budget, room
 
 
+def score_rooms(
+    output: Path, tasks: Iterable[Task], budgets: Iterable[float], *, processes: int, say: Callable[[str], None]
+) -> None:
+    """Make what `all_pairs` keeps, a folder a process."""
+    jobs = [
+        (f"{task.cohort} {task.target}, {budget:.0%} of the labels, scores", (room,))
+        for task, budget, room in rooms(output, tasks, budgets)
+    ]
+    in_processes(_score_room, jobs, processes=processes, say=say)
+
+
+def _score_room(room: Path) -> None:
+    stored = load(room)
+    information(stored, room)
+    for way in DISTILLATIONS:
+        held_out_scores(stored, way, room)
+    for outcome in OUTCOMES:
+        measured_gains(stored, outcome, room)
+
+
 def all_pairs(
     output: Path, tasks: Iterable[Task], budgets: Iterable[float], *, judge: Judge = default_judge
 ) -> pd.DataFrame:
@@ -84,15 +106,33 @@ def all_pairs(
         stored = load(room)
         estimates, of_information = information(stored, room)
         verdicts = judge(estimates)
-        for outcome, (way, offsets) in OUTCOMES.items():
+        for outcome, (way, _) in OUTCOMES.items():
             scores = held_out_scores(stored, way, room)
-            measured = gains(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets)
+            measured = measured_gains(stored, outcome, room)
             table = join_scores(stored.cohort, scores, verdicts, summarise(measured))
             table = table.merge(_halves(measured), on=["teacher", "student"], how="left")
             seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(stored, of_information)
             table["seconds"] = table["criterion"].map(seconds)
             tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))
     return pd.concat(tables, ignore_index=True)
+
+
+def _kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table from its file, or made and written."""
+    if not path.exists():
+        table = make()
+        with atomic(path) as draft:
+            table.to_parquet(draft)
+    return pd.read_parquet(path)
+
+
+def measured_gains(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
+    """`evaluation.gains` of one outcome; kept until the code changes."""
+    way, offsets = OUTCOMES[outcome]
+    return _kept(
+        room / "scores" / f"gains-{outcome}-{code_hash('evaluate')}.parquet",
+        lambda: gains(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets),
+    )
 
 
 def _halves(measured: pd.DataFrame) -> pd.DataFrame:
@@ -103,37 +143,40 @@ def _halves(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def held_out_scores(stored: Stored, way: str, room: Path) -> pd.DataFrame:
-    """`evaluation.score_held_out` with processor `seconds`; kept in the room until a criterion's source changes."""
-    path = room / "scores" / f"{way}-{_criteria_hash()}.parquet"
-    if path.exists():
-        return pd.read_parquet(path)
+    """`evaluation.score_held_out` with processor `seconds`; kept in the room until a criterion's source changes.
+
+    Only a pilot depends on the way to distil.
+    """
+    folder = room / "scores"
+    of_way = _kept(folder / f"{way}-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=True))
+    others = _kept(folder / f"scores-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=False))
+    return pd.concat([others, of_way], ignore_index=True)
+
+
+def _scores(stored: Stored, way: str, *, pilots: bool) -> pd.DataFrame:
+    chosen = {name: each for name, each in CRITERIA.items() if each.score and each.needs_pilot == pilots}
     rows = []
     splits = stored.splits
     for j in range(splits.whole):
         where = int(splits.repeat[j]), int(splits.fold[j])
         pairs = held_out_pairs(stored.cohort, splits, stored.encodings, stored.taught[way], j)
         for names, pair in pairs.items():
-            for criterion, each in CRITERIA.items():
-                if each.score is not None:
-                    started = time.process_time()
-                    score = each.score(pair)
-                    rows.append((criterion, *names, *where, score, time.process_time() - started))
-    table = pd.DataFrame(rows, columns=["criterion", "teacher", "student", "repeat", "fold", "score", "seconds"])
-    with atomic(path) as draft:
-        table.to_parquet(draft)
-    return table
+            for criterion, each in chosen.items():
+                started = time.process_time()
+                score = each.score(pair)
+                rows.append((criterion, *names, *where, score, time.process_time() - started))
+    return pd.DataFrame(rows, columns=["criterion", "teacher", "student", "repeat", "fold", "score", "seconds"])
 
 
 def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
     """Mutual information with the package's defaults, and processor seconds; kept until the code changes."""
-    path = room / "scores" / f"information-{code_hash('information')}.parquet"
-    if not path.exists():
+
+    def make() -> pd.DataFrame:
         started = time.process_time()
         table = estimate_pairs(stored.cohort, stored.splits, stored.encodings, InformationConfig(), seed=SEED)
-        table["seconds"] = time.process_time() - started
-        with atomic(path) as draft:
-            table.to_parquet(draft)
-    table = pd.read_parquet(path)
+        return table.assign(seconds=time.process_time() - started)
+
+    table = _kept(room / "scores" / f"information-{code_hash('information')}.parquet", make)
     return table.drop(columns="seconds"), float(table["seconds"].iloc[0])
 
 
@@ -381,7 +424,7 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         if stored.references is None:
             continue
         folds = len(np.unique(stored.splits.fold[:-1]))
-        table = gains(stored.cohort, stored.splits, stored.encodings, stored.taught["tuned"])
+        table = measured_gains(stored, "tuned", room)
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
         fitted = reference_table(stored.cohort, first_repeats(stored.splits, REFERENCE_REPEATS), stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
