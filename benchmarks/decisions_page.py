@@ -25,6 +25,7 @@ from decisions_scores import (
     criteria_table,
     differences,
     foretold,
+    left_out,
     outcomes_table,
     rooms,
     seconds_table,
@@ -70,6 +71,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "differences": differences(pairs[pairs["way"].isin({way for _, way in COMPARED})]),
         "outcomes": outcomes_table(pairs),
         "references": references,
+        "left_out": left_out(output, tasks, budgets),
         "seconds": seconds_table(output, tasks, budgets),
     }
     for name, table in tables.items():
@@ -81,6 +83,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "outcomes": markdown(tables["outcomes"]),
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
+        "left out": markdown(tables["left_out"]),
         "advice": markdown(advice_by_cluster(pairs)),
         "promised": markdown(promised(pairs)),
         "misses": markdown(misses(pairs)),

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,9 @@ from cch_omics.provenance import code_hash
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
 DRAWS = 2000
+# What `left_out` chooses from, and how often it wants a decided sign to be right.
+CONFIDENCES = (0.55, 0.6, 0.7, 0.8, 0.9)
+RIGHT = 0.95
 # The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
 OUTCOMES = {"tuned": ("tuned", True), "fixed": ("fixed", True), "argmax": ("fixed", False)}
 WHERE = ["cohort", "target", "budget", "way"]
@@ -236,8 +240,8 @@ class Foretold:
         )
 
 
-def foretold(part: pd.DataFrame) -> Foretold:
-    """Of the rows of one criterion."""
+def foretold(part: pd.DataFrame, *, guess: bool = True) -> Foretold:
+    """Of the rows of one criterion; `guess`: whether an undecided student gets the better guess (`cch.may_teach`)."""
     part = part[np.isfinite(part["gain"].to_numpy(dtype=np.float64))]
     student = part.groupby(["cohort", "target", "budget", "student"], sort=False).ngroup().to_numpy()
     gain, score = (part[name].to_numpy(dtype=np.float64) for name in ("gain", "score"))
@@ -247,7 +251,9 @@ def foretold(part: pd.DataFrame) -> Foretold:
     for each in range(student.max(initial=-1) + 1):
         candidates = student == each
         willing = candidates.copy()
-        willing[candidates] = cch.may_teach(decision[candidates], score[candidates])
+        willing[candidates] = (
+            cch.may_teach(decision[candidates], score[candidates]) if guess else decision[candidates] == keys.DISTIL
+        )
         # Equal scores: the mean, as for a teacher drawn at random.
         chosen.append(gain[willing & (score == score[willing].max())].mean() if willing.any() else 0.0)
         best.append(max(0.0, gain[candidates].max()))
@@ -409,6 +415,62 @@ def differences(pairs: pd.DataFrame, reference: str = VERDICT, *, seed: int = 0)
                 row[f"{statistic}_low"], row[f"{statistic}_high"] = _percentiles(drawn)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
+    """Choose how the verdict decides on some groups of patients, and score it on the one that was left out.
+
+    Two things are chosen on the others, over all label budgets: whether an undecided student gets the better guess, by
+    the mean gain of following the advice; and the confidence, the smallest of `CONFIDENCES` whose decided signs, over
+    the self control, are right in `RIGHT` of the pairs, or the largest.
+
+    Columns: `left out`, `confidence`, `guess`; of the group left out: `pairs`, `undecided`, `sign right`, `sign right,
+    over self`, `advice` and `oracle` (mean gains over students, in points). The last row puts the groups together.
+    """
+    tasks, budgets = list(tasks), list(budgets)
+    of_confidence = {}
+    for confidence in CONFIDENCES:
+        settings = CriterionConfig(confidence=confidence)
+        pairs = all_pairs(
+            output, tasks, budgets, judge=lambda table, settings=settings: decide(table, settings, target="the label")
+        )
+        of_confidence[confidence] = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned")]
+    clusters = sorted(of_confidence[CONFIDENCES[0]]["cluster"].unique())
+    rows, judged = [], {True: [], False: []}
+    for cluster in clusters if len(clusters) > 1 else []:
+        chosen = CONFIDENCES[-1]
+        for confidence in CONFIDENCES:
+            others = foretold(of_confidence[confidence].query("cluster != @cluster"))
+            if sign_accuracy(others.decision, others.gain_over_self) >= RIGHT:
+                chosen = confidence
+                break
+        here, others = (of_confidence[chosen].query(f"cluster {sign} @cluster") for sign in ("==", "!="))
+        advice = {guess: foretold(others, guess=guess).chosen.mean() for guess in (True, False)}
+        guess = advice[True] > advice[False]
+        judged[guess].append(here)
+        rows.append(
+            {"left out": cluster, "confidence": chosen, "guess": guess}
+            | _left_out_scores([foretold(here, guess=guess)])
+        )
+    parts = [foretold(pd.concat(tables), guess=guess) for guess, tables in judged.items() if tables]
+    if parts:
+        rows.append({"left out": "each in turn", "confidence": np.nan, "guess": ""} | _left_out_scores(parts))
+    return pd.DataFrame(rows)
+
+
+def _left_out_scores(parts: list[Foretold]) -> dict[str, object]:
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    decision = joined("decision")
+    return {
+        "pairs": len(decision),
+        "undecided": float((decision == keys.UNDECIDED).mean()),
+        "sign right": sign_accuracy(decision, joined("gain")),
+        "sign right, over self": sign_accuracy(decision, joined("gain_over_self")),
+        "advice": float(100 * joined("chosen").mean()),
+        "oracle": float(100 * joined("best").mean()),
+    }
 
 
 def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
