@@ -24,7 +24,7 @@ from cch_omics.tasks.classification import METRICS
 # Inverse penalties of a sum of losses, of inputs whose samples have a mean squared norm of one.
 INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)
 LAMBDAS = (0.5, 0.9)
-LINEAR_BUDGETS = (0.15, 1.0)
+LINEAR_BUDGETS = (0.15,)
 Floats = NDArray[np.float64]
 
 
