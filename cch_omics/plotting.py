@@ -189,7 +189,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
-    """Draw what a verdict rests on: the advantage, the gap by two estimators, corrected by twins, and its bracket.
+    """Draw what a verdict rests on: the benefit, the gap by two estimators, corrected by twins, and its bracket.
 
     Parameters
     ----------
@@ -220,14 +220,14 @@ def gap_evidence(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
             zorder=3,
         )
     ax.errorbar(
-        shown["log_loss_advantage"],
+        shown["log_loss_benefit"],
         rows + 0.22,
-        xerr=1.96 * shown["log_loss_advantage_se"],
+        xerr=1.96 * shown["log_loss_benefit_se"],
         fmt="D",
         color=CLASS_COLOURS[2],
         markersize=4,
         linewidth=1.2,
-        label="advantage, log-loss",
+        label="benefit, log-loss",
         zorder=3,
     )
     right = ax.get_yaxis_transform()

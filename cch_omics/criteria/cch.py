@@ -7,9 +7,13 @@ distil when teacher and student share more than the student knows of the label. 
     advantage = I(T;Y) - I(S;Y) = I(T;Y|S) - I(S;Y|T)
 
 so the gap never looks at I(T;Y|S), what the student could learn. With labels that mean nothing I(S;Y) is 0, the gap is
-positive, and the plain rule says "distil". Our verdict therefore asks first whether the teacher knows more than the
-student. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is known far
-better than the difference of two mutual informations by nearest neighbours, and foretells the gain better.
+positive, and the plain rule says "distil". Our verdict therefore asks first what the teacher would add,
+
+    benefit   = I(T;Y|S) - w I(S;Y|T),
+
+what it knows of the label beyond the student, less a part of what only the student knows: a teacher that lacks much
+is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is
+known far better than a difference of mutual informations by nearest neighbours, and foretells the gain better.
 
 It asks next whether there is anything to be taught: a student whose omics say nothing of what the teacher says, I(T;S)
 = 0, cannot learn from it, however much the teacher knows. Such a student has the largest advantage of all to gain.
@@ -34,7 +38,7 @@ from cch_omics.config import CriterionConfig
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(advantage > 0) is that of a normal around the difference of held-out log-losses. P(gap > 0) is that of a normal
+    P(benefit > 0) is that of a normal around the difference of held-out log-losses. P(gap > 0) is that of a normal
     around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of the
     cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error, whichever
     is wider.
@@ -42,9 +46,9 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     both estimators of I(T;S), and it does not drift across zero with fewer samples, more neighbours or fewer components
     (flags `drift_*`). A pair is
 
-    - `do_not_distil` if P(advantage > 0) <= 1 - c, or if the gap is shown to be negative and the advantage is not shown
-      to be positive;
-    - `distil` if P(advantage > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
+    - `do_not_distil` if P(benefit > 0) <= 1 - c, or if the gap is shown to be negative and the benefit is not shown to
+      be positive;
+    - `distil` if P(benefit > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
       neither is the gap shown to be negative nor do the two estimators contradict each other (one at least c, the other
       at most 1 - c);
     - `undecided` otherwise.
@@ -115,17 +119,14 @@ def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.b
 
 
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs: the advantage by log-loss, or I(T;S) if that is less, over its standard error.
-
-    NaN without an advantage and its error.
-    """
+    """Order pairs: the benefit, or I(T;S) if that is less, over its standard error; NaN without a benefit."""
 
     def in_errors(name: str) -> "pd.Series[float]":
         error = verdicts[f"{name}_se"]
         return verdicts[name] / error.where(error > 0)
 
-    advantage = in_errors("log_loss_advantage")
-    return advantage.where(~(in_errors("mi_teacher_student") < advantage), in_errors("mi_teacher_student"))
+    benefit, shared = in_errors("log_loss_benefit"), in_errors("mi_teacher_student")
+    return benefit.where(~(shared < benefit), shared)
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ class Evidence:
         Of the gap, by two estimators.
     shared
         Of I(T;S).
-    advantage, teacher
-        Of the advantage and of I(T;Y), by held-out log-loss.
+    advantage, benefit, teacher
+        Of the advantage, the benefit and I(T;Y), by held-out log-loss.
     drifts
         Whether the gap depends on choices that should not matter.
     """
@@ -148,6 +149,7 @@ class Evidence:
     cross_check: float
     shared: float
     advantage: float
+    benefit: float
     teacher: float
     drifts: bool
 
@@ -171,6 +173,7 @@ def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
         cross_check=_probability_positive(row, "cross_check_gap"),
         shared=_probability_positive(row, "mi_teacher_student"),
         advantage=_probability_positive(row, "log_loss_advantage"),
+        benefit=_probability_positive(row, "log_loss_benefit"),
         teacher=_probability_positive(row, "log_loss_teacher_label"),
         drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
     )
@@ -182,6 +185,7 @@ def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target:
     judged: dict[Hashable, Any] = {
         "p_gap_positive": evidence.gap,
         "p_advantage_positive": evidence.advantage,
+        "p_benefit_positive": evidence.benefit,
         "cross_check_p_gap_positive": evidence.cross_check,
         "cch_verdict": plain,
         "verdict": _verdict(evidence, settings.confidence),
@@ -205,13 +209,13 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
 
 
 def _verdict(evidence: Evidence, confidence: float) -> str:
-    if np.isnan(evidence.advantage):
+    if np.isnan(evidence.benefit):
         return keys.UNDECIDED
     negative = evidence.gap_is(-1, confidence)
-    if evidence.advantage <= 1 - confidence or (negative and evidence.advantage < confidence):
+    if evidence.benefit <= 1 - confidence or (negative and evidence.benefit < confidence):
         return keys.DO_NOT_DISTIL
     # A missing I(T;S) is not a shown one.
-    shown = all(p >= confidence for p in (evidence.advantage, evidence.teacher, evidence.shared))
+    shown = all(p >= confidence for p in (evidence.benefit, evidence.teacher, evidence.shared))
     if shown and not negative and not evidence.contradicts(confidence):
         return keys.DISTIL
     return keys.UNDECIDED
@@ -220,7 +224,7 @@ def _verdict(evidence: Evidence, confidence: float) -> str:
 def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, target: str) -> str:
     """The verdict in words, what speaks loudest first."""
     teacher, student = row["teacher"], row["student"]
-    if np.isnan(evidence.advantage):
+    if np.isnan(evidence.benefit):
         return (
             f"What {teacher} and {student} know of {target} could not be compared: too few patients have both omics "
             f"and a label ({row.get('n_labelled', 0)} could be used)."
@@ -229,10 +233,10 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
     def nats(name: str) -> str:
         return f"{row[name]:.2f} ± {row[f'{name}_se']:.2f} nats"
 
-    ahead = "more" if row["log_loss_advantage"] > 0 else "not more"
+    adds = "adds to" if row["log_loss_benefit"] > 0 else "adds nothing to"
     knows = (
-        f"{teacher} knows {ahead} of {target} than {student}: {nats('log_loss_advantage')} "
-        f"(it knows more with P = {evidence.advantage:.2f})"
+        f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')} "
+        f"(it adds with P = {evidence.benefit:.2f})"
     )
     if np.isnan(evidence.gap):
         shares = f"what {teacher} and {student} share could not be estimated with so few labels"
@@ -245,12 +249,12 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
             f"they share {nats('mi_teacher_student')}, {more} the {nats('mi_student_label')} that {student} knows of "
             f"{target} (the gap is positive with P = {evidence.gap:.2f}{second})"
         )
-    if evidence.advantage >= confidence and evidence.teacher < confidence:
+    if evidence.benefit >= confidence and evidence.teacher < confidence:
         return (
             f"{teacher} has not been shown to know anything of {target} ({nats('log_loss_teacher_label')}; "
             f"P(it does) = {evidence.teacher:.2f}); {knows}."
         )
-    if evidence.advantage >= confidence and not evidence.shared >= confidence:
+    if evidence.benefit >= confidence and not evidence.shared >= confidence:
         shared = (
             "not be estimated"
             if np.isnan(row["mi_teacher_student"])
@@ -258,13 +262,13 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
         )
         return f"That {student} shares anything with {teacher} that could be taught could {shared}; {knows}."
     negative = evidence.gap_is(-1, confidence)
-    if negative and evidence.advantage > 1 - confidence:
+    if negative and evidence.benefit > 1 - confidence:
         return f"The gap is negative: {shares}; {knows}."
-    if evidence.advantage >= confidence and evidence.contradicts(confidence):
+    if evidence.benefit >= confidence and evidence.contradicts(confidence):
         return f"The two estimators of the gap contradict each other: {shares}; {knows}."
     if evidence.drifts:
         what = ", ".join(words for flag, words in keys.DRIFTS.items() if flag in row["flags"])
         shares += f", which changes its sign with {what} and decides nothing"
-    if evidence.advantage >= confidence or evidence.advantage <= 1 - confidence:
+    if evidence.benefit >= confidence or evidence.benefit <= 1 - confidence:
         return f"{knows}; {shares}."
     return f"Too close to call: {knows}; {shares}."

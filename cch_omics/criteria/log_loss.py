@@ -20,6 +20,11 @@ from scipy.special import log_softmax
 
 Floats = NDArray[np.float64]
 
+# Of what only the student knows, in `benefit`: the square of the smallest weight of soft targets that is on offer by
+# default (`distillation.lambdas`). The misfit of a mixed target goes with the square of its weight (docs/theory.md,
+# result 1), and inner folds choose a small one for a teacher that lacks much.
+MISFIT_WEIGHT = 0.25
+
 STEPS = 50
 TOLERANCE = 1e-8
 
@@ -50,6 +55,20 @@ def advantage(
     """
     of_teacher, of_student = (_losses([logits], labels, fold) for logits in (teacher, student))
     return _mean(of_student - of_teacher, groups)
+
+
+def benefit(
+    teacher: Floats, student: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[float, float]:
+    """What a teacher would add: I(T;Y|S) - w I(S;Y|T), w = `MISFIT_WEIGHT`, and its standard error, in nats.
+
+    The mean over samples of (1 - w) log p_ST(label) + w log p_T(label) - log p_S(label), p_ST the pool of both. With
+    w = 1 it is the advantage. Parameters and error are those of `advantage`.
+    """
+    of_teacher, of_student, of_both = (
+        _losses(experts, labels, fold) for experts in ([teacher], [student], [student, teacher])
+    )
+    return _mean(of_student - (1 - MISFIT_WEIGHT) * of_both - MISFIT_WEIGHT * of_teacher, groups)
 
 
 def information(

@@ -67,7 +67,7 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: advantage by held-out log-loss, or I(T;S) if less, over its standard error; the gap has a veto",
+        "ours: I(T;Y given S) - I(S;Y given T) / 4, or I(T;S) if less, over its standard error; the gap has a veto",
         "criteria/cch.py",
         terms="score",
     ),

@@ -156,7 +156,7 @@ def estimate_pairs(
         for each of `CALIBRATED`, `_at_zero` and `_twin_sd` (`twin.Calibration`), and for the gap `twin_bias,
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
         `bracket_low, bracket_high`, the gap by `class_mixture`: twins and bracket are of the whole split only, NaN in
-        the others; `log_loss_advantage` and
+        the others; `log_loss_advantage`, `log_loss_benefit` and
         `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
         contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `keys.DRIFTS`.
 
@@ -246,18 +246,24 @@ def information_table(frame: pd.DataFrame) -> pd.DataFrame:
 def _by_log_loss(
     cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], names: list[str], split: int
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """By teacher and student: the advantage and I(T;Y) by held-out log-loss, on the labelled samples that have both."""
+    """By teacher and student: what they know of the label by held-out log-loss, on labelled samples that have both."""
     found = {}
     for a, b in combinations(names, 2):
         both = splits.labelled[split] & cohort.profiled(a) & cohort.profiled(b)
         logits_a, logits_b = (encodings[name].logits[split, both].astype(np.float64) for name in (a, b))
         of = (cohort.labels[both], splits.inner[split, both], cohort.groups[both])
         value, se = log_loss.advantage(logits_a, logits_b, *of)
-        for pair, sign, logits in (((a, b), 1.0, logits_a), ((b, a), -1.0, logits_b)):
+        for pair, sign, (logits, other) in (
+            ((a, b), 1.0, (logits_a, logits_b)),
+            ((b, a), -1.0, (logits_b, logits_a)),
+        ):
             known, known_se = log_loss.information(logits, *of)
+            benefit, benefit_se = log_loss.benefit(logits, other, *of)
             found[pair] = {
                 "log_loss_advantage": sign * value,
                 "log_loss_advantage_se": se,
+                "log_loss_benefit": benefit,
+                "log_loss_benefit_se": benefit_se,
                 "log_loss_teacher_label": known,
                 "log_loss_teacher_label_se": known_se,
             }

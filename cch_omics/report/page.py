@@ -363,8 +363,8 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
             _gain(row["self_gain"], row["self_ci_low"], row["self_ci_high"]),
             _gain(row["shuffled_gain"], row["shuffled_ci_low"], row["shuffled_ci_high"]),
             row["outcome"],
-            signed(row["log_loss_advantage"]),
-            words.probability(row["p_advantage_positive"], short=True),
+            signed(row["log_loss_benefit"]),
+            words.probability(row["p_benefit_positive"], short=True),
             words.probability(row["p_gap_positive"], short=True),
         ]
         if where:
@@ -380,8 +380,8 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
         Column("Gain over self", number=True),
         Column("Gain over shuffled", number=True),
         Column("Outcome"),
-        Column("Advantage, nats", number=True),
-        Column("P(advantage > 0)", number=True),
+        Column("Benefit, nats", number=True),
+        Column("P(benefit > 0)", number=True),
         Column("P(gap > 0)", number=True),
     ]
     return capped(

@@ -24,7 +24,7 @@ def pair(
     teacher="rna",
     student="cnv",
 ):
-    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: advantage and I(T;Y)."""
+    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: benefit and I(T;Y)."""
     gap, advantage = teacher_student - student_label, teacher_label - student_label
     values = {
         "mi_teacher_student": teacher_student,
@@ -33,7 +33,8 @@ def pair(
         "gap": gap,
         "advantage": advantage,
         "cross_check_gap": (teacher_student if second is None else second) - student_label,
-        "log_loss_advantage": advantage if log_loss is None else log_loss,
+        "log_loss_advantage": advantage,
+        "log_loss_benefit": advantage if log_loss is None else log_loss,
         "log_loss_teacher_label": teacher_label if known is None else known,
     }
     return {
@@ -58,9 +59,9 @@ def judge(*pairs):
 @pytest.mark.parametrize(
     ("terms", "verdict", "plain", "said"),
     [
-        ((0.5, 0.2, 0.6), keys.DISTIL, keys.DISTIL, "rna knows more of er_status than cnv: 0.40 ± 0.05 nats"),
-        ((0.5, 0.3, 0.1), keys.DO_NOT_DISTIL, keys.DISTIL, "rna knows not more of er_status than cnv: -0.20"),
-        # The advantage decides where the gap is not known.
+        ((0.5, 0.2, 0.6), keys.DISTIL, keys.DISTIL, "rna adds to what cnv knows of er_status: 0.40 ± 0.05 nats"),
+        ((0.5, 0.3, 0.1), keys.DO_NOT_DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status: -0.20"),
+        # The benefit decides where the gap is not known.
         ((0.33, 0.3, 0.6), keys.DISTIL, keys.DISTIL, "they share 0.33 ± 0.05 nats, more than the 0.30"),
         # The veto of the gap.
         ((0.1, 0.4, 0.6), keys.UNDECIDED, keys.DO_NOT_DISTIL, "The gap is negative: they share 0.10"),
@@ -77,7 +78,7 @@ def test_verdicts(terms, verdict, plain, said):
     assert said in row["reason"]
 
 
-def test_without_a_gap_the_advantage_stands_alone():
+def test_without_a_gap_the_benefit_stands_alone():
     # Too few labels for a gap: what the two share needs none.
     row = judge(pair(0.5, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
     assert row["verdict"] == keys.DISTIL
@@ -85,7 +86,7 @@ def test_without_a_gap_the_advantage_stands_alone():
     assert "could not be estimated with so few labels" in row["reason"]
 
 
-def test_the_advantage_that_decides_is_that_of_log_losses():
+def test_what_decides_is_the_benefit_by_log_losses():
     assert judge(pair(0.5, 0.2, 0.6, log_loss=-0.4)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
     assert judge(pair(0.5, 0.2, 0.1, log_loss=0.4, known=0.5)).iloc[0]["verdict"] == keys.DISTIL
 
@@ -99,7 +100,7 @@ def test_a_teacher_that_is_not_shown_to_know_anything_is_none():
 def test_a_student_that_shares_nothing_cannot_be_taught():
     noise = pair(0.01, 0.0, 0.6)
     row = judge(noise).iloc[0]
-    assert row["p_advantage_positive"] > 0.99
+    assert row["p_benefit_positive"] > 0.99
     assert row["verdict"] == keys.UNDECIDED
     assert row["reason"].startswith("That cnv shares anything with rna that could be taught could not be shown (0.01 ")
     missing = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
@@ -113,7 +114,7 @@ def test_a_student_that_shares_nothing_cannot_be_taught():
 def test_probability_is_of_a_normal_error():
     row = judge(pair(0.5, 0.4, 0.6, se=0.1)).iloc[0]
     assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
-    assert row["p_advantage_positive"] == pytest.approx(0.9772, abs=1e-4)
+    assert row["p_advantage_positive"] == row["p_benefit_positive"] == pytest.approx(0.9772, abs=1e-4)
 
 
 def test_columns_are_the_contract():

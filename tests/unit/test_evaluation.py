@@ -259,8 +259,8 @@ def verdicts(splits: Splits) -> pd.DataFrame:
         up |= {"verdict": keys.DO_NOT_DISTIL if whole or s == 0 else keys.DISTIL}
         down = {"teacher": "weak", "student": "strong", "gap": np.nan if s == 1 else -0.3, "advantage": -0.5}
         down |= {"verdict": keys.UNDECIDED}
-        up |= {"log_loss_advantage": 99.0 if whole else 0.1 * s, "log_loss_advantage_se": 0.2}
-        down |= {"log_loss_advantage": -0.1, "log_loss_advantage_se": 0.2}
+        up |= {"log_loss_benefit": 99.0 if whole else 0.1 * s, "log_loss_benefit_se": 0.2}
+        down |= {"log_loss_benefit": -0.1, "log_loss_benefit_se": 0.2}
         rows += [row | up, row | down]
     return pd.DataFrame(rows)
 

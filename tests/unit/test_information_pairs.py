@@ -280,6 +280,10 @@ def test_the_advantage_by_log_loss_is_of_the_labelled_training_samples_that_have
     expected = log_loss.advantage(logits["rna"], logits["cnv"], *of)
     assert (row["log_loss_advantage"], row["log_loss_advantage_se"]) == pytest.approx(expected)
     assert back["log_loss_advantage"] == pytest.approx(-expected[0])
+    assert (row["log_loss_benefit"], row["log_loss_benefit_se"]) == pytest.approx(
+        log_loss.benefit(logits["rna"], logits["cnv"], *of)
+    )
+    assert back["log_loss_benefit"] == pytest.approx(log_loss.benefit(logits["cnv"], logits["rna"], *of)[0])
     known = log_loss.information(logits["cnv"], *of)
     assert (back["log_loss_teacher_label"], back["log_loss_teacher_label_se"]) == pytest.approx(known)
 

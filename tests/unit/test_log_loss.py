@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from cch_omics.criteria.log_loss import advantage, information, pooled_losses
+from cch_omics.criteria.log_loss import MISFIT_WEIGHT, advantage, benefit, information, pooled_losses
 
 
 def views(n: int, seed: int = 0, *, strong: float = 1.5, weak: float = 0.5):
@@ -36,6 +36,21 @@ def test_information_of_one_view_is_known_too():
     # The advantage is their difference: the frequencies of the classes cancel.
     difference = information(strong, *rest)[0] - information(weak, *rest)[0]
     assert difference == pytest.approx(advantage(strong, weak, *rest)[0], abs=1e-12)
+
+
+def test_benefit_is_what_the_teacher_adds_less_a_part_of_what_it_lacks():
+    # Views of independent noise, so that both together are one view of sqrt(1.5^2 + 0.5^2).
+    strong, weak, *rest = views(6000)
+    both = known(np.hypot(1.5, 0.5))
+    value, se = benefit(strong, weak, *rest)
+    assert value == pytest.approx(both - known(0.5) - MISFIT_WEIGHT * (both - known(1.5)), abs=4 * se)
+    back, back_se = benefit(weak, strong, *rest)
+    assert back == pytest.approx(both - known(1.5) - MISFIT_WEIGHT * (both - known(0.5)), abs=4 * back_se)
+    assert back < 0 < value
+    # A teacher that is the student over again adds nothing and lacks nothing.
+    assert abs(benefit(weak, weak, *rest)[0]) < 0.005
+    found = np.array([benefit(*views(150, seed)) for seed in range(200)])
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(ddof=1), rel=0.25)
 
 
 def test_teacher_and_student_changed_round_change_the_sign():

@@ -53,7 +53,7 @@ def test_evidence_is_drawn_less_what_the_estimators_say_at_zero():
     # Without twins an estimate stands as it is.
     assert first == pytest.approx(ordered["gap"] - ordered["gap_at_zero"].fillna(0))
     assert second == pytest.approx(ordered["cross_check_gap"])
-    assert advantage == pytest.approx(ordered["log_loss_advantage"])
+    assert advantage == pytest.approx(ordered["log_loss_benefit"])
     assert [label.get_text() for label in ax.get_yticklabels()] == [
         f"{row.teacher} → {row.student}" for row in ordered.itertuples()
     ]
