@@ -440,12 +440,14 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
     for cluster in clusters if len(clusters) > 1 else []:
         chosen = CONFIDENCES[-1]
         for confidence in CONFIDENCES:
-            others = foretold(of_confidence[confidence].query("cluster != @cluster"))
+            table = of_confidence[confidence]
+            others = foretold(table[table["cluster"] != cluster])
             if sign_accuracy(others.decision, others.gain_over_self) >= RIGHT:
                 chosen = confidence
                 break
-        here, others = (of_confidence[chosen].query(f"cluster {sign} @cluster") for sign in ("==", "!="))
-        advice = {guess: foretold(others, guess=guess).chosen.mean() for guess in (True, False)}
+        table = of_confidence[chosen]
+        here, rest = table[table["cluster"] == cluster], table[table["cluster"] != cluster]
+        advice = {guess: foretold(rest, guess=guess).chosen.mean() for guess in (True, False)}
         guess = advice[True] > advice[False]
         judged[guess].append(here)
         rows.append(

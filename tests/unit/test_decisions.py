@@ -171,3 +171,24 @@ def test_the_counterexamples_are_what_they_say(extras: Any) -> None:
     assert (doubled.modalities["double"].rows == doubled.modalities["cnv"].rows).all()
     known = np.isfinite(weak)
     assert np.corrcoef(weak[known], double[known])[0, 1] == pytest.approx(0.5**0.5, abs=0.05)
+
+
+def test_what_is_chosen_on_some_groups_is_scored_on_the_one_left_out(
+    scores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_pairs(*_: Any, judge: Any) -> pd.DataFrame:
+        """With a confidence above 0.6 group b is undecided about t1, which is wrong; group a is right at any."""
+        table = by_hand().assign(gain_over_self=[0.02, -0.01, -0.01, -0.01])
+        table.loc[3, "decision"] = keys.DO_NOT_DISTIL
+        cautious = judge(None) > 0.6
+        wrong = (table["cluster"] == "b") & (table["teacher"] == "t1")
+        return table.assign(decision=table["decision"].mask(wrong & cautious, keys.UNDECIDED))
+
+    monkeypatch.setattr(scores, "all_pairs", all_pairs)
+    monkeypatch.setattr(scores, "decide", lambda _, settings, target: settings.confidence)
+    table = scores.left_out(Path(), (), ()).set_index("left out")
+    # Chosen on b: the first confidence that leaves t1 undecided. Chosen on a: the first of all.
+    assert table.loc["a", "confidence"] == 0.7 and table.loc["b", "confidence"] == scores.CONFIDENCES[0]
+    assert table.loc["a", "sign right"] == 1 and table.loc["b", "sign right"] == 0  # t2, too, gained a little
+    assert table.loc["each in turn", "pairs"] == 4
+    assert table.loc["each in turn", "oracle"] == pytest.approx(100 * (0.04 + 0.02) / 2)
