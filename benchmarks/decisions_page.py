@@ -84,10 +84,12 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
         "left out": markdown(tables["left_out"]),
+        "came of": markdown(came_of(pairs)),
         "advice": markdown(advice_by_cluster(pairs)),
         "promised": markdown(promised(pairs)),
         "misses": markdown(misses(pairs)),
         "references": markdown(wins(references)) if len(references) else "No reference model has been fitted.",
+        "all references": markdown(all_wins(references)) if len(references) else "",
     }
     extras = extra_tables(output, tasks)
     for name, table in extras.items():
@@ -222,6 +224,25 @@ def better(differences: pd.DataFrame) -> str:
                     }
                 )
     return markdown(pd.DataFrame(lines)) if lines else "None is, either way."
+
+
+def came_of(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What the verdict said, and what came of it: gains in points, over training alone and over self."""
+    said = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned") & pairs["gain"].notna()]
+    rows = []
+    for (budget, decision), part in said.groupby(["budget", "decision"]):
+        rows.append(
+            {
+                "labels": percent(budget),
+                "verdict": decision,
+                "pairs": len(part),
+                "mean gain": f"{100 * part['gain'].mean():+.1f}",
+                "gain > 0": percent((part["gain"] > 0).mean()),
+                "over self": f"{100 * part['gain_over_self'].mean():+.1f}",
+                "over self > 0": percent((part["gain_over_self"] > 0).mean()),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def advice_by_cluster(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -386,6 +407,12 @@ def wins(references: pd.DataFrame) -> pd.DataFrame:
             row[f"{kind}: mean difference"] = float(part[kind].mean())
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def all_wins(references: pd.DataFrame) -> pd.DataFrame:
+    """The same over all targets."""
+    every = references.assign(cohort="all", target="all")
+    return wins(every).drop(columns=["cohort", "target"])
 
 
 def gap_against_gain(pairs: pd.DataFrame) -> Figure:

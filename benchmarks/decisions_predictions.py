@@ -42,7 +42,7 @@ from cch_omics.splits import Splits, load_splits, make_splits, save_splits
 
 SEED = 0
 CPU = torch.device("cpu")
-BUDGETS = (0.15, 1.0, 0.4)
+BUDGETS = (0.15, 0.4, 1.0)
 # The two ways to distil whose gain is to be foretold. `tuned` is what the workflow ships: lambda and temperature chosen
 # on inner folds, which takes much of a bad teacher's harm away. `fixed` is the paper's: one weight, whoever teaches; it
 # is a point of the other's grid, so that its students need not be trained twice.
