@@ -2,8 +2,8 @@
 
 It takes what the network takes, the principal components of each training set, and learns from labels and from soft
 targets by the same loss (lambda, temperature 1) with a ridge penalty. Penalty and lambda are chosen on inner folds, as
-they are for networks and reference models. Of each student the teacher is the one that the verdict
-ranks first inside the outer training sets of the main run.
+they are for networks and reference models. Teachers are those of the main run: of each student the one with the largest
+advantage by log-loss inside the outer training sets, for the network and the linear student alike.
 """
 
 from pathlib import Path

@@ -192,3 +192,32 @@ def test_what_is_chosen_on_some_groups_is_scored_on_the_one_left_out(
     assert table.loc["a", "sign right"] == 1 and table.loc["b", "sign right"] == 0  # t2, too, gained a little
     assert table.loc["each in turn", "pairs"] == 4
     assert table.loc["each in turn", "oracle"] == pytest.approx(100 * (0.04 + 0.02) / 2)
+
+
+def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is_judged_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linear = module("decisions_linear")
+    monkeypatch.setattr(linear, "INVERSE_PENALTIES", (10.0,))
+    random = np.random.default_rng(0)
+    n, k, folds = 400, 30, 3
+    labels = random.integers(2, size=n)
+    x = random.normal(size=(n, k)) + labels[:, None] * (np.arange(k) < 4)
+    inputs = np.repeat(x[None], folds + 1, axis=0).astype(np.float32)
+    inner = np.arange(n) % (folds + 1) - 1  # a quarter are test samples
+    labelled = (inner >= 0) & (random.random(n) < 0.08)
+    teacher = 4.0 * np.eye(2, dtype=np.float32)[labels]
+    teacher[inner < 0] = np.nan
+
+    def accuracy(labels_used: Any, lambdas: tuple[float, ...]) -> tuple[Any, float]:
+        logits = linear.of_split(inputs, labels_used, teacher, inner, labelled, lambdas)
+        assert np.isfinite(logits).all()
+        return logits, float((logits.argmax(1) == labels)[inner < 0].mean())
+
+    alone, of_alone = accuracy(labels, (0.0,))
+    _, of_taught = accuracy(labels, (0.9,))
+    assert of_taught > of_alone + 0.05
+    flipped = np.where(inner == 1, 1 - labels, labels)
+    changed, _ = accuracy(flipped, (0.0,))
+    np.testing.assert_array_equal(alone[inner == 1], changed[inner == 1])
+    assert not np.allclose(alone[inner == 0], changed[inner == 0])
