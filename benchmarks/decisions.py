@@ -7,8 +7,8 @@ DIR of --data has the folders `tcga-paad`, `tcga-lgg`, `tcga-kipan`, `brca-paire
 
     predict      train everything (decisions_predictions.py). Hours; can be stopped and started again
     scores       ask every criterion (decisions_scores.py)
-    references   the reference models, which cost as much again
-    extras       counterexamples, students of other sizes, several teachers (decisions_extras.py)
+    references   the reference models, of the first repeats
+    extras       counterexamples, students of other sizes, several teachers, linear students (decisions_extras.py)
     page         write tables and figures into --page
 
 Without a step: all of them, in this order. `page` takes what has been predicted so far, and says what that is.

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from decisions_linear import LINEAR_BUDGETS, linear_table, predict_linear
 from decisions_predictions import CPU, DISTILLATIONS, SEED, Task, folder, in_processes, is_complete, load, predict, read
-from decisions_scores import Judge, all_pairs, default_judge
+from decisions_scores import Judge, all_pairs, default_judge, measured_gains
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
@@ -275,7 +275,7 @@ def several_table(output: Path, task: Task, budget: float) -> pd.DataFrame:
     room = folder(output, task, budget)
     base = load(room)
     folds = len(np.unique(base.splits.fold[:-1]))
-    singles = _of_splits(gains(base.cohort, base.splits, base.encodings, base.taught["tuned"]))
+    singles = _of_splits(measured_gains(base, "tuned", room))
     scored = score_held_out(base.cohort, base.splits, base.encodings, {}, ["teacher_minus_student_accuracy"])
     scores = scored.set_index(["student", "repeat", "fold", "teacher"])["score"].sort_index()
     rows = []

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from decisions_predictions import REFERENCE_REPEATS, Stored, Task, first_repeats, folder, load
+from decisions_scores import measured_gains
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from cch_omics.evaluation import METRIC, corrected_interval, gains, reference_table, score_held_out, score_models
+from cch_omics.evaluation import METRIC, corrected_interval, reference_table, score_held_out, score_models
 from cch_omics.io.files import atomic
 from cch_omics.predictions import load_encoding
 from cch_omics.splits import Splits
@@ -141,7 +142,7 @@ def linear_table(output: Path, task: Task, budget: float) -> pd.DataFrame:
     stored = load(room)
     splits: Splits = first_repeats(stored.splits, REFERENCE_REPEATS)
     folds = len(np.unique(splits.fold[:-1]))
-    networks = gains(stored.cohort, stored.splits, stored.encodings, stored.taught["tuned"])
+    networks = measured_gains(stored, "tuned", room)
     networks = networks[
         (networks["metric"] == METRIC) & (networks["control"] == "none") & (networks["repeat"] < REFERENCE_REPEATS)
     ]

@@ -50,7 +50,7 @@ DISTILLATIONS = {
     "tuned": DistillationConfig(),
     "fixed": DistillationConfig(lambdas=[0.5], temperatures=[3.0]),
 }
-# The reference models, which cost more than all else, are fitted on the first repeats only.
+# The reference models, which would cost as much as all else, are fitted on the first repeats only.
 REFERENCE_REPEATS = 2
 
 
