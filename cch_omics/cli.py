@@ -119,6 +119,7 @@ def information(args: argparse.Namespace) -> None:
         args.settings,
         seed=args.seed,
         device=args.device,
+        threads=args.threads,
         progress=logs.progress("mutual information of splits and folds"),
     )
     _write_parquet(estimates, args.output)
@@ -345,7 +346,7 @@ class Command:
     settings
         Sections of the configuration that the command takes as JSON, by the name of the option.
     step
-        Whether it is a step of the workflow, which logs to a file and keeps to its threads.
+        Whether it is a step of the workflow, which logs to a file and keeps to its cores.
     """
 
     run: Callable[[argparse.Namespace], None]
@@ -441,7 +442,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     command = COMMANDS[args.command]
     if command.step:
-        _keep_to_threads(args.threads)
+        _keep_to_one_thread()
     logs.start(_title(args), args.log if command.step else None)
     try:
         for option, model in command.settings.items():
@@ -492,7 +493,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--" + option.replace("_", "-"), metavar="JSON", default="{}", help=f"default: {default}"
             )
         if command.step:
-            subparser.add_argument("--threads", type=int, default=1, help="threads of the numerical libraries")
+            subparser.add_argument("--threads", type=int, default=1, help="processor cores to use")
             subparser.add_argument(
                 "--log", type=Path, metavar="FILE", help="log file; the terminal shows progress only"
             )
@@ -525,10 +526,10 @@ def _settings(text: str, model: type[Section], option: str) -> Section:
     return section(model, mapping, option)
 
 
-def _keep_to_threads(threads: int) -> None:
-    """Numerical libraries read these when they are imported, which is later."""
+def _keep_to_one_thread() -> None:
+    """Steps use more cores by processes. Numerical libraries read these when they are imported, which is later."""
     for variable in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
-        os.environ[f"{variable}_NUM_THREADS"] = str(threads)
+        os.environ[f"{variable}_NUM_THREADS"] = "1"
 
 
 def _title(args: argparse.Namespace) -> str:

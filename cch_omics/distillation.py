@@ -156,7 +156,9 @@ def distil_grids(
         return {"logits": logits, "chosen": points[-1], "epochs": epochs, **networks}
 
     at_once = splits_at_once(device, len(rows), splits.n_inner + 1, len(lambdas), n_classes, encoder)
-    done = over_splits(distil_splits, n_splits, threads=threads, progress=progress, at_once=at_once, state=state)
+    done = over_splits(
+        distil_splits, n_splits, threads=threads, device=device, progress=progress, at_once=at_once, state=state
+    )
 
     def distillation(number: int) -> Distillation:
         point = np.stack([arrays[f"{number}.chosen"] for arrays in done], axis=1)

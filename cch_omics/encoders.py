@@ -61,7 +61,9 @@ def encode(
         return results
 
     at_once = splits_at_once(device, len(labels), splits.n_inner + 1, 1, n_classes, settings)
-    done = over_splits(encode_splits, n_splits, threads=threads, progress=progress, at_once=at_once, state=state)
+    done = over_splits(
+        encode_splits, n_splits, threads=threads, device=device, progress=progress, at_once=at_once, state=state
+    )
     return Encoding(
         representation=np.stack([arrays["representation"] for arrays in done]),
         logits=np.stack([arrays["logits"] for arrays in done]),

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-# Activations of the groups that are computed one after the other on a CPU: about what its cache holds.
+# What a CPU computes one after the other, in numbers of four bytes, so that it stays in a core's cache: activations of
+# groups, and inputs of which some are dropped (four arrays of them).
 CPU_ACTIVATIONS = 2**19
+CPU_INPUTS = 2**17
 
 
 @dataclass(frozen=True)
@@ -468,27 +470,33 @@ class _Inputs:
             group = torch.tensor([_signed(seed) for seed in seeds], dtype=torch.int32, device=inputs.device)
             sample = _mixed(_mixed(group)[:, None] + (places if numbers is None else numbers) + 1)
             self._places = _mixed(sample[:, :, None] + column + 1)  # (G, n, k)
-            self._random, self._mask = torch.empty_like(self._places), torch.empty_like(self._places)
+            self._dropped = torch.empty_like(self._places)
+            at_once = max(1, CPU_INPUTS // max(1, n * k)) if inputs.device.type == "cpu" else len(inputs)
+            self._scratch = torch.empty_like(self._places[:at_once])
 
     def keep(self, groups: Tensor) -> None:
         """Forget the other groups."""
         self._bits = self._bits[groups]
         if self._kept < 2**23:
             self._places = self._places[groups]
-            self._random, self._mask = torch.empty_like(self._places), torch.empty_like(self._places)
+            self._dropped = torch.empty_like(self._places)
 
     def at(self, epoch: int) -> Tensor:
         """(G, n, k); valid until the next call."""
         if self._kept == 2**23:
             return self._bits.view(torch.float32)
-        random, mask = self._random, self._mask
-        torch.add(self._places, _signed(epoch * 0x9E3779B9), out=random)
-        torch.bitwise_right_shift(random, 15, out=mask)
-        random.bitwise_xor_(mask).mul_(_FACTORS[1])
-        # The highest bits as a signed number; less what is kept, its sign is the mask: all bits set, or none.
-        torch.bitwise_right_shift(random, 9, out=mask)
-        mask.add_(2**22 - self._kept).bitwise_right_shift_(31)
-        return torch.bitwise_and(self._bits, mask, out=random).view(torch.float32)
+        at_once = len(self._scratch)
+        for first in range(0, len(self._places), at_once):
+            groups = slice(first, first + at_once)
+            random = torch.add(self._places[groups], _signed(epoch * 0x9E3779B9), out=self._dropped[groups])
+            mask = self._scratch[: len(random)]
+            torch.bitwise_right_shift(random, 15, out=mask)
+            random.bitwise_xor_(mask).mul_(_FACTORS[1])
+            # The highest bits as a signed number; less what is kept, its sign is the mask: all bits set, or none.
+            torch.bitwise_right_shift(random, 9, out=mask)
+            mask.add_(2**22 - self._kept).bitwise_right_shift_(31)
+            torch.bitwise_and(self._bits[groups], mask, out=random)
+        return self._dropped.view(torch.float32)
 
 
 def _signed(number: int) -> int:

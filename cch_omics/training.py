@@ -10,7 +10,6 @@ epochs, by way of the networks that predict the other folds.
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch import Tensor
 from cch_omics import ensemble
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
+from cch_omics.parallel import each_part
 from cch_omics.predictions import Network
 from cch_omics.preprocessing import as_tensor, fit_projection
 from cch_omics.resume import Arrays, State
@@ -274,33 +274,25 @@ def over_splits(
     n_splits: int,
     *,
     threads: int,
+    device: torch.device,
     progress: Callable[[int, int], None],
     at_once: int = 1,
     state: State | None = None,
 ) -> list[Arrays]:
-    """Do the work of all splits, a batch of them on each thread, and collect the arrays that it returns.
+    """Do the work of all splits, a batch of them at once in each process, and collect the arrays that it returns.
 
-    The operations are too small to be shared among threads with profit, and leave Python's lock while they run. A batch
-    whose arrays `state` still has from an interrupted run is not done again. Batches are the same after an interruption
-    as without one, because the last bits of a result depend on what it was computed with.
+    A batch whose arrays `state` still has from an interrupted run is not done again. Batches are the same after an
+    interruption as without one, because the last bits of a result depend on what it was computed with.
     """
     arrays = {split: kept for split in range(n_splits) if state and (kept := state.load(split)) is not None}
     batches = [range(first, min(first + at_once, n_splits)) for first in range(0, n_splits, at_once)]
     left = [batch for batch in batches if not arrays.keys() >= set(batch)]
-
-    def do(batch: Sequence[int]) -> None:
-        for split, done in zip(batch, work(batch), strict=True):
+    for batch, results in each_part(work, left, threads=threads, device=device):
+        for split, done in zip(batch, results, strict=True):
             arrays[split] = done
             if state:
                 state.save(split, done)
-
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(do, batch) for batch in left]
-        for future in as_completed(futures):
-            if future.exception() is not None:
-                pool.shutdown(cancel_futures=True)
-            future.result()
-            progress(len(arrays), n_splits)
+        progress(len(arrays), n_splits)
     return [arrays[split] for split in range(n_splits)]
 
 
@@ -309,7 +301,7 @@ def splits_at_once(
 ) -> int:
     """How many splits are trained as one batch: on a CPU a few if they are small, on a GPU as many as it holds.
 
-    On a CPU the batches are the same whatever the number of threads, and so many that threads have some each.
+    On a CPU the batches are the same whatever the number of processes, and so many that these have some each.
     """
     if device.type == "cpu":
         return max(1, min(3, ensemble.CPU_ACTIVATIONS // (n_sets * n_models * settings.units * n_samples)))

@@ -44,6 +44,7 @@ from cch_omics.information.class_mixture import class_mixture
 from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimates
 from cch_omics.information.subsampling import compress, half_samples, half_to_whole
+from cch_omics.parallel import each_part
 from cch_omics.predictions import Encoding
 from cch_omics.splits import Splits
 
@@ -108,6 +109,9 @@ class Folds:
     flags: dict[str, NDArray[np.bool_]]
 
 
+ARRAYS = [field.name for field in fields(Folds) if field.name != "flags"]
+
+
 def estimate_pairs(
     cohort: Cohort,
     splits: Splits,
@@ -116,6 +120,7 @@ def estimate_pairs(
     *,
     seed: int,
     device: torch.device | str = "cpu",
+    threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Estimate the three terms, the gap and the advantage of every ordered pair in every split.
@@ -143,8 +148,8 @@ def estimate_pairs(
         Estimators, k, retained dimension, number of half-samples.
     seed
         Of the half-samples; a split and fold has the same ones for all pairs.
-    device
-        Where to compute.
+    device, threads
+        Where to compute, and on how many cores.
     progress
         Called with (folds done, folds in total).
 
@@ -175,25 +180,34 @@ def estimate_pairs(
         )
     _check_encodings(cohort, splits, encodings, names)
 
-    parts: dict[tuple[str, str], list[Folds]] = {pair: [] for pair in combinations(names, 2)}
-    total = len(splits.fold) * splits.n_inner
-    done = 0
-    for batch in _batches(splits, len(names), torch.device(device).type):
-        for pair, folds in _estimate_batch(cohort, splits, encodings, names, batch, settings, seed, device):
-            parts[pair].append(folds)
-        done += len(batch)
+    def estimate(number: int) -> dict[tuple[str, str], Folds]:
+        return dict(_estimate_batch(cohort, splits, encodings, names, batches[number], settings, seed, device))
+
+    def compare(s: int) -> dict[tuple[str, str], dict[str, float]]:
+        return _by_log_loss(cohort, splits, encodings, names, s)
+
+    batches = list(_batches(splits, len(names), torch.device(device).type))
+    total, done = sum(map(len, batches)), 0
+    estimated = {}
+    for number, of_batch in each_part(estimate, range(len(batches)), threads=threads, device=device):
+        estimated[number] = of_batch
+        done += len(batches[number])
         progress(done, total)
+    joined = {
+        pair: _joined([estimated[number][pair] for number in range(len(batches))]) for pair in combinations(names, 2)
+    }
+    compared = dict(each_part(compare, range(len(splits.fold)), threads=threads, device="cpu"))
 
     rows = []
     for s in range(len(splits.fold)):
-        by_log_loss = _by_log_loss(cohort, splits, encodings, names, s)
         of_split = slice(s * splits.n_inner, (s + 1) * splits.n_inner)
         for teacher in names:
             for student in names:
                 if teacher == student:
                     continue
-                swapped = (teacher, student) not in parts
-                folds = _joined(parts[(student, teacher) if swapped else (teacher, student)], of_split)
+                swapped = names.index(student) < names.index(teacher)
+                pair = (student, teacher) if swapped else (teacher, student)
+                folds = _chosen(joined[pair], of_split)
                 dim = min(settings.dimension, encodings[teacher].representation.shape[2])
                 rows.append(
                     {
@@ -205,7 +219,7 @@ def estimate_pairs(
                         "cross_check_estimator": f"{settings.cross_check}-{settings.label}",
                         # Folds hold I(A;Y), I(B;Y); a row wants the student's first.
                         **_row(folds, settings.neighbours, first_teaches=not swapped),
-                        **by_log_loss[teacher, student],
+                        **compared[s][teacher, student],
                         "dim": dim,
                     }
                 )
@@ -390,11 +404,17 @@ def _combined(name: str, terms: Floats) -> Floats:
     return np.asarray(terms[..., entering] @ weights[entering])
 
 
-def _joined(parts: list[Folds], chosen: slice) -> Folds:
-    arrays = [field.name for field in fields(Folds) if field.name != "flags"]
+def _joined(parts: list[Folds]) -> Folds:
     return Folds(
-        **{name: np.concatenate([getattr(part, name) for part in parts])[chosen] for name in arrays},
-        flags={flag: np.concatenate([part.flags[flag] for part in parts])[chosen] for flag in parts[0].flags},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS},
+        flags={flag: np.concatenate([part.flags[flag] for part in parts]) for flag in parts[0].flags},
+    )
+
+
+def _chosen(folds: Folds, chosen: slice) -> Folds:
+    return Folds(
+        **{name: getattr(folds, name)[chosen] for name in ARRAYS},
+        flags={flag: found[chosen] for flag, found in folds.flags.items()},
     )
 
 

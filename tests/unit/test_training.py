@@ -321,5 +321,5 @@ def test_a_split_that_fails_stops_the_others():
         return [{} for _ in batch]
 
     with pytest.raises(ValueError, match="no such split"):
-        over_splits(work, 500, threads=1, progress=lambda done, total: None)
+        over_splits(work, 500, threads=1, device=CPU, progress=lambda done, total: None)
     assert len(done) < 499

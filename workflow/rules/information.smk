@@ -54,6 +54,7 @@ rule information:
         "<benchmarks>/{cohort}/{target}/information.tsv"
     conda:
         TORCH_ENV
+    threads: 4
     resources:
         gpu=0,
         device="auto",
