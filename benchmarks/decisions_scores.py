@@ -50,6 +50,7 @@ from cch_omics.evaluation import (
 )
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.files import atomic
+from cch_omics.predictions import load_encoding
 from cch_omics.provenance import code_hash
 
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
@@ -177,7 +178,14 @@ def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
 
     def make() -> pd.DataFrame:
         started = time.process_time()
-        table = estimate_pairs(stored.cohort, stored.splits, stored.encodings, InformationConfig(), seed=SEED)
+        table = estimate_pairs(
+            stored.cohort,
+            stored.splits,
+            stored.encodings,
+            InformationConfig(),
+            seed=SEED,
+            inputs_of=lambda name: load_encoding(room / "encodings" / f"{name}.npz", inputs=True).inputs,
+        )
         return table.assign(seconds=time.process_time() - started)
 
     table = _kept(room / "scores" / f"information-{code_hash('information')}.parquet", make)

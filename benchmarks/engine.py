@@ -107,7 +107,7 @@ class Batches:
 def recorded(
     module: object, work: Callable[[int], Encoding | None], threads: int
 ) -> tuple[Encoding | None, list[Batch], float]:
-    """Do the work of a step against the clock, and once more in this process: what is given to `training.fit`, and got."""
+    """Do the work of a step against the clock, and once more in this process, to see what `training.fit` was given."""
     batches: list[Batch] = []
 
     def fit(sets, labels, n_classes, settings, teachings=None):  # type: ignore[no-untyped-def]

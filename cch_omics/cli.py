@@ -110,14 +110,17 @@ def information(args: argparse.Namespace) -> None:
     from cch_omics.information.pairs import estimate_pairs, information_table
     from cch_omics.io.files import write_table
     from cch_omics.io.mudata import read_cohort
+    from cch_omics.predictions import load_encoding
     from cch_omics.splits import load_splits
 
+    files = {file.stem: file for file in args.encodings}
     estimates = estimate_pairs(
         read_cohort(args.cohort),
         load_splits(args.splits),
         _encodings(args.encodings),
         args.settings,
         seed=args.seed,
+        inputs_of=lambda name: load_encoding(files[name], inputs=True).inputs,
         device=args.device,
         threads=args.threads,
         progress=logs.progress("mutual information of splits and folds"),
@@ -134,7 +137,13 @@ def verdict(args: argparse.Namespace) -> None:
     from cch_omics.criteria.cch import choose_teachers, decide
     from cch_omics.io.files import write_table
 
-    verdicts = decide(pd.read_parquet(args.information), args.settings, target=args.target)
+    pairs = pd.read_parquet(args.information)
+    if args.pilots is not None:
+        pilots = pd.read_parquet(args.pilots)
+        pairs = pairs.drop(columns=["pilot_gain", "pilot_gain_se"]).merge(
+            pilots, on=["repeat", "fold", "teacher", "student"], how="left", validate="one_to_one"
+        )
+    verdicts = decide(pairs, args.settings, target=args.target)
     whole = verdicts[verdicts["repeat"] == -1]
     _write_parquet(verdicts, args.output)
     write_table(whole[list(keys.VERDICT_COLUMNS)], args.verdicts)
@@ -168,6 +177,21 @@ def distil(args: argparse.Namespace) -> None:
     )
     save_distillation(distillation, args.output)
     state.remove()
+
+
+def pilots(args: argparse.Namespace) -> None:
+    """Compare the students of the inner folds with the students trained alone, for the verdicts."""
+    from cch_omics.io.mudata import read_cohort
+    from cch_omics.pilots import network_pilots
+    from cch_omics.splits import load_splits
+
+    gains = network_pilots(
+        read_cohort(args.cohort),
+        load_splits(args.splits),
+        _encodings(args.encodings),
+        _distillations(args.distillations),
+    )
+    _write_parquet(gains, args.output)
 
 
 def references(args: argparse.Namespace) -> None:
@@ -371,13 +395,14 @@ COMMANDS = {
     "information": _command(
         information, "cohort splits encodings output table seed device", settings=InformationConfig
     ),
-    "verdict": _command(verdict, "information target output verdicts teachers", settings=CriterionConfig),
+    "verdict": _command(verdict, "information pilots target output verdicts teachers", settings=CriterionConfig),
     "distil": _command(
         distil,
         "cohort splits encodings student output seed device",
         settings=DistillationConfig,
         encoder_settings=EncoderConfig,
     ),
+    "pilots": _command(pilots, "cohort splits encodings distillations output"),
     "references": _command(references, "cohort splits output seed", settings=ReferencesConfig),
     "evaluate": _command(
         evaluate,
@@ -410,6 +435,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "folders": {"metavar": "DIR", "nargs": "+", "help": "results of every cohort and target"},
     "gains": {"metavar": "TSV", "help": "gains per pair, control and test fold"},
     "information": {"metavar": "PARQUET", "help": "estimates of every split"},
+    "pilots": {"metavar": "PARQUET", "default": None, "help": "gains of pilots, in place of those of linear ones"},
     "input": {"metavar": "FILE", "help": "samples: .h5mu, .h5ad, .csv, .tsv or .parquet"},
     "modalities": {"type": str, "default": "", "help": "comma list of those that are wanted"},
     "modality": {"type": str, "help": "the modality to encode"},

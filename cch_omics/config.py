@@ -127,6 +127,11 @@ class CriterionConfig(Section):
         description="Probability with which the teacher must know more than the student for `distil`; below one minus "
         "it: `do_not_distil`; and with which a gap must be negative to veto.",
     )
+    pilot: Literal["linear", "network"] = Field(
+        "linear",
+        description="Pilot students that a verdict asks: `linear`, in closed form, or `network`: the students that are "
+        "distilled anyhow, on the inner folds. Verdicts then wait for all of them.",
+    )
 
 
 class DistillationConfig(Section):

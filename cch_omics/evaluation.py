@@ -418,7 +418,8 @@ def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, su
         distil=judged["verdict"] == keys.DISTIL,
         do_not_distil=judged["verdict"] == keys.DO_NOT_DISTIL,
     )
-    used = ["gap", "advantage", "gap_plus_advantage", "score", "mi_teacher_student", "distil", "do_not_distil"]
+    of_criteria = dict.fromkeys(criterion.terms for criterion in CRITERIA.values() if criterion.terms)
+    used = [*of_criteria, "distil", "do_not_distil"]
     of_terms = terms.groupby(where, sort=False)[used].mean().reset_index()
     of_predictions = scores.groupby(["criterion", *where], sort=False)["score"].mean().reset_index()
     parts = []

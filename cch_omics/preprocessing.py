@@ -44,8 +44,13 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     """Fit mean imputation, a variance filter, scaling and principal components on training samples.
 
     Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its
-    standard deviation would outweigh every common one. All inputs are then scaled by one number, so that their mean
-    variance is 1 and the principal components keep their proportions.
+    standard deviation would outweigh every common one. Each principal component is then multiplied by its standard
+    deviation, and all by one number, so that their mean variance is 1.
+
+    Gradient descent learns from a component at a rate that goes with its variance: stopped early, it shrinks the small
+    ones as a ridge penalty does (Ali, Kolter, Tibshirani 2019, AISTATS, arXiv 1810.10082). Adam's steps are of one size
+    for all. The multiplication gives them that rate again, without which networks were worse than ridge regression on
+    the same components (`docs/decisions.md`).
 
     Parameters
     ----------
@@ -66,9 +71,9 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     scale = torch.where(binary[kept], 1.0, variance[kept].rsqrt())
     centered = torch.nan_to_num(values[rows[:, None], kept] - fill[kept], nan=0.0) * scale
     axes = _principal_axes(centered, settings.components)
-    projected = centered @ axes
-    norm = projected.square().sum(1).mean().clamp(min=1e-12)
-    loadings = scale[:, None] * axes * torch.sqrt(axes.shape[1] / norm)
+    deviation = (centered @ axes).square().mean(0).sqrt()
+    norm = deviation.square().square().mean().clamp(min=1e-12)
+    loadings = scale[:, None] * axes * deviation / torch.sqrt(norm)
     return Projection(kept=kept, fill=fill, loadings=loadings)
 
 

@@ -45,6 +45,7 @@ NEEDS = {
     "references": Need(2000, 8, 60, 0.2),
     "evaluate": Need(2000, 3, 20, 0.01),
     "verdict": Need(1500, 2, 10),
+    "pilots": Need(1500, 4, 10),
     "student": Need(2000, 3, 10, 0.01),
     "report": Need(2000, 3, 20),
     "pool": Need(2000, 3, 20),

@@ -15,7 +15,10 @@ what it knows of the label beyond the student, less a part of what only the stud
 is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is
 known far better than a difference of mutual informations by nearest neighbours, and foretells the gain better.
 
-It asks next whether there is anything to be taught: a student whose omics say nothing of what the teacher says, I(T;S)
+What a teacher would add has to be expressed by the student's omics. So the verdict asks a pilot as well (`pilots`): a
+student that was taught on inner folds, by default a linear one in closed form, and what it gained there.
+
+It asks last whether there is anything to be taught: a student whose omics say nothing of what the teacher says, I(T;S)
 = 0, cannot learn from it, however much the teacher knows. Such a student has the largest advantage of all to gain.
 
 The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where
@@ -38,7 +41,9 @@ from cch_omics.config import CriterionConfig
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(benefit > 0) is that of a normal around the difference of held-out log-losses. P(gap > 0) is that of a normal
+    P(benefit > 0) is that of a normal around the difference of held-out log-losses. P(gain > 0) is that of the mean of
+    benefit and pilot's gain, each over its standard error (of the benefit, where there is no pilot): the errors of the
+    two may be one and the same, so that their mean has an error of one at most. P(gap > 0) is that of a normal
     around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of the
     cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error, whichever
     is wider.
@@ -46,9 +51,9 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     both estimators of I(T;S), and it does not drift across zero with fewer samples, more neighbours or fewer components
     (flags `drift_*`). A pair is
 
-    - `do_not_distil` if P(benefit > 0) <= 1 - c, or if the gap is shown to be negative and the benefit is not shown to
-      be positive;
-    - `distil` if P(benefit > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
+    - `do_not_distil` if P(gain > 0) <= 1 - c, or if the gap is shown to be negative and the gain is not shown to be
+      positive;
+    - `distil` if P(gain > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
       neither is the gap shown to be negative nor do the two estimators contradict each other (one at least c, the other
       at most 1 - c);
     - `undecided` otherwise.
@@ -119,14 +124,26 @@ def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.b
 
 
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs: the benefit, or I(T;S) if that is less, over its standard error; NaN without a benefit."""
+    """Order pairs by what P(gain > 0) is made of, or by I(T;S) over its standard error if that is less.
 
-    def in_errors(name: str) -> "pd.Series[float]":
-        error = verdicts[f"{name}_se"]
-        return verdicts[name] / error.where(error > 0)
+    NaN without a benefit.
+    """
+    gain, shared = _gain(verdicts), _in_errors(verdicts, "mi_teacher_student")
+    return pd.Series(np.where(shared < gain, shared, gain), index=verdicts.index)
 
-    benefit, shared = in_errors("log_loss_benefit"), in_errors("mi_teacher_student")
-    return benefit.where(~(shared < benefit), shared)
+
+def _gain(row: Any) -> NDArray[np.float64]:
+    """Mean of benefit and pilot's gain over their standard errors; the benefit's, where there is no pilot."""
+    benefit, pilot = (_in_errors(row, name) for name in ("log_loss_benefit", "pilot_gain"))
+    return np.where(np.isnan(pilot), benefit, (benefit + pilot) / 2)
+
+
+def _in_errors(row: Any, name: str) -> NDArray[np.float64]:
+    """A quantity of a row or table over its standard error; of a zero without error 0, of others without error NaN."""
+    value, error = (np.asarray(row[column], dtype=np.float64) for column in (name, f"{name}_se"))
+    return np.where(
+        error > 0, value / np.where(error > 0, error, 1.0), np.where((value == 0) & (error == 0), 0, np.nan)
+    )
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,8 @@ class Evidence:
         Of I(T;S).
     advantage, benefit, teacher
         Of the advantage, the benefit and I(T;Y), by held-out log-loss.
+    gain
+        Of the gain: benefit and pilot together.
     drifts
         Whether the gap depends on choices that should not matter.
     """
@@ -151,6 +170,7 @@ class Evidence:
     advantage: float
     benefit: float
     teacher: float
+    gain: float
     drifts: bool
 
     def gap_is(self, sign: int, confidence: float) -> bool:
@@ -175,6 +195,7 @@ def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
         advantage=_probability_positive(row, "log_loss_advantage"),
         benefit=_probability_positive(row, "log_loss_benefit"),
         teacher=_probability_positive(row, "log_loss_teacher_label"),
+        gain=float(norm.cdf(_gain(row))),
         drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
     )
 
@@ -186,6 +207,7 @@ def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target:
         "p_gap_positive": evidence.gap,
         "p_advantage_positive": evidence.advantage,
         "p_benefit_positive": evidence.benefit,
+        "p_gain_positive": evidence.gain,
         "cross_check_p_gap_positive": evidence.cross_check,
         "cch_verdict": plain,
         "verdict": _verdict(evidence, settings.confidence),
@@ -209,13 +231,13 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
 
 
 def _verdict(evidence: Evidence, confidence: float) -> str:
-    if np.isnan(evidence.benefit):
+    if np.isnan(evidence.gain):
         return keys.UNDECIDED
     negative = evidence.gap_is(-1, confidence)
-    if evidence.benefit <= 1 - confidence or (negative and evidence.benefit < confidence):
+    if evidence.gain <= 1 - confidence or (negative and evidence.gain < confidence):
         return keys.DO_NOT_DISTIL
     # A missing I(T;S) is not a shown one.
-    shown = all(p >= confidence for p in (evidence.benefit, evidence.teacher, evidence.shared))
+    shown = all(p >= confidence for p in (evidence.gain, evidence.teacher, evidence.shared))
     if shown and not negative and not evidence.contradicts(confidence):
         return keys.DISTIL
     return keys.UNDECIDED
@@ -224,7 +246,7 @@ def _verdict(evidence: Evidence, confidence: float) -> str:
 def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, target: str) -> str:
     """The verdict in words, what speaks loudest first."""
     teacher, student = row["teacher"], row["student"]
-    if np.isnan(evidence.benefit):
+    if np.isnan(evidence.gain):
         return (
             f"What {teacher} and {student} know of {target} could not be compared: too few patients have both omics "
             f"and a label ({row.get('n_labelled', 0)} could be used)."
@@ -234,10 +256,11 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
         return f"{row[name]:.2f} ± {row[f'{name}_se']:.2f} nats"
 
     adds = "adds to" if row["log_loss_benefit"] > 0 else "adds nothing to"
-    knows = (
-        f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')} "
-        f"(it adds with P = {evidence.benefit:.2f})"
-    )
+    knows = f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')}"
+    if not np.isnan(row["pilot_gain"]):
+        points, error = 100 * row["pilot_gain"], 100 * row["pilot_gain_se"]
+        knows += f"; a pilot of {student}, taught by {teacher} alone, gained {points:+.1f} ± {error:.1f} points"
+    knows += f" (a gain has P = {evidence.gain:.2f})"
     if np.isnan(evidence.gap):
         shares = f"what {teacher} and {student} share could not be estimated with so few labels"
     else:
@@ -249,12 +272,12 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
             f"they share {nats('mi_teacher_student')}, {more} the {nats('mi_student_label')} that {student} knows of "
             f"{target} (the gap is positive with P = {evidence.gap:.2f}{second})"
         )
-    if evidence.benefit >= confidence and evidence.teacher < confidence:
+    if evidence.gain >= confidence and evidence.teacher < confidence:
         return (
             f"{teacher} has not been shown to know anything of {target} ({nats('log_loss_teacher_label')}; "
             f"P(it does) = {evidence.teacher:.2f}); {knows}."
         )
-    if evidence.benefit >= confidence and not evidence.shared >= confidence:
+    if evidence.gain >= confidence and not evidence.shared >= confidence:
         shared = (
             "not be estimated"
             if np.isnan(row["mi_teacher_student"])
@@ -262,13 +285,13 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
         )
         return f"That {student} shares anything with {teacher} that could be taught could {shared}; {knows}."
     negative = evidence.gap_is(-1, confidence)
-    if negative and evidence.benefit > 1 - confidence:
+    if negative and evidence.gain > 1 - confidence:
         return f"The gap is negative: {shares}; {knows}."
-    if evidence.benefit >= confidence and evidence.contradicts(confidence):
+    if evidence.gain >= confidence and evidence.contradicts(confidence):
         return f"The two estimators of the gap contradict each other: {shares}; {knows}."
     if evidence.drifts:
         what = ", ".join(words for flag, words in keys.DRIFTS.items() if flag in row["flags"])
         shares += f", which changes its sign with {what} and decides nothing"
-    if evidence.benefit >= confidence or evidence.benefit <= 1 - confidence:
+    if evidence.gain >= confidence or evidence.gain <= 1 - confidence:
         return f"{knows}; {shares}."
     return f"Too close to call: {knows}; {shares}."

@@ -67,9 +67,13 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: I(T;Y given S) - I(S;Y given T) / 4, or I(T;S) if less, over its standard error; the gap has a veto",
+        "ours: mean of benefit and pilot's gain, or I(T;S) if less, in standard errors; the gap has a veto",
         "criteria/cch.py",
         terms="score",
+    ),
+    "benefit": Criterion("I(T;Y given S) - I(S;Y given T) / 4, by held-out log-loss", terms="log_loss_benefit"),
+    "pilot_gain": Criterion(
+        "the verdict's pilot, a linear student on inner folds: gain in balanced accuracy", terms="pilot_gain"
     ),
     "gap_plus_advantage": Criterion("I(T;S) + I(T;Y) - 2 I(S;Y)", terms="gap_plus_advantage"),
     "advantage": Criterion("I(T;Y) - I(S;Y), by the estimator of the label", terms="advantage"),

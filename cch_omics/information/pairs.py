@@ -45,6 +45,7 @@ from cch_omics.information.estimators import ESTIMATORS, Estimator, run
 from cch_omics.information.result import Estimates
 from cch_omics.information.subsampling import compress, half_samples, half_to_whole
 from cch_omics.parallel import each_part
+from cch_omics.pilots import linear_pilots
 from cch_omics.predictions import Encoding
 from cch_omics.splits import Splits
 
@@ -119,6 +120,7 @@ def estimate_pairs(
     settings: InformationConfig,
     *,
     seed: int,
+    inputs_of: Callable[[str], NDArray[np.float32] | None] | None = None,
     device: torch.device | str = "cpu",
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -148,6 +150,9 @@ def estimate_pairs(
         Estimators, k, retained dimension, number of half-samples.
     seed
         Of the half-samples; a split and fold has the same ones for all pairs.
+    inputs_of
+        Modality -> `Encoding.inputs`, read one after the other; by default those that the encodings have. Without them
+        there is no pilot.
     device, threads
         Where to compute, and on how many cores.
     progress
@@ -162,7 +167,8 @@ def estimate_pairs(
         twin_coverage, twin_sign_errors`: NaN where the label estimator wants logits, which twins have not;
         `bracket_low, bracket_high`, the gap by `class_mixture`: twins and bracket are of the whole split only, NaN in
         the others; `log_loss_advantage`, `log_loss_benefit` and
-        `log_loss_teacher_label`, each with `_se`, by `log_loss`; `n_paired, n_labelled`, samples in the folds that
+        `log_loss_teacher_label`, each with `_se`, by `log_loss`; `pilot_gain` and its `_se`, by `pilots.linear_pilots`;
+        `n_paired, n_labelled`, samples in the folds that
         contribute; `dim`; `flags`, separated by ";", "" if there is none: those of the estimators, and `keys.DRIFTS`.
 
     Raises
@@ -223,7 +229,18 @@ def estimate_pairs(
                         "dim": dim,
                     }
                 )
-    frame = pd.DataFrame(rows)
+    pilots = [
+        linear_pilots(
+            cohort,
+            splits,
+            encodings,
+            name,
+            encodings[name].inputs if inputs_of is None else inputs_of(name),
+            threads=threads,
+        )
+        for name in names
+    ]
+    frame = pd.DataFrame(rows).merge(pd.concat(pilots), on=["repeat", "fold", "teacher", "student"], how="left")
     return frame[[column for column in frame.columns if column != "flags"] + ["flags"]]
 
 

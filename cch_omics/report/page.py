@@ -364,7 +364,8 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
             _gain(row["shuffled_gain"], row["shuffled_ci_low"], row["shuffled_ci_high"]),
             row["outcome"],
             signed(row["log_loss_benefit"]),
-            words.probability(row["p_benefit_positive"], short=True),
+            signed(100 * row["pilot_gain"], 1),
+            words.probability(row["p_gain_positive"], short=True),
             words.probability(row["p_gap_positive"], short=True),
         ]
         if where:
@@ -381,7 +382,8 @@ def _pairs_table(pairs: pd.DataFrame, settings: ReportConfig, *, where: bool = F
         Column("Gain over shuffled", number=True),
         Column("Outcome"),
         Column("Benefit, nats", number=True),
-        Column("P(benefit > 0)", number=True),
+        Column("Pilot, points", number=True),
+        Column("P(gain > 0)", number=True),
         Column("P(gap > 0)", number=True),
     ]
     return capped(

@@ -172,16 +172,16 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
         certainty: tuple[str, ...] = ("There is no other omics that could teach it.",)
         realised = None
     elif teacher:
-        known = probability(chosen["p_benefit_positive"].iloc[0]) if len(chosen) else "not estimated"
-        certainty = (f"Probability that {teacher} adds to what {student} knows: {known}.", *_reasons(chosen))
+        likely = probability(chosen["p_gain_positive"].iloc[0]) if len(chosen) else "not estimated"
+        certainty = (f"Probability that {student} gains from {teacher}: {likely}.", *_reasons(chosen))
         realised = _realised("Gained on test patients", chosen)
     else:
         # The order in which teachers are chosen.
         best = pairs.loc[score(pairs).sort_values(ascending=False, kind="stable", na_position="last").index[:1]]
         candidate = str(best["teacher"].iloc[0])
-        knows = probability(best["p_benefit_positive"].iloc[0])
+        likely = probability(best["p_gain_positive"].iloc[0])
         certainty = (
-            f"Nearest candidate: {candidate}, with a probability of {knows} that it adds to what {student} knows.",
+            f"Nearest candidate: {candidate}, with a probability of {likely} that {student} gains from it.",
             *_reasons(best),
         )
         realised = _realised(f"Had it been distilled from {candidate} all the same", best)

@@ -71,6 +71,7 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
                 "mi_teacher_label": strength[teacher], "gap": gap, "gap_se": 0.06,
                 "advantage": advantage, "log_loss_advantage": advantage, "log_loss_advantage_se": 0.05,
                 "log_loss_benefit": advantage, "log_loss_benefit_se": 0.05, "p_benefit_positive": float(advantage > 0),
+                "pilot_gain": 0.1 * advantage, "pilot_gain_se": 0.01, "p_gain_positive": float(advantage > 0),
                 "p_gap_positive": probability, "p_advantage_positive": float(advantage > 0),
                 "cross_check_estimator": "gaussian-ross", "cross_check_gap": gap + 0.1, "cross_check_gap_se": 0.07,
                 "cross_check_gap_at_zero": 0.06, "cross_check_gap_twin_sd": 0.05,

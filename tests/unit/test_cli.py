@@ -101,12 +101,14 @@ def test_wrong_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting
     assert "--settings" in log
 
 
-def test_threads_are_set_for_the_numerical_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_numerical_libraries_keep_to_one_thread_of_each_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import os
 
     seen = {}
     run_split(monkeypatch, tmp_path, lambda args: seen.update(os.environ), "--threads", "3")
-    assert seen["OMP_NUM_THREADS"] == seen["MKL_NUM_THREADS"] == "3"
+    assert seen["OMP_NUM_THREADS"] == seen["MKL_NUM_THREADS"] == "1"
 
 
 def test_help_lists_every_step(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ def pair(
     second=None,
     log_loss=None,
     known=None,
+    pilot=np.nan,
     se=0.05,
     at_zero=0.0,
     twin_sd=0.01,
@@ -24,7 +25,10 @@ def pair(
     teacher="rna",
     student="cnv",
 ):
-    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: benefit and I(T;Y)."""
+    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: benefit and I(T;Y).
+
+    Without a pilot, unless its gain is given.
+    """
     gap, advantage = teacher_student - student_label, teacher_label - student_label
     values = {
         "mi_teacher_student": teacher_student,
@@ -36,6 +40,7 @@ def pair(
         "log_loss_advantage": advantage,
         "log_loss_benefit": advantage if log_loss is None else log_loss,
         "log_loss_teacher_label": teacher_label if known is None else known,
+        "pilot_gain": pilot,
     }
     return {
         "repeat": -1,

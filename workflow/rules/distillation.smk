@@ -30,6 +30,31 @@ rule distil:
         " --device {resources.device} --threads {threads} --log {log:q}"
 
 
+rule pilots:
+    """Compare the students of the inner folds with those trained alone, for verdicts that ask them."""
+    input:
+        cohort=rules.ingest.output.cohort,
+        splits=rules.split.output,
+        encodings=of_every_modality("<results>/{cohort}/{target}/intermediate/encodings/{modality}.npz"),
+        distillations=of_every_modality("<results>/{cohort}/{target}/intermediate/distillations/{modality}.npz"),
+    output:
+        "<results>/{cohort}/{target}/intermediate/pilots.parquet",
+    log:
+        "<logs>/{cohort}/{target}/pilots.log",
+    benchmark:
+        "<benchmarks>/{cohort}/{target}/pilots.tsv"
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=memory("pilots"),
+        runtime=runtime("pilots"),
+    params:
+        code=code_of("pilots"),
+    shell:
+        "cch pilots --cohort {input.cohort:q} --splits {input.splits:q} --encodings {input.encodings:q}"
+        " --distillations {input.distillations:q} --output {output:q} --log {log:q}"
+
+
 rule references:
     """Fit the reference models of every modality in the same folds."""
     input:

@@ -73,7 +73,8 @@ rule information:
 rule verdict:
     """Decide for every ordered pair, and choose a teacher for every student."""
     input:
-        rules.information.output.splits,
+        information=rules.information.output.splits,
+        pilots=lambda wildcards: rules.pilots.output if CONFIG.criterion.pilot == "network" else [],
     output:
         splits="<results>/{cohort}/{target}/intermediate/verdicts.parquet",
         verdicts=report(
@@ -102,7 +103,9 @@ rule verdict:
     params:
         settings=settings("criterion"),
         code=code_of("verdict"),
+        pilots=lambda wildcards, input: f"--pilots {shlex.quote(str(input.pilots))}" if input.pilots else "",
     shell:
-        "cch verdict --information {input:q} --target {wildcards.target} --output {output.splits:q}"
+        "cch verdict --information {input.information:q} {params.pilots} --target {wildcards.target}"
+        " --output {output.splits:q}"
         " --verdicts {output.verdicts:q} --teachers {output.teachers:q}"
         " --settings {params.settings:q} --log {log:q}"

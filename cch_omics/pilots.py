@@ -1,0 +1,107 @@
+"""What a pilot student gains from each teacher, inside every outer training set.
+
+Two kinds: linear ones, in closed form, which every cohort has (`criteria.linear_pilot`), and the networks that were
+distilled on the inner folds, where they have been trained.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from cch_omics.cohort import Cohort
+from cch_omics.criteria.linear_pilot import linear_students
+from cch_omics.criteria.pilot import accuracy_gain
+from cch_omics.parallel import each_part
+from cch_omics.predictions import Distillation, Encoding
+from cch_omics.splits import Splits
+
+COLUMNS = ("repeat", "fold", "teacher", "student", "pilot_gain", "pilot_gain_se")
+
+
+def linear_pilots(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    student: str,
+    inputs: NDArray[np.float32] | None,
+    *,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Gains of linear students of one modality, by `criteria.linear_pilot`.
+
+    Parameters
+    ----------
+    inputs
+        (S, K + 1, n, k) components of the student's samples (`Encoding.inputs`); None: gains are NaN.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, see `pilot_gains`.
+    """
+    rows = cohort.modalities[student].rows
+    teachers = [name for name in encodings if name != student]
+    shape = encodings[student].logits.shape[1:]
+
+    def of_split(s: int) -> NDArray[np.float64]:
+        logits = np.full((len(teachers), *shape), np.nan)
+        if inputs is not None:
+            of_teachers = np.stack([encodings[name].logits[s, rows] for name in teachers])
+            logits[:, rows] = linear_students(inputs[s], splits.inner[s, rows], of_teachers)
+        return logits
+
+    found = dict(each_part(of_split, range(len(splits.fold)), threads=threads, device=torch.device("cpu")))
+    taught = {name: np.stack([found[s][v] for s in range(len(found))]) for v, name in enumerate(teachers)}
+    return pilot_gains(cohort, splits, encodings, student, taught)
+
+
+def network_pilots(
+    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], distillations: Mapping[str, Distillation]
+) -> pd.DataFrame:
+    """Gains of the students that were distilled on the inner folds, by `distillation.distil`: as `pilot_gains`."""
+    tables = []
+    for student, distillation in distillations.items():
+        named = zip(distillation.teachers, distillation.shuffled, distillation.logits, strict=True)
+        taught = {name: logits for name, shuffled, logits in named if not shuffled and name != student}
+        tables.append(pilot_gains(cohort, splits, encodings, student, taught))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def pilot_gains(
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    student: str,
+    taught: Mapping[str, NDArray[Any]],
+) -> pd.DataFrame:
+    """Gain in balanced accuracy over the student trained alone, on labelled training samples that have both omics.
+
+    Parameters
+    ----------
+    taught
+        By teacher, (S, n, C) logits of students that did not see the sample's inner fold.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, one row per split and teacher: `accuracy_gain` and its error, NaN without a labelled sample.
+    """
+    rows = []
+    for s in range(len(splits.fold)):
+        where = int(splits.repeat[s]), int(splits.fold[s])
+        alone = encodings[student].logits[s]
+        for teacher, logits in taught.items():
+            usable = splits.labelled[s] & cohort.profiled(teacher) & cohort.profiled(student)
+            usable &= np.isfinite(alone).all(-1) & np.isfinite(logits[s]).all(-1)
+            gain, se = accuracy_gain(
+                alone[usable].astype(np.float64),
+                logits[s, usable].astype(np.float64),
+                cohort.labels[usable],
+                cohort.groups[usable],
+            )
+            rows.append((*where, teacher, student, gain, se))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
