@@ -19,6 +19,7 @@ import pandas as pd
 from decisions_extras import extra_tables
 from decisions_predictions import Task
 from decisions_scores import (
+    NETWORK,
     OUTCOMES,
     against_references,
     all_pairs,
@@ -57,7 +58,7 @@ COMPARED = (
     ("share_of_oracle", "tuned"),
 )
 # Criteria that a figure shows: those that score, each idea once.
-SHOWN = [name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage")]
+SHOWN = [NETWORK, *(name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage"))]
 
 
 def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...], page: Path) -> None:
@@ -165,6 +166,10 @@ def names() -> pd.DataFrame:
     for name, each in CRITERIA.items():
         says = {0.0: "above 0", -np.inf: "always: it only ranks"}.get(each.threshold, f"above {each.threshold:g}")
         rows.append((name, each.meaning, "by its own rule" if name == VERDICT else says, each.reference))
+        if name == VERDICT:
+            rows.append(
+                (NETWORK, "the same; its pilots are the distilled networks", rows[-1][2], "criterion.pilot: network")
+            )
     return pd.DataFrame(rows, columns=["criterion", "score", "distil", "source"])
 
 
@@ -252,6 +257,7 @@ def advice_by_cluster(pairs: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, object] = {"way": way, "labels": percent(budget), "patients": cluster}
         for name in (
             VERDICT,
+            NETWORK,
             "cch",
             "teacher_minus_student_accuracy",
             "advantage",

@@ -37,7 +37,7 @@ from scipy.stats import rankdata
 from cch_omics import criteria, keys
 from cch_omics.config import CriterionConfig, InformationConfig
 from cch_omics.criteria import cch
-from cch_omics.criteria.cch import decide
+from cch_omics.criteria.cch import ask_pilots, decide
 from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.evaluation import (
     METRIC,
@@ -50,15 +50,21 @@ from cch_omics.evaluation import (
 )
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.files import atomic
+from cch_omics.pilots import linear_pilots, network_pilots
 from cch_omics.predictions import load_encoding
 from cch_omics.provenance import code_hash
+from cch_omics.tasks.classification import class_offsets
 
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
+# The verdict with `criterion.pilot: network`.
+NETWORK = "verdict_network"
 DRAWS = 2000
 # What `left_out` chooses from, and how often it wants a decided sign to be right.
 CONFIDENCES = (0.55, 0.6, 0.7, 0.8, 0.9)
 RIGHT = 0.95
+# Share of pairs that may be left undecided where signs are judged.
+UNDECIDED = 0.25
 # The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
 OUTCOMES = {"tuned": ("tuned", True), "fixed": ("fixed", True), "argmax": ("fixed", False)}
 WHERE = ["cohort", "target", "budget", "way"]
@@ -94,17 +100,26 @@ def _score_room(room: Path) -> None:
     information(stored, room)
     for way in DISTILLATIONS:
         held_out_scores(stored, way, room)
+        asked_networks(stored, way, room)
     for outcome in OUTCOMES:
         measured_gains(stored, outcome, room)
+        patient_errors(stored, outcome, room)
 
 
 def all_pairs(
-    output: Path, tasks: Iterable[Task], budgets: Iterable[float], *, judge: Judge = default_judge
+    output: Path,
+    tasks: Iterable[Task],
+    budgets: Iterable[float],
+    *,
+    judge: Judge = default_judge,
+    networks: bool = True,
 ) -> pd.DataFrame:
     """Score, decision and gain of every criterion and pair: `evaluation.PAIR_COLUMNS`, and what tells them apart.
 
+    With `networks` there is one more criterion, `NETWORK`: the verdict that asks distilled networks as pilots.
+
     Further columns: `budget`; `way`, of `OUTCOMES`; `cluster`, see `Task`; `seconds` of a processor that the score of
-    one pair in one outer training set took, the encoders not counted; `gain_even, gain_odd`: over every other repeat.
+    one pair in one outer training set took, the encoders not counted; `gain_error`, see `patient_errors`.
     """
     tables = []
     for task, budget, room in rooms(output, tasks, budgets):
@@ -114,12 +129,26 @@ def all_pairs(
         for outcome, (way, _) in OUTCOMES.items():
             scores = held_out_scores(stored, way, room)
             measured = measured_gains(stored, outcome, room)
-            table = join_scores(stored.cohort, scores, verdicts, summarise(measured))
-            table = table.merge(_halves(measured), on=["teacher", "student"], how="left")
+            summary = summarise(measured)
+            table = join_scores(stored.cohort, scores, verdicts, summary)
+            if networks:
+                asked = judge(ask_pilots(estimates, asked_networks(stored, way, room)))
+                other = join_scores(stored.cohort, scores, asked, summary)
+                other = other[other["criterion"] == VERDICT].assign(criterion=NETWORK)
+                table = pd.concat([table, other], ignore_index=True)
+            table = table.merge(patient_errors(stored, outcome, room), on=["teacher", "student"], how="left")
             seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(stored, of_information)
             table["seconds"] = table["criterion"].map(seconds)
             tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))
     return pd.concat(tables, ignore_index=True)
+
+
+def asked_networks(stored: Stored, way: str, room: Path) -> pd.DataFrame:
+    """`pilots.network_pilots` of one way to distil; kept until the code changes."""
+    return _kept(
+        room / "scores" / f"pilots-{way}-{code_hash('pilots')}.parquet",
+        lambda: network_pilots(stored.cohort, stored.splits, stored.encodings, stored.taught[way]),
+    )
 
 
 def _kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -140,11 +169,55 @@ def measured_gains(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
     )
 
 
-def _halves(measured: pd.DataFrame) -> pd.DataFrame:
-    """Mean gain over training alone of each pair, over the even and over the odd repeats."""
-    alone = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
-    halves = alone.assign(half=np.where(alone["repeat"] % 2 == 0, "gain_even", "gain_odd"))
-    return halves.pivot_table(index=["teacher", "student"], columns="half", values="gain").reset_index()
+def patient_errors(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
+    """Standard error of each pair's mean gain over training alone, from its test patients; kept until the code changes.
+
+    It is what another draw of patients to test the same models on would change. In a split a patient's part of the gain
+    is the difference of right answers over the patients of its class, and the classes; its sum over splits varies from
+    patient to patient within a class.
+
+    Returns
+    -------
+    DataFrame
+        `teacher, student, gain_error`.
+    """
+    way, offsets = OUTCOMES[outcome]
+    return _kept(
+        room / "scores" / f"errors-{outcome}-{code_hash('evaluate')}.parquet",
+        lambda: _patient_errors(stored, way, offsets=offsets),
+    )
+
+
+def _patient_errors(stored: Stored, way: str, *, offsets: bool) -> pd.DataFrame:
+    cohort, splits = stored.cohort, stored.splits
+    n_classes = len(cohort.classes)
+    patient = np.unique(cohort.groups, return_inverse=True)[1]
+
+    def right(logits: NDArray[np.float32], tested: NDArray[np.bool_]) -> NDArray[np.float64]:
+        found = np.zeros(tested.shape)
+        for j, test in enumerate(tested):
+            shift = class_offsets(logits[j], cohort.labels, splits.labelled[j]) if offsets else 0.0
+            found[j, test] = (logits[j, test] + shift).argmax(1) == cohort.labels[test]
+        return found
+
+    rows = []
+    for student, taught in stored.taught[way].items():
+        alone = stored.encodings[student].logits
+        for teacher, logits in zip(taught.teachers, taught.logits, strict=True):
+            if teacher == student:
+                continue
+            tested = splits.test[: splits.whole] & cohort.labelled & np.isfinite(alone + logits).all(2)[: splits.whole]
+            of_class = np.stack([tested & (cohort.labels == c) for c in range(n_classes)])  # (C, J, n)
+            counts = of_class.sum(2, keepdims=True)
+            weight = (of_class / np.maximum(counts, 1)).sum(0) / np.maximum((counts > 0).sum(0), 1)
+            part = (weight * (right(logits, tested) - right(alone, tested))).sum(0) / max(1, tested.any(1).sum())
+            variance = 0.0
+            for c in range(n_classes):
+                members = of_class[c].any(0)
+                sums = np.bincount(np.unique(patient[members], return_inverse=True)[1], weights=part[members])
+                variance += len(sums) * sums.var(ddof=1) if len(sums) > 1 else 0.0
+            rows.append((teacher, student, np.sqrt(variance)))
+    return pd.DataFrame(rows, columns=["teacher", "student", "gain_error"])
 
 
 def held_out_scores(stored: Stored, way: str, room: Path) -> pd.DataFrame:
@@ -173,10 +246,22 @@ def _scores(stored: Stored, way: str, *, pilots: bool) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["criterion", "teacher", "student", "repeat", "fold", "score", "seconds"])
 
 
-def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
-    """Mutual information with the package's defaults, and processor seconds; kept until the code changes."""
+def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Mutual information with the package's defaults, and processor seconds; kept until the code changes.
+
+    The seconds are those of all, `seconds`, and of the pilots in it, `seconds_of_pilots`.
+    """
 
     def make() -> pd.DataFrame:
+        def inputs_of(name: str) -> NDArray[np.float32] | None:
+            return load_encoding(room / "encodings" / f"{name}.npz", inputs=True).inputs
+
+        spent = 0.0
+        for name in stored.cohort.modalities:
+            inputs = inputs_of(name)
+            started = time.process_time()
+            linear_pilots(stored.cohort, stored.splits, stored.encodings, name, inputs)
+            spent += time.process_time() - started
         started = time.process_time()
         table = estimate_pairs(
             stored.cohort,
@@ -184,24 +269,27 @@ def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, float]:
             stored.encodings,
             InformationConfig(),
             seed=SEED,
-            inputs_of=lambda name: load_encoding(room / "encodings" / f"{name}.npz", inputs=True).inputs,
+            inputs_of=inputs_of,
         )
-        return table.assign(seconds=time.process_time() - started)
+        return table.assign(seconds=time.process_time() - started, seconds_of_pilots=spent)
 
     table = _kept(room / "scores" / f"information-{code_hash('information')}.parquet", make)
-    return table.drop(columns="seconds"), float(table["seconds"].iloc[0])
+    spent = ["seconds", "seconds_of_pilots"]
+    return table.drop(columns=spent), table[spent].iloc[0].to_dict()
 
 
-def _shared_seconds(stored: Stored, information: float) -> dict[str, float]:
+def _shared_seconds(stored: Stored, information: dict[str, float]) -> dict[str, float]:
     """Processor seconds of a pair in a training set, of what was computed for all at once."""
     m, n_splits = len(stored.cohort.modalities), len(stored.splits.fold)
-    of_information = information / (m * (m - 1) * n_splits)
-    cost = {name: of_information for name, each in CRITERIA.items() if each.terms}
+    n_estimates = m * (m - 1) * n_splits
+    cost = {name: information["seconds"] / n_estimates for name, each in CRITERIA.items() if each.terms}
+    cost["pilot_gain"] = information["seconds_of_pilots"] / n_estimates
     # A student is taught by M - 1 teachers and by itself, on K inner folds and on all samples.
     trained = sum(stored.seconds[f"tuned {name}"] for name in stored.cohort.modalities) / m
     n_inner = stored.splits.n_inner
     of_pilot = trained / n_splits / m * n_inner / (n_inner + 1)
-    return cost | {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot}
+    pilots = {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot}
+    return cost | pilots | {NETWORK: cost[VERDICT] + of_pilot}
 
 
 def _criteria_hash() -> str:
@@ -355,19 +443,14 @@ def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """What there was to foretell, per way and budget.
 
     Columns: pairs, harmed, gained over self, pairs with a positive mean gain, mean and standard deviation of the mean
-    gains in points; `resolution`, half the mean width of their 95% intervals; `ceiling`, the Spearman correlation with
-    the mean gain that a criterion would have which knows every pair's true gain: the root of the reliability, which is
-    the rank correlation r of the gains over even and odd repeats, stepped up to all of them (Spearman-Brown, 2r / (1 +
-    r)). Both halves have the same test patients, so that the ceiling is too high.
+    gains in points; `resolution`, half the mean width of their 95% intervals; `error`, their mean standard error from
+    the test patients; and what a criterion would reach that knew every pair's true gain, because the measured one is
+    off by that error (`ceilings`).
     """
     rows = []
     for (way, budget), condition in pairs[pairs["criterion"] == "always"].groupby(["way", "budget"], sort=False):
-        gain = condition["gain"]
-        r = (
-            spearman(condition["gain_even"].to_numpy(), condition["gain_odd"].to_numpy())
-            if "gain_odd" in condition
-            else np.nan
-        )
+        gain, error = (condition[name].to_numpy(dtype=np.float64) for name in ("gain", "gain_error"))
+        rank, sign = ceilings(gain, error)
         rows.append(
             {
                 "way": way,
@@ -377,12 +460,38 @@ def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
                 "gained over self": int(condition["gained"].sum()),
                 "gain > 0": int((gain > 0).sum()),
                 "mean gain": 100 * gain.mean(),
-                "SD": 100 * gain.std(),
+                "SD": 100 * gain.std(ddof=1),
                 "resolution": 100 * (condition["ci_high"] - condition["ci_low"]).mean() / 2,
-                "ceiling": float(np.sqrt(2 * r / (1 + r))) if r > 0 else float("nan"),
+                "error": 100 * np.sqrt((error**2).mean()),
+                "best Spearman": rank,
+                "best sign right": sign,
             }
         )
     return pd.DataFrame(rows)
+
+
+def ceilings(
+    gain: NDArray[np.float64], error: NDArray[np.float64], *, draws: int = 400, seed: int = 0
+) -> tuple[float, float]:
+    """Spearman correlation with measured gains, and share of right signs, of a criterion that knows the true gains.
+
+    True gains are drawn from a normal of the mean of the measured ones and of their variance less that of the errors;
+    a measured gain is a true one with an error. The quarter of pairs with the smallest true gains is left undecided.
+
+    Returns
+    -------
+    tuple
+        NaN where the errors leave nothing of the variance, or the errors are not known.
+    """
+    variance = gain.var(ddof=1) - (error**2).mean() if len(gain) > 1 else np.nan
+    if not variance > 0:
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    true = gain.mean() + np.sqrt(variance) * random.standard_normal((draws, len(gain)))
+    measured = true + error * random.standard_normal(true.shape)
+    decided = np.abs(true) >= np.quantile(np.abs(true), UNDECIDED, axis=1, keepdims=True)
+    rank = np.mean([spearman(a, b) for a, b in zip(true, measured, strict=True)])
+    return float(rank), float(((true > 0) == (measured > 0))[decided].mean())
 
 
 def _resamples(each: Foretold, seed: int) -> Iterator[tuple[Foretold, int]]:
@@ -440,7 +549,11 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
     for confidence in CONFIDENCES:
         settings = CriterionConfig(confidence=confidence)
         pairs = all_pairs(
-            output, tasks, budgets, judge=lambda table, settings=settings: decide(table, settings, target="the label")
+            output,
+            tasks,
+            budgets,
+            judge=lambda table, settings=settings: decide(table, settings, target="the label"),
+            networks=False,
         )
         of_confidence[confidence] = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned")]
     clusters = sorted(of_confidence[CONFIDENCES[0]]["cluster"].unique())

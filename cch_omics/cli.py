@@ -134,15 +134,12 @@ def verdict(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from cch_omics import keys
-    from cch_omics.criteria.cch import choose_teachers, decide
+    from cch_omics.criteria.cch import ask_pilots, choose_teachers, decide
     from cch_omics.io.files import write_table
 
     pairs = pd.read_parquet(args.information)
     if args.pilots is not None:
-        pilots = pd.read_parquet(args.pilots)
-        pairs = pairs.drop(columns=["pilot_gain", "pilot_gain_se"]).merge(
-            pilots, on=["repeat", "fold", "teacher", "student"], how="left", validate="one_to_one"
-        )
+        pairs = ask_pilots(pairs, pd.read_parquet(args.pilots))
     verdicts = decide(pairs, args.settings, target=args.target)
     whole = verdicts[verdicts["repeat"] == -1]
     _write_parquet(verdicts, args.output)

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
 from cch_omics.criteria.linear_pilot import linear_students
 from cch_omics.criteria.pilot import accuracy_gain
-from cch_omics.parallel import each_part
 from cch_omics.predictions import Distillation, Encoding
 from cch_omics.splits import Splits
 
@@ -28,8 +26,6 @@ def linear_pilots(
     encodings: Mapping[str, Encoding],
     student: str,
     inputs: NDArray[np.float32] | None,
-    *,
-    threads: int = 1,
 ) -> pd.DataFrame:
     """Gains of linear students of one modality, by `criteria.linear_pilot`.
 
@@ -45,17 +41,11 @@ def linear_pilots(
     """
     rows = cohort.modalities[student].rows
     teachers = [name for name in encodings if name != student]
-    shape = encodings[student].logits.shape[1:]
-
-    def of_split(s: int) -> NDArray[np.float64]:
-        logits = np.full((len(teachers), *shape), np.nan)
-        if inputs is not None:
-            of_teachers = np.stack([encodings[name].logits[s, rows] for name in teachers])
-            logits[:, rows] = linear_students(inputs[s], splits.inner[s, rows], of_teachers)
-        return logits
-
-    found = dict(each_part(of_split, range(len(splits.fold)), threads=threads, device=torch.device("cpu")))
-    taught = {name: np.stack([found[s][v] for s in range(len(found))]) for v, name in enumerate(teachers)}
+    found = np.full((len(teachers), *encodings[student].logits.shape), np.nan)
+    for s, components in enumerate(() if inputs is None else inputs):
+        of_teachers = np.stack([encodings[name].logits[s, rows] for name in teachers])
+        found[:, s, rows] = linear_students(components, splits.inner[s, rows], of_teachers)
+    taught = dict(zip(teachers, found, strict=True))
     return pilot_gains(cohort, splits, encodings, student, taught)
 
 

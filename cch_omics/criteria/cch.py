@@ -74,6 +74,18 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     return pd.DataFrame(rows, columns=["repeat", "fold", *keys.VERDICT_COLUMNS])
 
 
+def ask_pilots(pairs: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `information.pairs.estimate_pairs` with the gains of other pilots; NaN where these have none.
+
+    Parameters
+    ----------
+    gains
+        As `pilots.network_pilots` returns them.
+    """
+    held = pairs.drop(columns=["pilot_gain", "pilot_gain_se"])
+    return held.merge(gains, on=["repeat", "fold", "teacher", "student"], how="left", validate="one_to_one")
+
+
 def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Choose for each student, among the teachers that may teach it, the one of the largest `score`.
 

@@ -11,7 +11,7 @@ sample and can be negative: an expert that adds nothing costs what its weight co
 import numpy as np
 from scipy.special import log_softmax
 
-from cch_omics.criteria.log_loss import pooled_losses
+from cch_omics.criteria.log_loss import MISFIT_WEIGHT, pooled_losses
 from cch_omics.criteria.pair import Floats, Pair
 
 
@@ -23,6 +23,11 @@ def teacher_given_student(pair: Pair) -> float:
 def minus_student_given_teacher(pair: Pair) -> float:
     """-I(S;Y|T), nats: what the teacher does not know of what the student knows, the bias of its targets."""
     return float(np.mean(_losses(pair, "ST") - _losses(pair, "T"))) if pair.labelled.any() else float("nan")
+
+
+def benefit(pair: Pair) -> float:
+    """I(T;Y|S) - w I(S;Y|T), nats, w = `log_loss.MISFIT_WEIGHT`: what the teacher could add, less some of its bias."""
+    return teacher_given_student(pair) + MISFIT_WEIGHT * minus_student_given_teacher(pair)
 
 
 def advantage_log_loss(pair: Pair) -> float:

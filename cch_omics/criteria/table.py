@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from cch_omics.criteria.accuracy import teacher_accuracy, teacher_minus_student_accuracy
 from cch_omics.criteria.bias_variance import expected_gain
 from cch_omics.criteria.cka import cka
-from cch_omics.criteria.conditional import advantage_log_loss, minus_student_given_teacher, teacher_given_student
+from cch_omics.criteria.conditional import (
+    advantage_log_loss,
+    benefit,
+    minus_student_given_teacher,
+    teacher_given_student,
+)
 from cch_omics.criteria.decomposition import redundancy, unique_information
 from cch_omics.criteria.logme import logme
 from cch_omics.criteria.modality_focusing import modality_focusing
@@ -71,7 +76,7 @@ CRITERIA = {
         "criteria/cch.py",
         terms="score",
     ),
-    "benefit": Criterion("I(T;Y given S) - I(S;Y given T) / 4, by held-out log-loss", terms="log_loss_benefit"),
+    "benefit": Criterion("I(T;Y given S) - I(S;Y given T) / 4, by held-out log-loss", score=benefit),
     "pilot_gain": Criterion(
         "the verdict's pilot, a linear student on inner folds: gain in balanced accuracy", terms="pilot_gain"
     ),

@@ -151,7 +151,7 @@ def estimate_pairs(
     seed
         Of the half-samples; a split and fold has the same ones for all pairs.
     inputs_of
-        Modality -> `Encoding.inputs`, read one after the other; by default those that the encodings have. Without them
+        Modality -> `Encoding.inputs`, read when they are needed; by default those that the encodings have. Without them
         there is no pilot.
     device, threads
         Where to compute, and on how many cores.
@@ -229,18 +229,15 @@ def estimate_pairs(
                         "dim": dim,
                     }
                 )
-    pilots = [
-        linear_pilots(
-            cohort,
-            splits,
-            encodings,
-            name,
-            encodings[name].inputs if inputs_of is None else inputs_of(name),
-            threads=threads,
-        )
-        for name in names
-    ]
-    frame = pd.DataFrame(rows).merge(pd.concat(pilots), on=["repeat", "fold", "teacher", "student"], how="left")
+
+    def ask(student: str) -> pd.DataFrame:
+        inputs = encodings[student].inputs if inputs_of is None else inputs_of(student)
+        return linear_pilots(cohort, splits, encodings, student, inputs)
+
+    gains = dict(each_part(ask, names, threads=threads, device="cpu"))
+    frame = pd.DataFrame(rows).merge(
+        pd.concat([gains[name] for name in names]), on=["repeat", "fold", "teacher", "student"], how="left"
+    )
     return frame[[column for column in frame.columns if column != "flags"] + ["flags"]]
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,7 @@ def test_the_counterexamples_are_what_they_say(extras: Any) -> None:
 def test_what_is_chosen_on_some_groups_is_scored_on_the_one_left_out(
     scores: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_pairs(*_: Any, judge: Any) -> pd.DataFrame:
+    def all_pairs(*_: Any, judge: Any, **__: Any) -> pd.DataFrame:
         """With a confidence above 0.6 group b is undecided about t1, which is wrong; group a is right at any."""
         table = by_hand().assign(gain_over_self=[0.02, -0.01, -0.01, -0.01])
         table.loc[3, "decision"] = keys.DO_NOT_DISTIL
@@ -221,3 +222,49 @@ def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is
     changed, _ = accuracy(flipped, (0.0,))
     np.testing.assert_array_equal(alone[inner == 1], changed[inner == 1])
     assert not np.allclose(alone[inner == 0], changed[inner == 0])
+
+
+def test_nobody_foretells_the_error_of_what_is_measured(scores: Any) -> None:
+    gain = np.random.default_rng(0).standard_normal(2000)
+    assert scores.ceilings(gain, np.zeros(2000), draws=5) == (1.0, 1.0)
+    # Half of the variance is error: a correlation of sqrt(1/2), of ranks 6/pi arcsin(r/2).
+    rank, sign = scores.ceilings(gain, np.full(2000, np.sqrt(0.5)), draws=40)
+    assert rank == pytest.approx(6 / np.pi * np.arcsin(np.sqrt(0.5) / 2), abs=0.02)
+    # P(a sign is right) of all pairs is 1/2 + arcsin(r) / pi = 0.75; without the quarter nearest to zero it is more.
+    assert 0.78 < sign < 0.88
+    assert np.isnan(scores.ceilings(gain, np.full(2000, 2.0))).all()
+
+
+def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> None:
+    cohort = replace(make_cohort(n=200), label_budget=1.0)
+    splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=2), seed=0)
+    random = np.random.default_rng(1)
+    n_classes = len(cohort.classes)
+    truth = np.eye(n_classes)[cohort.labels]
+    shape = (len(splits.fold), len(cohort.labels), n_classes)
+    rows = cohort.modalities["cnv"].rows
+    alone, taught = (np.full(shape, np.nan, dtype=np.float32) for _ in range(2))
+    for logits, signal in ((alone, 0.8), (taught, 1.4)):
+        logits[:, rows] = signal * truth[rows] + random.standard_normal((shape[0], len(rows), n_classes))
+    stored = SimpleNamespace(
+        cohort=cohort,
+        splits=splits,
+        encodings={"cnv": SimpleNamespace(logits=alone)},
+        taught={"tuned": {"cnv": SimpleNamespace(teachers=("rna",), logits=taught[None])}},
+    )
+    (row,) = scores._patient_errors(stored, "tuned", offsets=False).to_dict("records")
+
+    # Bootstrap of patients within classes.
+    right = [(logits.argmax(2) == cohort.labels)[: splits.whole] for logits in (alone, taught)]
+    tested = splits.test[: splits.whole] & cohort.profiled("cnv")
+    found = []
+    for _ in range(600):
+        weight = np.zeros(len(cohort.labels))
+        for c in range(n_classes):
+            members = np.flatnonzero((cohort.labels == c) & cohort.profiled("cnv"))
+            weight[members] = random.multinomial(len(members), np.full(len(members), 1 / len(members)))
+        of_class = [tested * weight * (cohort.labels == c) for c in range(n_classes)]
+        gains = [(each * (1.0 * right[1] - right[0])).sum(1) / each.sum(1) for each in of_class]
+        found.append(np.mean(gains))
+    assert (row["teacher"], row["student"]) == ("rna", "cnv")
+    assert row["gain_error"] == pytest.approx(np.std(found), rel=0.15)

@@ -44,7 +44,7 @@ rule pilots:
     benchmark:
         "<benchmarks>/{cohort}/{target}/pilots.tsv"
     conda:
-        TORCH_ENV
+        "../../envs/base.yaml"
     resources:
         mem_mb=memory("pilots"),
         runtime=runtime("pilots"),
