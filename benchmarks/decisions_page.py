@@ -280,7 +280,7 @@ PROMISED = (
 
 
 def promised(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Gains of some pairs in points, over training alone and over self."""
+    """Gains of some pairs in points, over training alone and over self, and what training alone reaches."""
     one = pairs[(pairs["criterion"] == "cch") & (pairs["way"] == "tuned")]
     rows = []
     for cohort, target, teacher, student in PROMISED:
@@ -297,12 +297,13 @@ def promised(pairs: pd.DataFrame) -> pd.DataFrame:
                     "target": target,
                     "pair": f"{teacher} -> {student}",
                     "labels": percent(row["budget"]),
+                    "alone": f"{100 * row['alone']:.1f}",
                     "gain": f"{100 * row['gain']:+.1f} ({100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f})",
                     "over self": f"{100 * row['gain_over_self']:+.1f} "
                     f"({100 * row['self_ci_low']:+.1f} to {100 * row['self_ci_high']:+.1f})",
                 }
             )
-    return pd.DataFrame(rows, columns=["cohort", "target", "pair", "labels", "gain", "over self"])
+    return pd.DataFrame(rows, columns=["cohort", "target", "pair", "labels", "alone", "gain", "over self"])
 
 
 def misses(pairs: pd.DataFrame, each: int = 6) -> pd.DataFrame:

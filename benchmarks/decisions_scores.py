@@ -119,7 +119,8 @@ def all_pairs(
     With `networks` there is one more criterion, `NETWORK`: the verdict that asks distilled networks as pilots.
 
     Further columns: `budget`; `way`, of `OUTCOMES`; `cluster`, see `Task`; `seconds` of a processor that the score of
-    one pair in one outer training set took, the encoders not counted; `gain_error`, see `patient_errors`.
+    one pair in one outer training set took, the encoders not counted; `gain_error`, see `patient_errors`;
+    `alone`, the balanced accuracy of the student trained alone.
     """
     tables = []
     for task, budget, room in rooms(output, tasks, budgets):
@@ -137,6 +138,8 @@ def all_pairs(
                 other = other[other["criterion"] == VERDICT].assign(criterion=NETWORK)
                 table = pd.concat([table, other], ignore_index=True)
             table = table.merge(patient_errors(stored, outcome, room), on=["teacher", "student"], how="left")
+            alone = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
+            table["alone"] = table["student"].map(alone.groupby("student")["baseline"].mean())
             seconds = scores.groupby("criterion")["seconds"].mean().to_dict() | _shared_seconds(stored, of_information)
             table["seconds"] = table["criterion"].map(seconds)
             tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))

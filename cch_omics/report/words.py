@@ -258,13 +258,13 @@ def _disappointment(row: Mapping[Hashable, Any]) -> list[Caveat]:
         return []
     if row["ci_high"] < 0:
         text = f"distilling from {row['teacher']} did harm on test patients, {_in_brackets(row)}."
-        return [Caveat("verdict and realised gain disagree", f"Verdict and realised gain disagree: {text}")]
+        return [Caveat("advice and realised gain disagree", f"Advice and realised gain disagree: {text}")]
     if row["gain"] <= 0:
         text = (
-            f"Verdict and realised gain point in opposite directions: distilling from {row['teacher']} did not raise "
+            f"Advice and realised gain point in opposite directions: distilling from {row['teacher']} did not raise "
             "balanced accuracy on test patients, though its interval includes 0."
         )
-        return [Caveat("verdict and mean gain differ in sign", text)]
+        return [Caveat("advice and mean gain differ in sign", text)]
     if not row["ci_low"] > 0:
         text = "The interval of the gain over training alone includes 0: the gain itself is not established."
         return [Caveat("gain not established", text)]
