@@ -124,8 +124,9 @@ class CriterionConfig(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.8,
-        description="Probability with which the teacher must know more than the student for `distil`; below one minus "
-        "it: `do_not_distil`; and with which a gap must be negative to veto.",
+        description="Probability with which benefit, pilot's gain and I(T;S) must be positive for `distil`; where one "
+        "of the first two is so with one minus it at most: `do_not_distil`; and with which a gap must be negative to "
+        "veto.",
     )
     pilot: Literal["linear", "network"] = Field(
         "linear",

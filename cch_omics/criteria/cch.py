@@ -15,11 +15,10 @@ what it knows of the label beyond the student, less a part of what only the stud
 is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is
 known far better than a difference of mutual informations by nearest neighbours, and foretells the gain better.
 
-What a teacher would add has to be expressed by the student's omics. So the verdict asks a pilot as well (`pilots`): a
-student that was taught on inner folds, by default a linear one in closed form, and what it gained there.
-
-It asks last whether there is anything to be taught: a student whose omics say nothing of what the teacher says, I(T;S)
-= 0, cannot learn from it, however much the teacher knows. Such a student has the largest advantage of all to gain.
+What a teacher adds must be something that the student's omics can express. So the verdict asks a pilot as well
+(`pilots`): a student that was taught on inner folds, by default a linear one in closed form, and what it gained there.
+And where teacher and student share nothing, I(T;S) = 0, there is nothing to be taught, however much the teacher knows.
+All three are needed, so that a pair is as good as the weakest of them.
 
 The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where
 two estimators of different kinds, each corrected by simulated twins of the cohort, agree on it.
@@ -41,12 +40,12 @@ from cch_omics.config import CriterionConfig
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(benefit > 0) is that of a normal around the difference of held-out log-losses. P(gain > 0) is that of the mean of
-    benefit and pilot's gain, each over its standard error (of the benefit, where there is no pilot): the errors of the
-    two may be one and the same, so that their mean has an error of one at most. P(gap > 0) is that of a normal
-    around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of the
-    cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error, whichever
-    is wider.
+    P(benefit > 0) is that of a normal around the difference of held-out log-losses, P(pilot > 0) around the pilot's
+    gain; P(gain > 0) is the smaller of the two (the first, where there is no pilot), as both are needed. P(gap > 0) is
+    that of a normal around what the estimator says beyond what it says where the truth is zero, learnt from simulated
+    twins of the cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error,
+    whichever is wider.
+
     Let c be `settings.confidence`. The gap is *shown* to have a sign if P(gap > 0) is at least c, or at most 1 - c, by
     both estimators of I(T;S), and it does not drift across zero with fewer samples, more neighbours or fewer components
     (flags `drift_*`). A pair is
@@ -136,26 +135,19 @@ def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.b
 
 
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs by what P(gain > 0) is made of, or by I(T;S) over its standard error if that is less.
+    """Order pairs by the least of benefit, pilot's gain and I(T;S), each over its standard error.
 
     NaN without a benefit.
     """
-    gain, shared = _gain(verdicts), _in_errors(verdicts, "mi_teacher_student")
-    return pd.Series(np.where(shared < gain, shared, gain), index=verdicts.index)
 
+    def in_errors(name: str) -> "pd.Series[float]":
+        value, error = verdicts[name], verdicts[f"{name}_se"]
+        return (value / error.where(error > 0)).mask((value == 0) & (error == 0), 0.0)
 
-def _gain(row: Any) -> NDArray[np.float64]:
-    """Mean of benefit and pilot's gain over their standard errors; the benefit's, where there is no pilot."""
-    benefit, pilot = (_in_errors(row, name) for name in ("log_loss_benefit", "pilot_gain"))
-    return np.where(np.isnan(pilot), benefit, (benefit + pilot) / 2)
-
-
-def _in_errors(row: Any, name: str) -> NDArray[np.float64]:
-    """A quantity of a row or table over its standard error; of a zero without error 0, of others without error NaN."""
-    value, error = (np.asarray(row[column], dtype=np.float64) for column in (name, f"{name}_se"))
-    return np.where(
-        error > 0, value / np.where(error > 0, error, 1.0), np.where((value == 0) & (error == 0), 0, np.nan)
-    )
+    benefit, *others = (in_errors(name) for name in ("log_loss_benefit", "pilot_gain", "mi_teacher_student"))
+    for other in others:
+        benefit = benefit.where(~(other < benefit), other)
+    return benefit
 
 
 @dataclass(frozen=True)
@@ -170,8 +162,8 @@ class Evidence:
         Of I(T;S).
     advantage, benefit, teacher
         Of the advantage, the benefit and I(T;Y), by held-out log-loss.
-    gain
-        Of the gain: benefit and pilot together.
+    pilot
+        Of the pilot's gain.
     drifts
         Whether the gap depends on choices that should not matter.
     """
@@ -182,8 +174,13 @@ class Evidence:
     advantage: float
     benefit: float
     teacher: float
-    gain: float
+    pilot: float
     drifts: bool
+
+    @property
+    def gain(self) -> float:
+        """What is needed for a gain and least sure; NaN without a benefit."""
+        return self.benefit if np.isnan(self.pilot) else min(self.benefit, self.pilot)
 
     def gap_is(self, sign: int, confidence: float) -> bool:
         """Whether the gap is shown to be positive (1) or negative (-1). Without an estimate it is not."""
@@ -207,7 +204,7 @@ def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
         advantage=_probability_positive(row, "log_loss_advantage"),
         benefit=_probability_positive(row, "log_loss_benefit"),
         teacher=_probability_positive(row, "log_loss_teacher_label"),
-        gain=float(norm.cdf(_gain(row))),
+        pilot=_probability_positive(row, "pilot_gain"),
         drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
     )
 

@@ -72,7 +72,7 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: mean of benefit and pilot's gain, or I(T;S) if less, in standard errors; the gap has a veto",
+        "ours: the least of benefit, pilot's gain and I(T;S), each over its standard error; the gap has a veto",
         "criteria/cch.py",
         terms="score",
     ),

@@ -83,6 +83,35 @@ def test_verdicts(terms, verdict, plain, said):
     assert said in row["reason"]
 
 
+@pytest.mark.parametrize(
+    ("pilot", "verdict", "likely", "said"),
+    [
+        (0.2, keys.DISTIL, 0.99997, "a pilot of cnv, taught by rna alone, gained +20.0 ± 5.0 points"),
+        (0.04, keys.UNDECIDED, 0.7881, "Too close to call"),
+        (-0.1, keys.DO_NOT_DISTIL, 0.0228, "gained -10.0 ± 5.0 points"),
+        (np.nan, keys.DISTIL, 1.0, "rna adds to what cnv knows of er_status: 0.40 ± 0.05 nats (a gain has P = 1.00)"),
+    ],
+)
+def test_what_a_teacher_adds_has_to_show_in_a_pilot(pilot, verdict, likely, said):
+    row = judge(pair(0.5, 0.2, 0.6, pilot=pilot)).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["p_gain_positive"] == pytest.approx(likely, abs=1e-4)
+    assert said in row["reason"]
+
+
+def test_a_pilot_makes_no_teacher_of_one_that_adds_nothing():
+    row = judge(pair(0.5, 0.3, 0.1, pilot=0.3)).iloc[0]
+    assert row["verdict"] == keys.DO_NOT_DISTIL and row["p_gain_positive"] < 0.01
+
+
+def test_a_pair_is_as_good_as_the_weakest_of_what_it_needs():
+    weakest = {"benefit": pair(0.9, 0.2, 0.3, pilot=0.9), "pilot": pair(0.9, 0.2, 0.9, pilot=0.1)}
+    weakest |= {"shared": pair(0.1, 0.2, 0.9, pilot=0.9), "sure": pair(0.9, 0.2, 0.9, pilot=0.0, se=0.0)}
+    found = score(judge(*weakest.values()))
+    assert found[:3].tolist() == pytest.approx([2, 2, 2])
+    assert np.isnan(found[3])
+
+
 def test_without_a_gap_the_benefit_stands_alone():
     # Too few labels for a gap: what the two share needs none.
     row = judge(pair(0.5, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
