@@ -87,3 +87,19 @@ def test_binary_features_are_told_from_others_whatever_their_first_values():
         [[0.0, 0, 1, torch.nan, 2], [1, 0, 1, 0, 0], [0, 1, 1, 1, 1], [0, 1, 1, 1, 1], [1, 0.5, 1, 0, 1]]
     )
     assert preprocessing._binary(values).tolist() == [True, False, True, True, False]
+
+
+def test_components_are_weighted_by_their_standard_deviation() -> None:
+    random = np.random.default_rng(4)
+    values = (random.standard_normal((80, 6)) @ random.standard_normal((6, 6))).astype(np.float32)
+    train = np.arange(80) < 60
+    settings = EncoderConfig(components=4)
+    inputs = fit_projection(torch.tensor(values), torch.tensor(train), settings).apply(torch.tensor(values)).numpy()
+    mean, deviation = values[train].mean(0), values[train].std(0)
+    scaled = (values - mean) / deviation
+    _, sizes, axes = np.linalg.svd(scaled[train], full_matrices=False)
+    expected = (scaled @ axes[:4].T) * sizes[:4]
+    expected /= np.sqrt((expected[train] ** 2).mean())
+    # The signs of axes are arbitrary.
+    np.testing.assert_allclose(np.abs(inputs), np.abs(expected), atol=1e-4)
+    assert (inputs[train] ** 2).mean() == pytest.approx(1, abs=1e-4)
