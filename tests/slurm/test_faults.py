@@ -165,6 +165,7 @@ def three_times(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.T
         run.finish()
     finally:
         run.kill()
+        place.end_processes()
     return place, kept, slurm.jobs(before), dates
 
 

@@ -1,11 +1,14 @@
 """A copy of the repository in which the workflow runs, on Slurm or on this machine."""
 
 import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -58,6 +61,13 @@ class Workplace:
             "PYTHONUNBUFFERED": "1",
         }
         return Run(command, self.path, environment)
+
+    def end_processes(self) -> None:
+        """End what is left of jobs here: without control groups Slurm loses sight of some when a node goes down."""
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if str(self.path) in command.read_bytes().decode(errors="replace"):
+                    os.kill(int(command.parent.name), signal.SIGKILL)
 
     def on_slurm(self, *options: str, resources: Sequence[str] = ()) -> "Run":
         """Start the workflow with the profile for Slurm; `options` begin with targets."""
