@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from cch_omics.evaluation import METRIC, corrected_interval, reference_table, score_held_out, score_models
 from cch_omics.io.files import atomic
-from cch_omics.predictions import load_encoding
+from cch_omics.predictions import load_inputs
 from cch_omics.splits import Splits
 from cch_omics.tasks.classification import METRICS
 
@@ -43,7 +43,7 @@ def predict_linear(task: Task, budget: float, output: Path) -> None:
     splits = first_repeats(stored.splits, REFERENCE_REPEATS)
     for student, teacher in best_teachers(stored).items():
         path = room / "linear" / f"{student}.npz"
-        inputs = load_encoding(room / "encodings" / f"{student}.npz", inputs=True).inputs
+        inputs = load_inputs(room / "encodings" / f"{student}.npz")
         if path.exists() or inputs is None:
             continue
         logits = np.full((2, *stored.encodings[student].logits[: len(splits.fold)].shape), np.nan, dtype=np.float32)

@@ -51,9 +51,10 @@ from cch_omics.evaluation import (
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.files import atomic
 from cch_omics.pilots import linear_pilots, network_pilots
-from cch_omics.predictions import load_encoding
+from cch_omics.predictions import load_inputs
 from cch_omics.provenance import code_hash
 from cch_omics.tasks.classification import class_offsets
+from cch_omics.tasks.classification import decide as classes_of
 
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
@@ -199,8 +200,8 @@ def _patient_errors(stored: Stored, way: str, *, offsets: bool) -> pd.DataFrame:
     def right(logits: NDArray[np.float32], tested: NDArray[np.bool_]) -> NDArray[np.float64]:
         found = np.zeros(tested.shape)
         for j, test in enumerate(tested):
-            shift = class_offsets(logits[j], cohort.labels, splits.labelled[j]) if offsets else 0.0
-            found[j, test] = (logits[j, test] + shift).argmax(1) == cohort.labels[test]
+            shift = class_offsets(logits[j], cohort.labels, splits.labelled[j]) if offsets else np.zeros(n_classes)
+            found[j, test] = classes_of(logits[j, test], shift) == cohort.labels[test]
         return found
 
     rows = []
@@ -257,7 +258,7 @@ def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, dict[str, flo
 
     def make() -> pd.DataFrame:
         def inputs_of(name: str) -> NDArray[np.float32] | None:
-            return load_encoding(room / "encodings" / f"{name}.npz", inputs=True).inputs
+            return load_inputs(room / "encodings" / f"{name}.npz")
 
         spent = 0.0
         for name in stored.cohort.modalities:

@@ -110,7 +110,7 @@ def information(args: argparse.Namespace) -> None:
     from cch_omics.information.pairs import estimate_pairs, information_table
     from cch_omics.io.files import write_table
     from cch_omics.io.mudata import read_cohort
-    from cch_omics.predictions import load_encoding
+    from cch_omics.predictions import load_inputs
     from cch_omics.splits import load_splits
 
     files = {file.stem: file for file in args.encodings}
@@ -120,7 +120,7 @@ def information(args: argparse.Namespace) -> None:
         _encodings(args.encodings),
         args.settings,
         seed=args.seed,
-        inputs_of=lambda name: load_encoding(files[name], inputs=True).inputs,
+        inputs_of=lambda name: load_inputs(files[name]),
         device=args.device,
         threads=args.threads,
         progress=logs.progress("mutual information of splits and folds"),

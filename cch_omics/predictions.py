@@ -120,8 +120,15 @@ def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
             logits=arrays["logits"],
             network=network_of(arrays, "network"),
             epochs=arrays["epochs"],
-            inputs=arrays["inputs"] if inputs and "inputs" in arrays else None,
+            inputs=load_inputs(path) if inputs else None,
         )
+
+
+def load_inputs(path: Path) -> NDArray[np.float32] | None:
+    """Read the networks' inputs alone of what `save_encoding` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        inputs: NDArray[np.float32] | None = arrays.get("inputs")
+        return inputs
 
 
 def save_distillation(distillation: Distillation, path: Path) -> None:

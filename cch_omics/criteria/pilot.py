@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cch_omics.criteria.accuracy import decided_accuracy
 from cch_omics.criteria.pair import Pair
-from cch_omics.tasks.classification import class_offsets, log_loss
+from cch_omics.tasks.classification import class_offsets, decide, log_loss
 
 
 def pilot(pair: Pair) -> float:
@@ -58,7 +58,7 @@ def accuracy_gain(
     if not len(labels):
         return float("nan"), float("nan")
     everyone = np.ones(len(labels), dtype=bool)
-    right = [(logits + class_offsets(logits, labels, everyone)).argmax(1) == labels for logits in (alone, taught)]
+    right = [decide(logits, class_offsets(logits, labels, everyone)) == labels for logits in (alone, taught)]
     difference = right[1].astype(np.float64) - right[0]
     classes, code = np.unique(labels, return_inverse=True)
     means = np.bincount(code, weights=difference) / np.bincount(code)
