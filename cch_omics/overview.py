@@ -7,7 +7,7 @@ from statistics import fmean
 
 from cch_omics.errors import InputError
 
-COLUMNS = ("cohort", "target", "pair", "verdict", "p(gap > 0)", "gain", "chosen")
+COLUMNS = ("cohort", "target", "pair", "verdict", "p(gain > 0)", "p(gap > 0)", "gain", "chosen")
 
 
 def overview(results: Path) -> str:
@@ -32,6 +32,7 @@ def overview(results: Path) -> str:
         [
             text,
             "",
+            "p(gain > 0): what the verdict rests on; p(gap > 0): the paper's gap, which has a veto",
             "gain: mean over test folds, in points of balanced accuracy over the student trained alone",
             *(f"report: {page.resolve()}" for page in pages),
         ]
@@ -54,7 +55,8 @@ def _lines(folder: Path) -> list[tuple[str, ...]]:
                 folder.name,
                 " -> ".join(pair),
                 row["verdict"],
-                f"{float(row['p_gap_positive']):.2f}" if row["p_gap_positive"] else "",
+                # Results of an earlier version have no P(gain > 0).
+                *(f"{float(p):.2f}" if (p := row.get(name)) else "" for name in ("p_gain_positive", "p_gap_positive")),
                 f"{100 * fmean(gains[pair]):+.1f}" if gains[pair] else "",
                 "yes" if pair in chosen else "",
             )

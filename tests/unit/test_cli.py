@@ -145,6 +145,16 @@ def test_summary_shows_verdicts_beside_gains(tmp_path: Path, capsys: pytest.Capt
     assert lines[-1] == f"report: {tmp_path / 'report.html'}"
 
 
+def test_summary_shows_what_a_verdict_rests_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "brca" / "pam50" / "verdicts.tsv"
+    columns = "teacher\tstudent\tverdict\tp_gap_positive\tp_gain_positive"
+    write(table, columns, "rna\tcnv\tdo_not_distil\t0.97\t0.08")
+    assert main(["summary", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "verdict        p(gain > 0)  p(gap > 0)" in lines[0]
+    assert lines[1].split()[-3:] == ["do_not_distil", "0.08", "0.97"]
+
+
 def test_summary_of_nothing_names_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
