@@ -230,21 +230,25 @@ def several_teachers(
     """(student, way, teacher) of all other omics put together, on the samples that have them all.
 
     A teacher's held-out log-probabilities of an inner fold enter with weights fitted on the other inner folds, so that
-    what teaches a sample has not seen its label.
+    what teaches a sample has not seen its label; nor the labels of the fold that the student goes without.
     """
     for student, own in stored_encodings.items():
         others = [each for name, each in stored_encodings.items() if name != student]
-        logp = np.stack([log_softmax(each.logits.astype(np.float64), axis=-1) for each in others], axis=-1)
-        pooled = np.full(own.logits.shape, np.nan, dtype=np.float32)
-        for s in range(len(splits.fold)):
-            known = np.isfinite(logp[s]).all((-2, -1)) & splits.train[s]
-            for fold in range(splits.n_inner):
-                held_out = known & (splits.inner[s] == fold)
-                fitted = known & (splits.inner[s] != fold) & splits.labelled[s]
-                weights, offsets = fit_pool(logp[s, fitted], labels[fitted])
-                pooled[s, held_out] = logp[s, held_out] @ weights + offsets
-        yield student, "pooled", replace(own, logits=pooled)
-        yield student, "averaged", replace(own, logits=logp.mean(-1).astype(np.float32))
+        n_splits, n, n_classes = own.logits.shape
+        made = {way: np.full((n_splits, splits.n_inner + 1, n, n_classes), np.nan, dtype=np.float32) for way in SEVERAL}
+        for s in range(n_splits):
+            logits = np.stack([each.teaching_logits(s) for each in others], axis=-1)
+            logp = log_softmax(logits.astype(np.float64), axis=-2)  # (K + 1, n, C, teachers)
+            made["averaged"][s] = logp.mean(-1)
+            for without in range(splits.n_inner + 1):
+                known = np.isfinite(logp[without]).all((-2, -1)) & splits.train[s] & (splits.inner[s] != without)
+                for fold in set(range(splits.n_inner)) - {without}:
+                    held_out = known & (splits.inner[s] == fold)
+                    fitted = known & (splits.inner[s] != fold) & splits.labelled[s]
+                    weights, offsets = fit_pool(logp[without, fitted], labels[fitted])
+                    made["pooled"][s, without, held_out] = logp[without, held_out] @ weights + offsets
+        for way, teaching in made.items():
+            yield student, way, replace(own, logits=teaching[:, -1], nested_logits=teaching[:, :-1])
 
 
 def predict_several(task: Task, budget: float, data: Path | None, output: Path) -> None:

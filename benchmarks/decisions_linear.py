@@ -49,7 +49,7 @@ def predict_linear(task: Task, budget: float, output: Path) -> None:
         logits = np.full((2, *stored.encodings[student].logits[: len(splits.fold)].shape), np.nan, dtype=np.float32)
         rows = stored.cohort.modalities[student].rows
         for s in range(splits.whole):
-            soft = stored.encodings[teacher].logits[s, rows]
+            soft = stored.encodings[teacher].teaching_logits(s)[:, rows]
             for kind, lambdas in enumerate(((0.0,), LAMBDAS)):
                 logits[kind, s, rows] = of_split(
                     inputs[s],
@@ -73,11 +73,12 @@ def of_split(
 ) -> Floats:
     """(K + 1, n, k) inputs -> (n, C) logits: of inner folds by the model without it, of test samples by that of all.
 
+    Teacher's logits are (K + 1, n, C): those for the model without inner fold g saw nothing of it either.
     The grid's best point by log-loss on the inner folds makes all predictions.
     """
-    n_classes, n_inner = teacher_logits.shape[1], len(inputs) - 1
-    taught = (inner >= 0) & np.isfinite(teacher_logits).all(1)
-    soft = softmax(np.nan_to_num(teacher_logits.astype(np.float64)), axis=1)
+    n_classes, n_inner = teacher_logits.shape[2], len(inputs) - 1
+    taught = (inner >= 0) & np.isfinite(teacher_logits[-1]).all(1)
+    soft = softmax(np.nan_to_num(teacher_logits.astype(np.float64)), axis=2)
     grid = [(weight, inverse) for weight in lambdas for inverse in INVERSE_PENALTIES]
     found = np.full((len(grid), len(labels), n_classes), np.nan)
     for g in range(n_inner + 1):
@@ -87,7 +88,7 @@ def of_split(
         z = z / np.sqrt((z[train] ** 2).sum(1).mean())
         for point, (weight, inverse) in enumerate(grid):
             found[point, predicted] = _fit(
-                z, labels, soft, train & labelled, train & taught, weight, inverse, z[predicted]
+                z, labels, soft[g], train & labelled, train & taught, weight, inverse, z[predicted]
             )
     scored = labelled & (inner >= 0)
     loss = -log_softmax(found[:, scored], axis=2)[:, np.arange(scored.sum()), labels[scored]].sum(1)

@@ -99,7 +99,7 @@ TASKS = (
 )
 # Small enough for a test: it shows that everything runs, and nothing else.
 SUBSET = (Task("simulated", "subtype", "simulated", source="simulated:complementary"),)
-SUBSET_SPLITS = SplitsConfig(repeats=2, folds=2, inner_folds=2)
+SUBSET_SPLITS = SplitsConfig(repeats=2, folds=2, inner_folds=3)
 SUBSET_ENCODER = EncoderConfig(units=8, components=16, max_epochs=20)
 SUBSET_BUDGETS = (0.4, 1.0)
 

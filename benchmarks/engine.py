@@ -130,7 +130,7 @@ def encode_all(
     """All encoders, from principal components that are fitted before the clock starts."""
     encodings, batches, total = {}, [], 0.0
     for name in cohort.modalities:
-        options = {"seed": 0, "device": device}
+        options = {"seed": 0, "device": device, "without_pairs": True}
         ready = [training.training_sets(cohort, splits, s, name, ENCODER, **options) for s in range(len(splits.fold))]
         deployed = encoders.encode(cohort, splits.only_whole(), name, ENCODER, seed=0, device=device).network
         with (
@@ -284,7 +284,9 @@ def loop(batch: Batch, m: int, cohort: Cohort, device: torch.device, *, own_mask
                     )
                 losses.append((each * held_out.label_weight[g]).sum())
                 kept[g].append({name: value.clone() for name, value in network.state_dict().items()})
-    scores = training.judges(sets.n_held_out) @ torch.stack(losses).view(len(kept), -1).double().cpu().numpy()
+    scores = (
+        training.judges(sets.n_held_out, sets.pairs) @ torch.stack(losses).view(len(kept), -1).double().cpu().numpy()
+    )
     checkpoints = scores.argmin(1)
     synchronise(device)
     seconds = time.perf_counter() - started

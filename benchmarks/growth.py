@@ -89,7 +89,7 @@ def cohort(n: int, features: int = 300, omics: int = 2) -> Cohort:
 
 
 def splits_of(made: Cohort, repeats: int = 1) -> Splits:
-    return make_splits(made, SplitsConfig(repeats=repeats, folds=2, inner_folds=2), seed=0)
+    return make_splits(made, SplitsConfig(repeats=repeats, folds=2, inner_folds=3), seed=0)
 
 
 def training(made: Cohort, splits: Splits) -> Callable[[], object]:

@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHAPES = ["20000x1000", "450000x200", "450000x800", "20000x10000"]
-SPLITS = {"repeats": 1, "folds": 2, "inner_folds": 2}
+SPLITS = {"repeats": 1, "folds": 2, "inner_folds": 3}
 MEASURED = """
 import resource, subprocess, sys, time
 start = time.perf_counter()

@@ -36,7 +36,7 @@ OMICS = ("rna", "methylation", "cnv", "rppa", "mirna")
 TARGETS = ("subtype", "stage")
 PATIENTS, FEATURES = 120, 40
 SETTINGS = {
-    "splits": {"repeats": 1, "folds": 2, "inner_folds": 2},
+    "splits": {"repeats": 1, "folds": 2, "inner_folds": 3},
     "encoder": {"units": 4, "components": 8, "max_epochs": 10},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
     "distillation": {"lambdas": [0.5], "temperatures": [2.0]},

@@ -73,8 +73,10 @@ class SplitsConfig(Section):
 
     repeats: Annotated[int, Field(ge=1)] = Field(2, description="Times the outer folds are drawn anew.")
     folds: Annotated[int, Field(ge=2)] = Field(5, description="Outer folds.")
-    inner_folds: Annotated[int, Field(ge=2)] = Field(
-        5, description="Inner folds of each outer training set, the same for every modality."
+    inner_folds: Annotated[int, Field(ge=3)] = Field(
+        5,
+        description="Inner folds of each outer training set, the same for every modality. At least 3: what teaches a "
+        "student of an inner fold saw neither that fold nor its own.",
     )
     by_site: bool = Field(False, description="Keep all patients of a tissue source site in one outer fold.")
 

@@ -103,10 +103,12 @@ def distil_grids(
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
 
     def teaching(s: int, sets: TrainingSets) -> Teaching:
-        teacher_logits = np.stack([encodings[name].logits[s, rows] for name in teachers])
-        taught = _taught(teacher_logits, sets, labelled_only=not settings[0].unlabelled)
+        teacher_logits = np.stack([encodings[name].teaching_logits(s)[:, rows] for name in teachers])  # (V, G, n, C)
+        taught = _taught(teacher_logits[:, -1], sets, labelled_only=not settings[0].unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
-            teacher_logits[v] = _permuted(teacher_logits[v], taught[v], (seed, *splits.entropy(s), v))
+            random = np.random.default_rng((seed, *splits.entropy(s), v))
+            for g, members in enumerate(taught[v] & sets.train):
+                teacher_logits[v, g, members] = random.permutation(teacher_logits[v, g, members])
         return Teaching(
             soft=_soft_targets(teacher_logits, temperatures.view(len(teachers), -1)),
             samples=np.repeat(taught, len(grid), axis=0),
@@ -181,14 +183,7 @@ def _taught(teacher_logits: NDArray[np.float32], sets: TrainingSets, *, labelled
     return np.asarray(training & np.isfinite(teacher_logits).all(-1))
 
 
-def _permuted(logits: NDArray[np.float32], members: NDArray[np.bool_], seed: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, C) logits, permuted among the members."""
-    permuted = logits.copy()
-    permuted[members] = np.random.default_rng(seed).permutation(logits[members])
-    return permuted
-
-
 def _soft_targets(teacher_logits: NDArray[np.float32], temperatures: Tensor) -> Tensor:
-    """(V, n, C) logits, (V, P) temperatures -> (V * P, C, n) probabilities; of samples without a teacher, uniform."""
-    logits = torch.as_tensor(np.nan_to_num(teacher_logits), device=temperatures.device).transpose(1, 2)
-    return (logits[:, None] / temperatures[:, :, None, None]).softmax(2).flatten(0, 1)
+    """(V, G, n, C) logits, (V, P) temperatures -> (G, V * P, C, n) probabilities; without a teacher, uniform."""
+    logits = torch.as_tensor(np.nan_to_num(teacher_logits), device=temperatures.device).permute(1, 0, 3, 2)
+    return (logits[:, :, None] / temperatures[:, :, None, None]).softmax(3).flatten(1, 2)

@@ -43,7 +43,7 @@ def linear_pilots(
     teachers = [name for name in encodings if name != student]
     found = np.full((len(teachers), *encodings[student].logits.shape), np.nan)
     for s, components in enumerate(() if inputs is None else inputs):
-        of_teachers = np.stack([encodings[name].logits[s, rows] for name in teachers])
+        of_teachers = np.stack([encodings[name].teaching_logits(s)[:-1, rows] for name in teachers])
         found[:, s, rows] = linear_students(components, splits.inner[s, rows], of_teachers)
     taught = dict(zip(teachers, found, strict=True))
     return pilot_gains(cohort, splits, encodings, student, taught)

@@ -62,6 +62,10 @@ class Encoding:
     inputs
         (S, K + 1, m, k) of the networks, for the m samples that have the modality and each training set of each split:
         students on this modality take the same. None where they were not kept.
+    nested_logits
+        (S, K, n, C), of g: training samples outside inner fold g, by the encoder that saw neither their own inner fold
+        nor fold g. They teach the students that go without fold g, which would else learn of its labels from a teacher
+        that was trained on them. NaN elsewhere; None where nothing is taught.
     """
 
     representation: NDArray[np.float32]
@@ -69,6 +73,13 @@ class Encoding:
     network: Network
     epochs: NDArray[np.int64]
     inputs: NDArray[np.float32] | None = None
+    nested_logits: NDArray[np.float32] | None = None
+
+    def teaching_logits(self, split: int) -> NDArray[np.float32]:
+        """(K + 1, n, C) what may teach the students of each training set of a split: last, that of all samples."""
+        if self.nested_logits is None:
+            raise ValueError("an encoding without nested logits cannot teach")
+        return np.concatenate([self.nested_logits[split], self.logits[split, None]])
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ def save_encoding(encoding: Encoding, path: Path) -> None:
             "representation": encoding.representation,
             "logits": encoding.logits,
             "epochs": encoding.epochs,
-            **({} if encoding.inputs is None else {"inputs": encoding.inputs}),
+            **{name: array for name in ("inputs", "nested_logits") if (array := getattr(encoding, name)) is not None},
             **network_arrays(encoding.network, "network"),
         },
     )
@@ -121,6 +132,7 @@ def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
             network=network_of(arrays, "network"),
             epochs=arrays["epochs"],
             inputs=load_inputs(path) if inputs else None,
+            nested_logits=arrays.get("nested_logits"),
         )
 
 

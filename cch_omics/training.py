@@ -5,12 +5,15 @@ of one training set share their inputs and are one group of `ensemble`. The netw
 fold; the networks of all training samples predict the test samples. The number of epochs (and whatever else is chosen)
 for the prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them. An inner
 fold thus never touches the weights of the networks that predict it; it has a share in one number of theirs, their
-epochs, by way of the networks that predict the other folds.
+epochs, by way of the networks that predict the other folds. Teachers would pass on the labels that they were trained
+on: students without an inner fold are taught by networks that went without it as well, on samples of a second fold that
+these did not see either, so that there are training sets without pairs of folds.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -37,22 +40,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """The K + 1 training sets of one split, for the n samples that have the modality.
+    """The G training sets of one split, for the n samples that have the modality.
+
+    They are the split's training samples without each of its K inner folds; where asked for, without each pair of them;
+    and, last, all.
 
     Attributes
     ----------
     rows
         (n,) positions among the cohort's samples.
     train
-        (K + 1, n) the training samples.
+        (G, n) the training samples.
     predicted
-        (K + 1, n) the samples that are predicted.
+        (G, n) the samples that are predicted.
     labelled
         (n,) training samples of the split whose label may be used.
     inputs
-        (K + 1, n, k).
+        (G, n, k). Those without a pair of folds are the ones without its first, labels being what must not be seen of
+        the second.
     seeds
-        (K + 1,).
+        (G,).
+    pairs
+        The pairs of inner folds, if there are training sets without them.
     """
 
     rows: NDArray[np.int64]
@@ -61,11 +70,17 @@ class TrainingSets:
     labelled: NDArray[np.bool_]
     inputs: Tensor
     seeds: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def n_inner(self) -> int:
+        """K."""
+        return len(self.train) - len(self.pairs) - 1
 
     @property
     def n_held_out(self) -> NDArray[np.float64]:
         """(K,) labelled samples of each inner fold."""
-        return np.asarray((self.predicted & self.labelled).sum(1)[:-1], dtype=np.float64)
+        return np.asarray((self.predicted & self.labelled).sum(1)[: self.n_inner], dtype=np.float64)
 
 
 def training_sets(
@@ -78,28 +93,40 @@ def training_sets(
     seed: int,
     device: torch.device,
     inputs: NDArray[np.float32] | None = None,
+    without_pairs: bool = False,
 ) -> TrainingSets:
     """The training sets of a split, with their projections fitted and applied.
 
     Parameters
     ----------
     inputs
-        (K + 1, n, k) what that gave before; it is then not done again.
+        (K + 1, n, k) what that gave before, without pairs of folds; it is then not done again.
+    without_pairs
+        Whether there are training sets without each pair of inner folds.
     """
     data = cohort.modalities[modality]
     inner = splits.inner[split, data.rows]
-    folds = np.arange(splits.n_inner)[:, None]
-    train = np.concatenate([(inner >= 0) & (inner != folds), (inner >= 0)[None]])
-    predicted = np.concatenate([inner == folds, (inner < 0)[None]])
+    n_inner = splits.n_inner
+    pairs = tuple(combinations(range(n_inner), 2)) if without_pairs else ()
+    left_out = [inner == g for g in range(n_inner)]
+    left_out += [(inner == g) | (inner == h) for g, h in pairs]
+    predicted = np.stack([*left_out, inner < 0])
+    train = (inner >= 0) & ~predicted
     name_code = int.from_bytes(modality.encode(), "little") % 2**32
-    seeds = np.random.SeedSequence((seed, name_code, *splits.entropy(split))).generate_state(len(train))
+    sequence = np.random.SeedSequence((seed, name_code, *splits.entropy(split)))
+    # Those of pairs come last, so that the others are the same with and without them.
+    seeds = [int(each) for each in sequence.generate_state(len(train))]
+    seeds = seeds[:n_inner] + seeds[n_inner + 1 :] + seeds[n_inner : n_inner + 1]
+    singles = [*range(n_inner), -1]
+    projected = _project(data.values, train[singles], settings, device) if inputs is None else as_tensor(inputs, device)
     return TrainingSets(
         rows=data.rows,
         train=train,
         predicted=predicted,
         labelled=splits.labelled[split, data.rows],
-        inputs=_project(data.values, train, settings, device) if inputs is None else as_tensor(inputs, device),
-        seeds=tuple(int(each) for each in seeds),
+        inputs=projected[[*range(n_inner), *(g for g, _ in pairs), n_inner]] if pairs else projected,
+        seeds=tuple(seeds),
+        pairs=pairs,
     )
 
 
@@ -123,7 +150,7 @@ class Teaching:
     Attributes
     ----------
     soft
-        (M, C, n) the teachers' probabilities.
+        (G, M, C, n) the teachers' probabilities, for each training set.
     samples
         (M, n) the samples that have them; those outside a training set are not used in it.
     lambdas, temperatures
@@ -136,7 +163,7 @@ class Teaching:
     temperatures: Tensor
 
     def models(self, chosen: slice) -> "Teaching":
-        return Teaching(self.soft[chosen], self.samples[chosen], self.lambdas[chosen], self.temperatures[chosen])
+        return Teaching(self.soft[:, chosen], self.samples[chosen], self.lambdas[chosen], self.temperatures[chosen])
 
 
 def fit(
@@ -160,7 +187,7 @@ def fit(
     Returns
     -------
     list
-        Of each split, G = K + 1 groups of M networks.
+        Of each split, G groups of M networks.
     """
     device = sets[0].inputs.device
     codes = torch.as_tensor(labels, device=device).clamp(min=0)
@@ -183,7 +210,7 @@ def fit(
                 ]
             ),
             ensemble.stack_samples([_gather(each, each.predicted, one_hot) for each in batch]),
-            torch.stack([torch.as_tensor(judges(each.n_held_out), device=device) for each in batch]),
+            torch.stack([torch.as_tensor(judges(each.n_held_out, each.pairs), device=device) for each in batch]),
             [seed for each in batch for seed in each.seeds],
             epochs=settings.max_epochs,
             patience=PATIENCE,
@@ -245,28 +272,33 @@ def _gather(
         return samples
     return replace(
         samples,
-        soft=teaching.soft[:, :, position].permute(2, 0, 1, 3),
+        soft=teaching.soft.gather(3, position[:, None, None].expand(-1, *teaching.soft.shape[1:3], -1)),
         soft_weight=_mean_weights(exists[:, None] & teaching.samples[:, index].swapaxes(0, 1), device),
         lambdas=teaching.lambdas,
         temperatures=teaching.temperatures,
     )
 
 
-def judges(n_held_out: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How the choice for each training set weighs the loss on each inner fold: not at all on the one it predicts.
+def judges(n_held_out: NDArray[np.float64], pairs: Sequence[tuple[int, int]] = ()) -> NDArray[np.float64]:
+    """How the choice for each training set weighs the loss on each inner fold: not at all on those it predicts.
 
     Parameters
     ----------
     n_held_out
         (K,) labelled samples of each inner fold.
+    pairs
+        Pairs of inner folds that P training sets go without.
 
     Returns
     -------
-    (K + 1, K + 1) a row for each training set, last that of all samples; the last column, of the test samples, is 0.
+    (K + P + 1, K + P + 1) a row for each training set, last that of all samples. The loss is that of the networks
+    without one fold: the last P + 1 columns are 0.
     """
-    n_folds = len(n_held_out)
-    weights = np.concatenate([1 - np.eye(n_folds), np.ones((1, n_folds))]) * n_held_out
-    return np.pad(weights, ((0, 0), (0, 1)))
+    left_out = [*((g,) for g in range(len(n_held_out))), *pairs, ()]
+    weights = np.tile(n_held_out, (len(left_out), 1))
+    for row, folds in zip(weights, left_out, strict=True):
+        row[list(folds)] = 0
+    return np.pad(weights, ((0, 0), (0, len(pairs) + 1)))
 
 
 def over_splits(

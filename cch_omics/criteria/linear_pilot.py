@@ -1,8 +1,9 @@
 """Linear students, taught by a teacher alone: a pilot in closed form, of all teachers at once.
 
 A ridge regression of the teacher's held-out log-probabilities on the components that the student's network takes, from
-all paired training samples, labelled or not. What it says of the inner fold that it did not see is what the student's
-omics can say of what the teacher knows. It costs a few products, where a pilot of networks costs a training.
+all paired training samples, labelled or not. What it says of the inner fold that neither it nor its teacher saw is what
+the student's omics can say of what the teacher knows. It costs a few products, where a pilot of networks costs a
+training.
 """
 
 import numpy as np
@@ -27,24 +28,24 @@ def linear_students(
     inner
         (n,) inner fold, -1 for test samples.
     teacher_logits
-        (V, n, C) held-out logits of V teachers, NaN where a sample lacks the teacher's omics.
+        (V, K, n, C) held-out logits of V teachers that did not see inner fold g either (`Encoding.nested_logits`), NaN
+        where a sample lacks the teacher's omics.
 
     Returns
     -------
     (V, n, C), NaN on test samples and where no sample is left to learn from.
     """
-    n_teachers, n, n_classes = teacher_logits.shape
-    logp = log_softmax(np.asarray(teacher_logits, dtype=np.float64), axis=-1)
-    targets = logp - logp.mean(-1, keepdims=True)
-    taught = np.isfinite(targets).all(-1) & (inner >= 0)
+    n_teachers, _, n, n_classes = teacher_logits.shape
     found = np.full((n_teachers, n, n_classes), np.nan)
-    # Teachers with the same patients share a decomposition.
-    patterns, pattern = np.unique(taught, axis=0, return_inverse=True)
     for fold in np.unique(inner[inner >= 0]):
+        logp = log_softmax(np.asarray(teacher_logits[:, fold], dtype=np.float64), axis=-1)
+        targets = logp - logp.mean(-1, keepdims=True)
         here = np.asarray(inputs[fold], dtype=np.float64)
         held_out = np.flatnonzero(inner == fold)
-        for number, members in enumerate(patterns):
-            train = members & (inner != fold)
+        taught = np.isfinite(targets).all(-1) & (inner >= 0) & (inner != fold)
+        # Teachers with the same patients share a decomposition.
+        patterns, pattern = np.unique(taught, axis=0, return_inverse=True)
+        for number, train in enumerate(patterns):
             same = np.flatnonzero(pattern.ravel() == number)
             if train.any():
                 found[np.ix_(same, held_out)] = ridge(here[train], targets[same][:, train], here[held_out])

@@ -1,8 +1,8 @@
 """The pilot student: distil on the inner folds, and look.
 
-The students of the inner folds are compared with the student trained alone on the fold that neither saw. Soft targets
-of the other folds come from teachers that saw the labels of the left-out fold, so that a little of these reaches the
-pilot by way of its teacher: it is optimistic by that little.
+The students of the inner folds are compared with the student trained alone on the fold that neither saw, nor did the
+teachers of either (`Encoding.nested_logits`). With teachers that were trained on the fold's labels a pilot is several
+times too optimistic where labels are few: the teacher passes them on.
 """
 
 import numpy as np

@@ -18,7 +18,7 @@ from workplace import Workplace, rules_run
 
 pytestmark = pytest.mark.end_to_end
 CONFIG = {
-    "splits": {"repeats": 7, "folds": 3, "inner_folds": 2},
+    "splits": {"repeats": 7, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 16, "max_epochs": 200},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
     "distillation": {"lambdas": [0.5], "temperatures": [2.0]},

@@ -11,7 +11,7 @@ from cch_omics.resources import memory_mb, minutes
 
 pytestmark = pytest.mark.end_to_end
 CONFIG = {
-    "splits": {"repeats": 1, "folds": 3, "inner_folds": 2},
+    "splits": {"repeats": 1, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 8, "max_epochs": 20},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
     "distillation": {"lambdas": [0.5], "temperatures": [2.0]},

@@ -138,17 +138,25 @@ def test_several_teachers_have_not_seen_the_label_of_whom_they_teach(extras: Any
     for name in cohort.modalities:
         logits = random.normal(size=(*splits.inner.shape, 3)) + np.eye(3)[cohort.labels]
         logits[:, ~cohort.profiled(name)] = np.nan
-        encodings[name] = Encoding(logits[..., :2], logits, nothing, np.ones(3))
+        nested = np.stack([np.where((splits.inner != g)[..., None], logits, np.nan) for g in range(3)], axis=1)
+        encodings[name] = Encoding(logits[..., :2], logits, nothing, np.ones(3), nested_logits=nested)
 
-    def taught_by(labels: Any) -> dict[tuple[str, str], Any]:
+    def taught_by(labels: Any, nested: bool = False) -> dict[tuple[str, str], Any]:
         return {
-            (student, way): each.logits for student, way, each in extras.several_teachers(encodings, splits, labels)
+            (student, way): each.nested_logits if nested else each.logits
+            for student, way, each in extras.several_teachers(encodings, splits, labels)
         }
 
     first = taught_by(cohort.labels)
     assert set(first) == {(student, way) for student in cohort.modalities for way in ("pooled", "averaged")}
     held_out = splits.inner[0] == 1
-    changed = taught_by(np.where(held_out & (cohort.labels >= 0), (cohort.labels + 1) % 3, cohort.labels))
+    relabelled = np.where(held_out & (cohort.labels >= 0), (cohort.labels + 1) % 3, cohort.labels)
+    changed = taught_by(relabelled)
+    for before, after in zip(
+        taught_by(cohort.labels, True).values(), taught_by(relabelled, True).values(), strict=True
+    ):
+        np.testing.assert_array_equal(before[0, 1], after[0, 1])
+        assert np.isnan(before[0, 1, held_out]).all() and np.isfinite(before[0, 1]).any()
     for key, logits in first.items():
         np.testing.assert_array_equal(logits[0, held_out], changed[key][0, held_out])
         others = [name for name in cohort.modalities if name != key[0]]
@@ -207,8 +215,8 @@ def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is
     inputs = np.repeat(x[None], folds + 1, axis=0).astype(np.float32)
     inner = np.arange(n) % (folds + 1) - 1  # a quarter are test samples
     labelled = (inner >= 0) & (random.random(n) < 0.08)
-    teacher = 4.0 * np.eye(2, dtype=np.float32)[labels]
-    teacher[inner < 0] = np.nan
+    teacher = np.repeat(4.0 * np.eye(2, dtype=np.float32)[labels][None], folds + 1, axis=0)
+    teacher[:, inner < 0] = np.nan
 
     def accuracy(labels_used: Any, lambdas: tuple[float, ...]) -> tuple[Any, float]:
         logits = linear.of_split(inputs, labels_used, teacher, inner, labelled, lambdas)
@@ -237,7 +245,7 @@ def test_nobody_foretells_the_error_of_what_is_measured(scores: Any) -> None:
 
 def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> None:
     cohort = replace(make_cohort(n=200), label_budget=1.0)
-    splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=2), seed=0)
+    splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=3), seed=0)
     random = np.random.default_rng(1)
     n_classes = len(cohort.classes)
     truth = np.eye(n_classes)[cohort.labels]

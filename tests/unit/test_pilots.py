@@ -11,12 +11,12 @@ C = 3
 
 
 def problem(seed: int = 0, n: int = 60, k: int = 5, teachers: int = 3):
-    """(K + 1, n, k) inputs, (n,) inner folds with test samples, (V, n, C) logits, some of them missing."""
+    """(K + 1, n, k) inputs, (n,) inner folds with test samples, (V, K, n, C) logits, some of them missing."""
     random = np.random.default_rng(seed)
     inner = random.integers(-1, 3, n)
     inputs = random.standard_normal((4, n, k)) * np.array([3, 2, 1, 0.5, 0.1])
-    logits = inputs[0] @ random.standard_normal((teachers, k, C)) + random.standard_normal((teachers, n, C))
-    logits[0, :10] = np.nan
+    logits = inputs[0] @ random.standard_normal((teachers, 1, k, C)) + random.standard_normal((teachers, 3, n, C))
+    logits[0, :, :10] = np.nan
     return inputs, inner, logits
 
 
@@ -52,10 +52,10 @@ def test_linear_students_learn_from_the_other_folds_of_the_samples_that_a_teache
     found = linear_students(inputs, inner, logits)
     assert np.isnan(found[:, inner < 0]).all() and np.isfinite(found[:, inner >= 0]).all()
     for v in range(len(logits)):
-        logp = log_softmax(logits[v], axis=1)
-        targets = logp - logp.mean(1, keepdims=True)
         for fold in range(3):
-            train = (inner >= 0) & (inner != fold) & np.isfinite(logits[v]).all(1)
+            logp = log_softmax(logits[v, fold], axis=1)
+            targets = logp - logp.mean(1, keepdims=True)
+            train = (inner >= 0) & (inner != fold) & np.isfinite(logits[v, fold]).all(1)
             expected = ridge(inputs[fold][train], targets[None, train], inputs[fold][inner == fold])[0]
             np.testing.assert_allclose(found[v, inner == fold], expected, atol=1e-10)
 
@@ -63,12 +63,19 @@ def test_linear_students_learn_from_the_other_folds_of_the_samples_that_a_teache
 def test_a_linear_student_sees_neither_its_fold_nor_test_samples_of_the_teacher():
     inputs, inner, logits = problem()
     other = logits.copy()
-    other[:, inner <= 0] = 7 * np.random.default_rng(9).standard_normal(other[:, inner <= 0].shape)
-    other[0, :10] = np.nan
+    # What its teacher said of its fold and of test samples, and what the teachers of other students said of anyone.
+    changed = np.ones_like(logits[0, ..., 0], dtype=bool)
+    changed[0, inner > 0] = False
+    other[:, changed] = 7 * np.random.default_rng(9).standard_normal(other[:, changed].shape)
+    other[0, :, :10] = np.nan
     here = inner == 0
     np.testing.assert_array_equal(
         linear_students(inputs, inner, logits)[:, here], linear_students(inputs, inner, other)[:, here]
     )
+    elsewhere = inner > 0
+    assert (
+        linear_students(inputs, inner, other)[1, elsewhere] != linear_students(inputs, inner, logits)[1, elsewhere]
+    ).any()
 
 
 def test_a_teacher_without_a_sample_teaches_nothing():

@@ -43,7 +43,7 @@ class Counting(Folder):
 def work():
     """Both trainings as functions that write their file, and the number of splits."""
     cohort = make_cohort(n=60)
-    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=4, inner_folds=2), seed=0)
+    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=4, inner_folds=3), seed=0)
     encodings = {m: encode(cohort, splits, m, ENCODER, seed=0, device=CPU) for m in cohort.modalities}
     settings = DistillationConfig(lambdas=[0.5], temperatures=[1.0, 2.0])
 

@@ -133,7 +133,10 @@ def test_test_samples_change_no_estimate_verdict_offset_or_reference_model(cohor
 
 
 def test_an_inner_fold_does_not_reach_its_own_encoder(cohort, splits):
-    """With the number of epochs given: it is chosen on the other folds, by encoders that were trained on this one."""
+    """With the number of epochs given: it is chosen on the other folds, by encoders that were trained on this one.
+
+    Nor do its labels reach what teaches the students without it.
+    """
     s, fold = 0, 1
     given = ENCODER.model_copy(update={"max_epochs": 5})
     before = encode(cohort, splits, "rna", given, seed=0, device=CPU)
@@ -144,6 +147,29 @@ def test_an_inner_fold_does_not_reach_its_own_encoder(cohort, splits):
     np.testing.assert_array_equal(before.logits[s, members], after.logits[s, members])
     others = splits.train[s] & ~members
     assert (before.logits[s, others] != after.logits[s, others]).any()
+    np.testing.assert_array_equal(before.nested_logits[s, fold], after.nested_logits[s, fold])
+    for g in {0, 2}:
+        np.testing.assert_array_equal(before.nested_logits[s, g, members], after.nested_logits[s, g, members])
+    assert (before.nested_logits[s, 0, others] != after.nested_logits[s, 0, others]).any()
+
+
+def test_labels_of_an_inner_fold_do_not_reach_the_students_without_it(cohort, splits):
+    """Not by way of a teacher that was trained on them either; with nothing to choose, as above."""
+    s, fold = 0, 1
+    given = ENCODER.model_copy(update={"max_epochs": 5})
+    point = DistillationConfig(lambdas=[0.9], temperatures=[1.0])
+    members = splits.inner[s] == fold
+
+    def students(labels):
+        changed = dataclasses.replace(cohort, labels=labels)
+        encodings = {m: encode(changed, splits, m, given, seed=0, device=CPU) for m in cohort.modalities}
+        return distil(changed, splits, encodings, "cnv", point, given, seed=0, device=CPU).logits[:, s]
+
+    before = students(cohort.labels)
+    after = students(np.where(members & cohort.labelled, (cohort.labels + 1) % 3, cohort.labels))
+    np.testing.assert_array_equal(before[:, members], after[:, members])
+    others = splits.train[s] & ~members & cohort.profiled("cnv")
+    assert all((one[others] != other[others]).any() for one, other in zip(before, after, strict=True))
 
 
 def test_labels_beyond_the_budget_are_not_used(cohort, splits):
@@ -164,6 +190,10 @@ def test_where_predictions_exist(cohort, splits, fitted):
         held_out = splits.train & profiled
         assert np.isfinite(encoding.representation[held_out]).all()
         assert np.isnan(encoding.representation[~held_out]).all()
+        for g in range(splits.n_inner):
+            other_folds = held_out & (splits.inner != g)
+            assert np.isfinite(encoding.nested_logits[:, g][other_folds]).all()
+            assert np.isnan(encoding.nested_logits[:, g][~other_folds]).all()
     assert np.isfinite(taught.logits[:, :, cohort.profiled("cnv")]).all()
     assert taught.teachers == ("mutation", "rna", "cnv", "mutation", "rna")
     assert taught.shuffled.tolist() == [False, False, False, True, True]
@@ -212,6 +242,7 @@ def test_round_trips(fitted, tmp_path):
     kept = load_encoding(tmp_path / "encoding.npz", inputs=True).inputs
     np.testing.assert_array_equal(kept, encodings["cnv"].inputs)
     np.testing.assert_array_equal(encoding.representation, encodings["cnv"].representation)
+    np.testing.assert_array_equal(encoding.nested_logits, encodings["cnv"].nested_logits)
     np.testing.assert_array_equal(encoding.network.weight, encodings["cnv"].network.weight)
     save_distillation(taught, tmp_path / "distillation.npz")
     distillation = load_distillation(tmp_path / "distillation.npz")
@@ -237,6 +268,10 @@ def test_choice_for_a_fold_does_not_look_at_it():
     # Fold 0 alone prefers candidate 1; the others prefer candidate 0. The last column is of the test samples.
     assert (losses @ judges(np.ones(3)).T).argmin(0).tolist() == [0, 1, 1, 1]
     assert (losses @ judges(np.array([0.1, 1.0, 1.0])).T).argmin(0).tolist() == [0, 0, 0, 0]
+    # Nor does the choice for a pair of folds look at either.
+    several = judges(np.array([4.0, 5.0, 6.0]), [(0, 1), (1, 2)])
+    assert several[3:5].tolist() == [[0, 0, 6, 0, 0, 0], [4, 0, 0, 0, 0, 0]]
+    assert several[-1].tolist() == [4, 5, 6, 0, 0, 0]
 
 
 def close(one, other):
@@ -258,14 +293,14 @@ def test_splits_in_one_batch_are_those_one_by_one(cohort, splits, fitted, monkey
 
 @pytest.mark.parametrize("most", [60, 6, 1])
 def test_out_of_memory_halves_the_batch_and_changes_nothing(cohort, splits, fitted, monkeypatch, caplog, most):
-    """A GPU that holds so many networks at once: 4 splits of 4 training sets, of up to 10 networks."""
+    """A GPU that holds so many networks: 4 splits of 7 training sets (encoders) or of 4, of up to 10 networks."""
     for module in (encoders, distillation):
         monkeypatch.setattr(module, "splits_at_once", lambda *_: 4)
     real, sizes = ensemble.train, []
 
     def train(networks, *arguments, **options):
         n_groups, n_models = networks.bias.shape[:2]
-        if n_groups * n_models > 4 * most:
+        if n_groups * n_models > 7 * most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         sizes.append((n_groups, n_models))
         return real(networks, *arguments, **options)
@@ -273,7 +308,7 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(cohort, splits, fitt
     monkeypatch.setattr(ensemble, "train", train)
     encodings, taught = run(cohort, splits)
     assert "out of memory with 10 networks" in caplog.text or most == 60
-    assert max(groups * models for groups, models in sizes) <= 4 * most
+    assert max(groups * models for groups, models in sizes) <= 7 * most
     close(encodings["rna"].logits, fitted[0]["rna"].logits)
     close(taught.logits, fitted[1].logits)
     np.testing.assert_array_equal(taught.lambdas, fitted[1].lambdas)
