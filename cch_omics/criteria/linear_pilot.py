@@ -1,25 +1,32 @@
-"""Linear students, taught by a teacher alone: a pilot in closed form, of all teachers at once.
+"""Linear students in closed form: a pilot of all teachers at once.
 
-A ridge regression of the teacher's held-out log-probabilities on the components that the student's network takes, from
-all paired training samples, labelled or not. What it says of the inner fold that neither it nor its teacher saw is what
-the student's omics can say of what the teacher knows. It costs a few products, where a pilot of networks costs a
-training.
+Ridge regression of class probabilities on the components that the student's network takes, with the objective of the
+networks: (1 - lambda) times the mean squared error over labelled samples plus lambda times that over all paired
+samples, of the teacher's probabilities. It costs a few products, where a pilot of networks costs a training.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 Floats = NDArray[np.float64]
 
-# Ridge penalties, in mean eigenvalues of the components' covariance.
+# The grid of a linear student. Penalties are in mean eigenvalues of the components' covariance; a sharpness turns the
+# regression's scores, which are too near to one another for probabilities, into logits.
+LAMBDAS = (0.5, 0.9)
 PENALTIES = np.geomspace(0.01, 100, 9)
+SHARPNESS = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
 
 
 def linear_students(
-    inputs: NDArray[np.floating], inner: NDArray[np.int64], teacher_logits: NDArray[np.floating]
+    inputs: NDArray[np.floating],
+    inner: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    teacher_logits: NDArray[np.floating],
 ) -> Floats:
-    """Log-odds of linear students on the inner folds that they did not see, in one outer training set.
+    """Logits of linear students for the labelled samples of the inner fold that they did not see, in one training set.
+
+    lambda, penalty and sharpness are chosen by label log-loss on the other folds.
 
     Parameters
     ----------
@@ -27,63 +34,87 @@ def linear_students(
         (K + 1, n, k) components, those of row g fitted without inner fold g.
     inner
         (n,) inner fold, -1 for test samples.
+    labels
+        (n,) classes, -1 for samples whose label may not be used.
     teacher_logits
         (V, K, n, C) held-out logits of V teachers that did not see inner fold g either (`Encoding.nested_logits`), NaN
         where a sample lacks the teacher's omics.
 
     Returns
     -------
-    (V, n, C), NaN on test samples and where no sample is left to learn from.
+    (V, n, C), NaN for other samples, and of a teacher without samples.
     """
     n_teachers, _, n, n_classes = teacher_logits.shape
-    found = np.full((n_teachers, n, n_classes), np.nan)
-    for fold in np.unique(inner[inner >= 0]):
-        logp = log_softmax(np.asarray(teacher_logits[:, fold], dtype=np.float64), axis=-1)
-        targets = logp - logp.mean(-1, keepdims=True)
+    labelled = (inner >= 0) & (labels >= 0)
+    one_hot = np.eye(n_classes)[labels]
+    scores = np.full((n_teachers, len(LAMBDAS) * len(PENALTIES), n, n_classes), np.nan)
+    for fold in np.unique(inner[labelled]):
         here = np.asarray(inputs[fold], dtype=np.float64)
-        held_out = np.flatnonzero(inner == fold)
-        taught = np.isfinite(targets).all(-1) & (inner >= 0) & (inner != fold)
+        probabilities = softmax(np.asarray(teacher_logits[:, fold], dtype=np.float64), axis=-1)
+        train, held_out = (inner >= 0) & (inner != fold), labelled & (inner == fold)
+        taught = train & np.isfinite(probabilities).all(-1)
         # Teachers with the same patients share a decomposition.
         patterns, pattern = np.unique(taught, axis=0, return_inverse=True)
-        for number, train in enumerate(patterns):
+        for number, members in enumerate(patterns):
             same = np.flatnonzero(pattern.ravel() == number)
-            if train.any():
-                found[np.ix_(same, held_out)] = ridge(here[train], targets[same][:, train], here[held_out])
-    return found
+            if not members.any():
+                continue
+            of_label, of_teacher = (each / max(1, each.sum()) for each in (train & labelled, members))
+            hard, soft = of_label[:, None] * one_hot, of_teacher[:, None] * np.nan_to_num(probabilities[same])
+            used = members | (train & labelled)
+            found = [
+                ridge(
+                    here[used],
+                    ((1 - part) * of_label + part * of_teacher)[used],
+                    ((1 - part) * hard + part * soft)[:, used],
+                    here[held_out],
+                )
+                for part in LAMBDAS
+            ]
+            scores[np.ix_(same, np.arange(scores.shape[1]), np.flatnonzero(held_out))] = np.concatenate(found, axis=1)
+    students = np.full((n_teachers, n, n_classes), np.nan)
+    for v, each in enumerate(scores):
+        known = np.isfinite(each[0]).all(-1)
+        if known.any():
+            students[v, known] = _chosen(each[:, known], labels[known], inner[known])
+    return students
 
 
-def ridge(x: Floats, y: Floats, at: Floats) -> Floats:
-    """Predict by ridge regression, its penalty by generalised cross-validation (Golub, Heath, Wahba 1979).
+def ridge(x: Floats, weight: Floats, target: Floats, at: Floats) -> Floats:
+    """Predict by weighted ridge regression, for each of `PENALTIES`.
 
     Parameters
     ----------
     x
         (m, k).
-    y
-        (V, m, q): V problems, each with a penalty of its own.
+    weight
+        (m,) of the squared errors.
+    target
+        (V, m, q) of V problems, times the weights.
     at
         (p, k).
 
     Returns
     -------
-    (V, p, q).
+    (V, P, p, q).
     """
-    n_problems, m, q = y.shape
-    center_x, center_y = x.mean(0), y.mean(1, keepdims=True)
-    centred_x, centred_y = x - center_x, y - center_y
-    values, axes = np.linalg.eigh(centred_x.T @ centred_x)
+    total = weight.sum()
+    center_x, center_y = weight @ x / total, target.sum(1, keepdims=True) / total
+    centred = x - center_x
+    values, axes = np.linalg.eigh(centred.T @ (centred * weight[:, None]))
     values = np.maximum(values, 0)
     mean = values.mean()
-    if mean == 0:
-        return np.broadcast_to(center_y, (n_problems, len(at), q)).copy()
-    along = (centred_x @ axes).T @ centred_y.transpose(1, 0, 2).reshape(m, -1)  # (k, V q)
-    along = along.reshape(len(values), n_problems, q)
-    shrunk = values / (values + PENALTIES[:, None] * mean)  # (P, k)
-    explained = (along**2).sum(2) / np.where(values > 1e-12 * mean, values, np.inf)[:, None]  # (k, V)
-    residual = (centred_y**2).sum((1, 2)) - (2 * shrunk - shrunk**2) @ explained  # (P, V)
-    freedom = 1 - (shrunk.sum(1) + 1) / m
-    criterion = np.where(freedom[:, None] > 0, residual / np.where(freedom > 0, freedom, 1)[:, None] ** 2, np.inf)
-    penalty = PENALTIES[criterion.argmin(0)] * mean  # (V,)
-    coefficients = along / (values[:, None] + penalty)[..., None]  # (k, V, q)
-    predicted = (at - center_x) @ axes @ coefficients.reshape(len(values), -1)
-    return np.asarray(predicted.reshape(len(at), n_problems, q).transpose(1, 0, 2) + center_y)
+    # Inputs that do not vary tell nothing: any penalty will do.
+    inverse = 1 / (values + PENALTIES[:, None] * (mean if mean > 0 else 1.0))  # (P, k)
+    along = (centred @ axes).T @ target  # (V, k, q)
+    return np.asarray(((at - center_x) @ axes * inverse[:, None]) @ along[:, None] + center_y[:, None])
+
+
+def _chosen(scores: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
+    """(Q, n, C) scores -> (n, C) logits, for each fold those of the point and sharpness that suit the others best."""
+    logits = log_softmax(scores[:, None] * SHARPNESS[:, None, None], axis=-1).reshape(-1, *scores.shape[1:])
+    loss = -logits[:, np.arange(len(labels)), labels]
+    chosen = np.empty(scores.shape[1:])
+    for each in np.unique(fold):
+        chosen[fold == each] = logits[loss[:, fold != each].sum(1).argmin()][fold == each]
+    return chosen

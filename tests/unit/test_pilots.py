@@ -1,88 +1,114 @@
 """Pilot students: against plain computations, and what they must not see."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
-from cch_omics.criteria.linear_pilot import PENALTIES, linear_students, ridge
+from cch_omics.criteria import linear_pilot
+from cch_omics.criteria.linear_pilot import LAMBDAS, PENALTIES, SHARPNESS, linear_students, ridge
 from cch_omics.criteria.pilot import accuracy_gain
 
 C = 3
 
 
-def problem(seed: int = 0, n: int = 60, k: int = 5, teachers: int = 3):
-    """(K + 1, n, k) inputs, (n,) inner folds with test samples, (V, K, n, C) logits, some of them missing."""
+def problem(seed: int = 0, n: int = 90, k: int = 5, teachers: int = 3):
+    """(K + 1, n, k) inputs, (n,) inner folds and labels, (V, K, n, C) logits; with test samples, and some missing."""
     random = np.random.default_rng(seed)
     inner = random.integers(-1, 3, n)
     inputs = random.standard_normal((4, n, k)) * np.array([3, 2, 1, 0.5, 0.1])
+    labels = np.where(random.random(n) < 0.4, (inputs[0] @ random.standard_normal((k, C))).argmax(1), -1)
     logits = inputs[0] @ random.standard_normal((teachers, 1, k, C)) + random.standard_normal((teachers, 3, n, C))
     logits[0, :, :10] = np.nan
-    return inputs, inner, logits
+    return inputs, inner, labels, logits
 
 
-def test_ridge_is_that_of_normal_equations_with_the_penalty_of_the_least_gcv():
+def solved(x, weight, target, penalty, at):
+    """Weighted ridge regression by normal equations with an intercept; the target is (m, q), not yet weighted."""
+    centred = x - weight @ x / weight.sum()
+    mean = weight @ target / weight.sum()
+    covariance = centred.T @ (weight[:, None] * centred)
+    ridge = penalty * np.trace(covariance) / x.shape[1] * np.eye(x.shape[1])
+    slope = np.linalg.solve(covariance + ridge, centred.T @ (weight[:, None] * (target - mean)))
+    return (at - weight @ x / weight.sum()) @ slope + mean
+
+
+def test_ridge_solves_the_weighted_normal_equations_for_each_penalty():
     random = np.random.default_rng(1)
-    x, at = random.standard_normal((40, 6)) * np.arange(1, 7), random.standard_normal((9, 6))
-    y = np.stack([x @ random.standard_normal((6, 2)), np.zeros((40, 2))]) + random.standard_normal((2, 40, 2))
-    found = ridge(x, y, at)
-    centred = x - x.mean(0)
-    mean = np.trace(centred.T @ centred) / 6
-    chosen = []
+    x, at, weight = random.standard_normal((40, 6)), random.standard_normal((9, 6)), random.random(40)
+    y = random.standard_normal((2, 40, 4))
+    found = ridge(x, weight, weight[:, None] * y, at)
+    assert found.shape == (2, len(PENALTIES), 9, 4)
     for v in range(2):
-        scores, predictions = [], []
-        for penalty in PENALTIES * mean:
-            hat = centred @ np.linalg.solve(centred.T @ centred + penalty * np.eye(6), centred.T)
-            rest = (y[v] - y[v].mean(0)) - hat @ (y[v] - y[v].mean(0))
-            scores.append((rest**2).sum() / (1 - (np.trace(hat) + 1) / 40) ** 2)
-            weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(6), centred.T @ (y[v] - y[v].mean(0)))
-            predictions.append((at - x.mean(0)) @ weights + y[v].mean(0))
-        chosen.append(int(np.argmin(scores)))
-        np.testing.assert_allclose(found[v], predictions[chosen[v]], atol=1e-9)
-    # Each problem has its own: a large one where there is nothing to learn.
-    assert chosen[0] < chosen[1]
+        for number, penalty in enumerate(PENALTIES):
+            np.testing.assert_allclose(found[v, number], solved(x, weight, y[v], penalty, at), atol=1e-9)
 
 
-def test_a_constant_input_predicts_the_mean():
-    y = np.random.default_rng(0).standard_normal((1, 12, 2))
-    np.testing.assert_allclose(ridge(np.ones((12, 3)), y, np.ones((4, 3))), np.tile(y.mean(1), (1, 4, 1)))
+def test_a_constant_input_predicts_the_weighted_mean():
+    y, weight = np.random.default_rng(0).random((1, 12, 2)), np.arange(1.0, 13)
+    found = ridge(np.ones((12, 3)), weight, weight[:, None] * y, np.ones((4, 3)))
+    np.testing.assert_allclose(found, np.broadcast_to(weight @ y[0] / weight.sum(), found.shape))
 
 
-def test_linear_students_learn_from_the_other_folds_of_the_samples_that_a_teacher_has():
-    inputs, inner, logits = problem()
-    found = linear_students(inputs, inner, logits)
-    assert np.isnan(found[:, inner < 0]).all() and np.isfinite(found[:, inner >= 0]).all()
+def test_linear_students_learn_labels_and_soft_targets_as_networks_do():
+    """One fold by hand: the grid's point that is best on the other folds, of students without their own."""
+    inputs, inner, labels, logits = problem()
+    found = linear_students(inputs, inner, labels, logits)
+    labelled = (inner >= 0) & (labels >= 0)
+    assert np.isnan(found[:, ~labelled]).all() and np.isfinite(found[:, labelled]).all()
     for v in range(len(logits)):
+        grid = np.full((len(LAMBDAS), len(PENALTIES), len(SHARPNESS), len(inner), C), np.nan)
         for fold in range(3):
-            logp = log_softmax(logits[v, fold], axis=1)
-            targets = logp - logp.mean(1, keepdims=True)
-            train = (inner >= 0) & (inner != fold) & np.isfinite(logits[v, fold]).all(1)
-            expected = ridge(inputs[fold][train], targets[None, train], inputs[fold][inner == fold])[0]
-            np.testing.assert_allclose(found[v, inner == fold], expected, atol=1e-10)
+            paired = (inner >= 0) & (inner != fold) & np.isfinite(logits[v, fold]).all(1)
+            known = labelled & (inner != fold)
+            soft = softmax(np.nan_to_num(logits[v, fold]), axis=1)
+            held_out = labelled & (inner == fold)
+            for a, part in enumerate(LAMBDAS):
+                hard_weight, soft_weight = (1 - part) * known / known.sum(), part * paired / paired.sum()
+                weight = hard_weight + soft_weight
+                used = weight > 0
+                target = hard_weight[:, None] * np.eye(C)[labels] + soft_weight[:, None] * soft
+                target = target[used] / weight[used, None]
+                for b, penalty in enumerate(PENALTIES):
+                    x = inputs[fold]
+                    scores = solved(x[used], weight[used], target, penalty, x[held_out])
+                    grid[a, b][:, held_out] = log_softmax(scores * SHARPNESS[:, None, None], axis=2)
+        students = grid.reshape(-1, len(inner), C)
+        for fold in range(3):
+            others, here = labelled & (inner != fold), labelled & (inner == fold)
+            loss = -students[:, others, labels[others]].sum(1)
+            np.testing.assert_allclose(found[v, here], students[loss.argmin(), here], atol=1e-8)
 
 
 def test_a_linear_student_sees_neither_its_fold_nor_test_samples_of_the_teacher():
-    inputs, inner, logits = problem()
+    """With nothing to choose: the point is chosen on the other folds, by students that learnt from this one."""
+    inputs, inner, labels, logits = problem()
     other = logits.copy()
     # What its teacher said of its fold and of test samples, and what the teachers of other students said of anyone.
     changed = np.ones_like(logits[0, ..., 0], dtype=bool)
     changed[0, inner > 0] = False
     other[:, changed] = 7 * np.random.default_rng(9).standard_normal(other[:, changed].shape)
     other[0, :, :10] = np.nan
-    here = inner == 0
-    np.testing.assert_array_equal(
-        linear_students(inputs, inner, logits)[:, here], linear_students(inputs, inner, other)[:, here]
-    )
-    elsewhere = inner > 0
-    assert (
-        linear_students(inputs, inner, other)[1, elsewhere] != linear_students(inputs, inner, logits)[1, elsewhere]
-    ).any()
+    relabelled = np.where((labels >= 0) & (inner <= 0), (labels + 1) % C, labels)
+    here = (inner == 0) & (labels >= 0)
+    with (
+        mock.patch.object(linear_pilot, "LAMBDAS", (0.5,)),
+        mock.patch.object(linear_pilot, "PENALTIES", np.array([1.0])),
+        mock.patch.object(linear_pilot, "SHARPNESS", np.array([4.0])),
+    ):
+        before = linear_students(inputs, inner, labels, logits)
+        after = linear_students(inputs, inner, relabelled, other)
+    np.testing.assert_array_equal(before[:, here], after[:, here])
+    elsewhere = (inner > 0) & (labels >= 0)
+    assert (before[1, elsewhere] != after[1, elsewhere]).any()
 
 
 def test_a_teacher_without_a_sample_teaches_nothing():
-    inputs, inner, logits = problem()
+    inputs, inner, labels, logits = problem()
     logits[1] = np.nan
-    found = linear_students(inputs, inner, logits)
-    assert np.isnan(found[1]).all() and np.isfinite(found[2][inner >= 0]).all()
+    found = linear_students(inputs, inner, labels, logits)
+    assert np.isnan(found[1]).all() and np.isfinite(found[2][(inner >= 0) & (labels >= 0)]).all()
 
 
 def answers(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
