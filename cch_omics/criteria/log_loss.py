@@ -14,28 +14,70 @@ variance around "trust the experts equally", w_k = 1 / K, beta = 0, keep the fit
 is fitted on the other inner folds and scored on the one it did not see.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 Floats = NDArray[np.float64]
 
-# Of what only the student knows, in `benefit`: the square of the smallest weight of soft targets that is on offer by
-# default (`distillation.lambdas`). The misfit of a mixed target goes with the square of its weight (docs/theory.md,
-# result 1), and inner folds choose a small one for a teacher that lacks much.
+# Of what only the student knows, in `Losses.benefit`: the square of the smallest weight of soft targets that is on
+# offer by default (`distillation.lambdas`). The misfit of a mixed target goes with the square of its weight
+# (docs/theory.md, result 1), and inner folds choose a small one for a teacher that lacks much.
 MISFIT_WEIGHT = 0.25
 
 STEPS = 50
 TOLERANCE = 1e-8
 
 
-def advantage(
-    teacher: Floats, student: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[float, float]:
-    """I(T;Y) - I(S;Y) and its standard error, in nats.
+@dataclass(frozen=True)
+class Losses:
+    """Held-out -log p(label) of the pools of a teacher and a student, in nats: what each knows of the label.
 
-    The mean over samples of log p_T(label) - log p_S(label), and the error of a mean of patients: given the encoders
-    and pools.
+    The quantities come with the standard error of a mean of patients, given encoders and pools; both are NaN without
+    samples, the error also with one patient.
+
+    Attributes
+    ----------
+    teacher, student, both, neither
+        (n,) of the pools of {T}, {S}, {S, T} and of none: the class frequencies of the other inner folds.
+    groups
+        (n,) patients.
+    """
+
+    teacher: Floats
+    student: Floats
+    both: Floats
+    neither: Floats
+    groups: NDArray[np.int64]
+
+    @property
+    def swapped(self) -> "Losses":
+        """Teacher and student exchanged."""
+        return replace(self, teacher=self.student, student=self.teacher)
+
+    def advantage(self) -> tuple[float, float]:
+        """I(T;Y) - I(S;Y): the mean over samples of log p_T(label) - log p_S(label)."""
+        return _mean(self.student - self.teacher, self.groups)
+
+    def benefit(self) -> tuple[float, float]:
+        """What the teacher would add: I(T;Y|S) - w I(S;Y|T), w = `MISFIT_WEIGHT`.
+
+        The mean over samples of (1 - w) log p_ST(label) + w log p_T(label) - log p_S(label). With w = 1 it is the
+        advantage.
+        """
+        return _mean(self.student - (1 - MISFIT_WEIGHT) * self.both - MISFIT_WEIGHT * self.teacher, self.groups)
+
+    def teacher_label(self) -> tuple[float, float]:
+        """I(T;Y)."""
+        return _mean(self.neither - self.teacher, self.groups)
+
+
+def held_out_losses(
+    teacher: Floats, student: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
+) -> Losses:
+    """Fit the four pools and score them.
 
     Parameters
     ----------
@@ -47,40 +89,11 @@ def advantage(
         (n,) inner fold, whose samples no encoder and no pool behind their predictions saw.
     groups
         (n,) patients.
-
-    Returns
-    -------
-    tuple
-        NaN without samples; the error also with one patient.
     """
-    of_teacher, of_student = (_losses([logits], labels, fold) for logits in (teacher, student))
-    return _mean(of_student - of_teacher, groups)
-
-
-def benefit(
-    teacher: Floats, student: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[float, float]:
-    """What a teacher would add: I(T;Y|S) - w I(S;Y|T), w = `MISFIT_WEIGHT`, and its standard error, in nats.
-
-    The mean over samples of (1 - w) log p_ST(label) + w log p_T(label) - log p_S(label), p_ST the pool of both. With
-    w = 1 it is the advantage. Parameters and error are those of `advantage`.
-    """
-    of_teacher, of_student, of_both = (
-        _losses(experts, labels, fold) for experts in ([teacher], [student], [student, teacher])
-    )
-    return _mean(of_student - (1 - MISFIT_WEIGHT) * of_both - MISFIT_WEIGHT * of_teacher, groups)
-
-
-def information(
-    logits: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[float, float]:
-    """I(X;Y) and its standard error: the same, against the class frequencies of the other inner folds."""
-    nothing = np.zeros((len(labels), logits.shape[1], 0))
-    return _mean(pooled_losses(nothing, labels, fold) - _losses([logits], labels, fold), groups)
-
-
-def _losses(logits: list[Floats], labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
-    return pooled_losses(np.stack([log_softmax(each, axis=-1) for each in logits], axis=-1), labels, fold)
+    logp = log_softmax(np.stack([student, teacher], axis=-1), axis=1)
+    experts = {"teacher": [1], "student": [0], "both": [0, 1], "neither": []}
+    pools = {name: pooled_losses(logp[..., each], labels, fold) for name, each in experts.items()}
+    return Losses(**pools, groups=groups)
 
 
 def _mean(values: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:

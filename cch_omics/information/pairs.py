@@ -37,7 +37,7 @@ from torch import Tensor
 from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.config import InformationConfig
-from cch_omics.criteria import log_loss
+from cch_omics.criteria.log_loss import held_out_losses
 from cch_omics.errors import InputError
 from cch_omics.information import twin
 from cch_omics.information.class_mixture import class_mixture
@@ -280,20 +280,17 @@ def _by_log_loss(
         both = splits.labelled[split] & cohort.profiled(a) & cohort.profiled(b)
         logits_a, logits_b = (encodings[name].logits[split, both].astype(np.float64) for name in (a, b))
         of = (cohort.labels[both], splits.inner[split, both], cohort.groups[both])
-        value, se = log_loss.advantage(logits_a, logits_b, *of)
-        for pair, sign, (logits, other) in (
-            ((a, b), 1.0, (logits_a, logits_b)),
-            ((b, a), -1.0, (logits_b, logits_a)),
-        ):
-            known, known_se = log_loss.information(logits, *of)
-            benefit, benefit_se = log_loss.benefit(logits, other, *of)
+        losses = held_out_losses(logits_a, logits_b, *of)
+        for pair, each in (((a, b), losses), ((b, a), losses.swapped)):
+            quantities = {
+                "log_loss_advantage": each.advantage(),
+                "log_loss_benefit": each.benefit(),
+                "log_loss_teacher_label": each.teacher_label(),
+            }
             found[pair] = {
-                "log_loss_advantage": sign * value,
-                "log_loss_advantage_se": se,
-                "log_loss_benefit": benefit,
-                "log_loss_benefit_se": benefit_se,
-                "log_loss_teacher_label": known,
-                "log_loss_teacher_label_se": known_se,
+                name: number
+                for quantity, numbers in quantities.items()
+                for name, number in zip((quantity, f"{quantity}_se"), numbers, strict=True)
             }
     return found
 

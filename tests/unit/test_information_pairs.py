@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import InformationConfig
-from cch_omics.criteria import log_loss
+from cch_omics.criteria.log_loss import held_out_losses
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import COMBINATIONS, average_folds, estimate_pairs, information_table
 from cch_omics.predictions import Encoding, Network
@@ -277,15 +277,13 @@ def test_the_advantage_by_log_loss_is_of_the_labelled_training_samples_that_have
     of = (cohort.labels[both], splits.inner[1, both], cohort.groups[both])
     logits = {name: encodings[name].logits[1, both].astype(float) for name in ("rna", "cnv")}
     row, back = frame.loc[(0, 1, "rna", "cnv")], frame.loc[(0, 1, "cnv", "rna")]
-    expected = log_loss.advantage(logits["rna"], logits["cnv"], *of)
+    losses, swapped = (held_out_losses(*map(logits.get, names), *of) for names in (("rna", "cnv"), ("cnv", "rna")))
+    expected = losses.advantage()
     assert (row["log_loss_advantage"], row["log_loss_advantage_se"]) == pytest.approx(expected)
     assert back["log_loss_advantage"] == pytest.approx(-expected[0])
-    assert (row["log_loss_benefit"], row["log_loss_benefit_se"]) == pytest.approx(
-        log_loss.benefit(logits["rna"], logits["cnv"], *of)
-    )
-    assert back["log_loss_benefit"] == pytest.approx(log_loss.benefit(logits["cnv"], logits["rna"], *of)[0])
-    known = log_loss.information(logits["cnv"], *of)
-    assert (back["log_loss_teacher_label"], back["log_loss_teacher_label_se"]) == pytest.approx(known)
+    assert (row["log_loss_benefit"], row["log_loss_benefit_se"]) == pytest.approx(losses.benefit())
+    assert back["log_loss_benefit"] == pytest.approx(swapped.benefit()[0])
+    assert (back["log_loss_teacher_label"], back["log_loss_teacher_label_se"]) == pytest.approx(swapped.teacher_label())
 
 
 def test_both_directions_of_a_pair_have_the_same_twins() -> None:
