@@ -245,8 +245,8 @@ def several_teachers(
                 for fold in set(range(splits.n_inner)) - {without}:
                     held_out = known & (splits.inner[s] == fold)
                     fitted = known & (splits.inner[s] != fold) & splits.labelled[s]
-                    weights, offsets = fit_pool(logp[without, fitted], labels[fitted])
-                    made["pooled"][s, without, held_out] = logp[without, held_out] @ weights + offsets
+                    pool = fit_pool(logp[without, fitted], labels[fitted])
+                    made["pooled"][s, without, held_out] = pool.log_probabilities(logp[without, held_out])
         for way, teaching in made.items():
             yield student, way, replace(own, logits=teaching[:, -1], nested_logits=teaching[:, :-1])
 

@@ -69,7 +69,7 @@ def pilot_gains(
     student: str,
     taught: Mapping[str, NDArray[Any]],
 ) -> pd.DataFrame:
-    """Gain in balanced accuracy over the student trained alone, on labelled training samples that have both omics.
+    """Gain in balanced accuracy over the student trained alone, on training samples that have both omics.
 
     Parameters
     ----------
@@ -86,13 +86,9 @@ def pilot_gains(
         where = int(splits.repeat[s]), int(splits.fold[s])
         alone = encodings[student].logits[s]
         for teacher, logits in taught.items():
-            usable = splits.labelled[s] & cohort.profiled(teacher) & cohort.profiled(student)
-            usable &= np.isfinite(alone).all(-1) & np.isfinite(logits[s]).all(-1)
-            gain, se = accuracy_gain(
-                alone[usable].astype(np.float64),
-                logits[s, usable].astype(np.float64),
-                cohort.labels[usable],
-                cohort.groups[usable],
-            )
+            of_all = (alone, logits[s], encodings[teacher].logits[s])
+            usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in of_all])
+            labels = np.where(splits.labelled[s], cohort.labels, -1)
+            gain, se = accuracy_gain(*(each[usable] for each in (*of_all, labels, cohort.groups)))
             rows.append((*where, teacher, student, gain, se))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -24,7 +24,7 @@ def linear_students(
     labels: NDArray[np.int64],
     teacher_logits: NDArray[np.floating],
 ) -> Floats:
-    """Logits of linear students for the labelled samples of the inner fold that they did not see, in one training set.
+    """Logits of linear students for the samples of the inner fold that they did not see, in one training set.
 
     lambda, penalty and sharpness are chosen by label log-loss on the other folds.
 
@@ -42,16 +42,16 @@ def linear_students(
 
     Returns
     -------
-    (V, n, C), NaN for other samples, and of a teacher without samples.
+    (V, n, C), NaN for test samples, and of a teacher without samples.
     """
     n_teachers, _, n, n_classes = teacher_logits.shape
     labelled = (inner >= 0) & (labels >= 0)
     one_hot = np.eye(n_classes)[labels]
     scores = np.full((n_teachers, len(LAMBDAS) * len(PENALTIES), n, n_classes), np.nan)
-    for fold in np.unique(inner[labelled]):
+    for fold in np.unique(inner[inner >= 0]):
         here = np.asarray(inputs[fold], dtype=np.float64)
         probabilities = softmax(np.asarray(teacher_logits[:, fold], dtype=np.float64), axis=-1)
-        train, held_out = (inner >= 0) & (inner != fold), labelled & (inner == fold)
+        train, held_out = (inner >= 0) & (inner != fold), inner == fold
         taught = train & np.isfinite(probabilities).all(-1)
         # Teachers with the same patients share a decomposition.
         patterns, pattern = np.unique(taught, axis=0, return_inverse=True)
@@ -76,7 +76,7 @@ def linear_students(
     for v, each in enumerate(scores):
         known = np.isfinite(each[0]).all(-1)
         if known.any():
-            students[v, known] = _chosen(each[:, known], labels[known], inner[known])
+            students[v, known] = _chosen(each[:, known], np.where(labelled, labels, -1)[known], inner[known])
     return students
 
 
@@ -112,9 +112,12 @@ def ridge(x: Floats, weight: Floats, target: Floats, at: Floats) -> Floats:
 
 def _chosen(scores: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
     """(Q, n, C) scores -> (n, C) logits, for each fold those of the point and sharpness that suit the others best."""
-    logits = log_softmax(scores[:, None] * SHARPNESS[:, None, None], axis=-1).reshape(-1, *scores.shape[1:])
-    loss = -logits[:, np.arange(len(labels)), labels]
+    known = labels >= 0
+    sharpened = scores[:, None, known] * SHARPNESS[:, None, None]
+    loss = -log_softmax(sharpened, axis=-1)[..., np.arange(known.sum()), labels[known]]  # (Q, sharpness, labelled)
     chosen = np.empty(scores.shape[1:])
     for each in np.unique(fold):
-        chosen[fold == each] = logits[loss[:, fold != each].sum(1).argmin()][fold == each]
-    return chosen
+        others = loss[..., fold[known] != each].sum(-1)
+        point, sharpness = np.unravel_index(others.argmin(), others.shape)
+        chosen[fold == each] = SHARPNESS[sharpness] * scores[point, fold == each]
+    return np.asarray(log_softmax(chosen, axis=-1))

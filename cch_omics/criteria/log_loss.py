@@ -125,13 +125,33 @@ def pooled_losses(logp: Floats, labels: NDArray[np.int64], fold: NDArray[np.int6
     losses = np.empty(len(labels))
     for held_out in np.unique(fold):
         test = fold == held_out
-        weights, offsets = fit_pool(logp[~test], labels[~test])
-        pooled = log_softmax(logp[test] @ weights + offsets, axis=-1)
+        pooled = fit_pool(logp[~test], labels[~test]).log_probabilities(logp[test])
         losses[test] = -pooled[np.arange(test.sum()), labels[test]]
     return losses
 
 
-def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class Pool:
+    """A logarithmic opinion pool of K experts.
+
+    Attributes
+    ----------
+    weights, offsets
+        (K,) and (C,).
+    covariance
+        (K + C, K + C) of both, by the curvature of the objective: Laplace's approximation of their posterior.
+    """
+
+    weights: Floats
+    offsets: Floats
+    covariance: Floats
+
+    def log_probabilities(self, logp: Floats) -> Floats:
+        """(n, C, K) log-probabilities of the experts -> (n, C)."""
+        return np.asarray(log_softmax(logp @ self.weights + self.offsets, axis=-1))
+
+
+def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> Pool:
     """Fit a logarithmic opinion pool, by Newton's method.
 
     Minimises sum_i -log p(label_i) + 1/2 sum_k (w_k - 1/K)^2 + 1/2 sum_c beta_c^2, which is convex.
@@ -145,11 +165,11 @@ def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
     Returns
     -------
-    tuple
-        (K,) weights and (C,) offsets; the centre of the prior without samples.
+    Pool
+        Without samples the centre of the prior.
     """
-    n, n_classes, n_experts = logp.shape
-    design = np.concatenate([logp, np.broadcast_to(np.eye(n_classes), (n, n_classes, n_classes))], axis=2)
+    _, n_classes, n_experts = logp.shape
+    design = pool_design(logp)
     truth = np.eye(n_classes)[labels]
     centre = np.concatenate([np.full(n_experts, 1 / max(n_experts, 1)), np.zeros(n_classes)])
 
@@ -173,4 +193,10 @@ def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
         while (tried := objective(theta - size * step)) > value - 1e-4 * size * decrease and size > 1e-6:
             size /= 2
         theta, value = theta - size * step, tried
-    return theta[:n_experts], theta[n_experts:]
+    return Pool(theta[:n_experts], theta[n_experts:], np.linalg.inv(hessian))
+
+
+def pool_design(logp: Floats) -> Floats:
+    """(n, C, K + C) what a pool's weights and offsets are multiplied with."""
+    n, n_classes, _ = logp.shape
+    return np.concatenate([logp, np.broadcast_to(np.eye(n_classes), (n, n_classes, n_classes))], axis=2)

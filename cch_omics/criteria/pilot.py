@@ -7,8 +7,10 @@ times too optimistic where labels are few: the teacher passes them on.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from cch_omics.criteria.accuracy import decided_accuracy
+from cch_omics.criteria.log_loss import fit_pool, pool_design
 from cch_omics.criteria.pair import Pair
 from cch_omics.tasks.classification import class_offsets, decide, log_loss
 
@@ -32,39 +34,62 @@ def pilot_accuracy(pair: Pair) -> float:
 def accuracy_gain(
     alone: NDArray[np.floating],
     taught: NDArray[np.floating],
+    teacher: NDArray[np.floating],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
 ) -> tuple[float, float]:
-    """Balanced accuracy of taught minus alone, with class offsets, and its standard error given both.
+    """Balanced accuracy of taught minus alone, with class offsets, on all samples, and its standard error.
 
-    With d = 1, 0, -1 for samples that only the taught one, both or neither, or only the other gets right, the gain is
-    the mean over classes of the mean of d. Its error takes d to have one variance within all C classes, as a class may
-    have a single sample: s^2 / C^2 sum_c 1 / m_c, m_c the patients of class c.
+    Where labels are few, most of what is known of the difference is in samples without one: the two students decide
+    otherwise there, and teacher and students together have an opinion on who is right. So samples without a label count
+    for each class by its posterior probability, that of the logarithmic opinion pool (`log_loss.fit_pool`) of alone,
+    taught and teacher which is fitted to the labels (performance from unlabelled data: Ji, Logan, Smyth, Steyvers 2020,
+    arXiv 2010.09851). With p_ic that, or 1 for the label and 0 else, d_ic = [taught says c] - [alone says c] and
+    P_c = sum_i p_ic,
+
+        gain = 1/C sum_c g_c,   g_c = sum_i p_ic d_ic / P_c.
+
+    The variance has two parts. Other patients: s^2 / C^2 sum_c sum_j P_jc^2 / P_c^2, over patients j, as d is taken to
+    have one variance s^2 within all classes, of which one may have a single sample. Other labels: the posterior's
+    covariance of the pool's parameters, by the delta method.
 
     Parameters
     ----------
-    alone, taught
+    alone, taught, teacher
         (n, C) held-out logits of the same samples.
     labels
-        (n,) classes.
+        (n,) classes, -1 where none may be used.
     groups
         (n,) patients.
 
     Returns
     -------
     tuple
-        NaN without samples; the error also with no more samples than classes.
+        NaN without labels; the error also with no more samples than classes.
     """
-    if not len(labels):
+    labelled = labels >= 0
+    if not labelled.any():
         return float("nan"), float("nan")
-    everyone = np.ones(len(labels), dtype=bool)
-    right = [decide(logits, class_offsets(logits, labels, everyone)) == labels for logits in (alone, taught)]
-    difference = right[1].astype(np.float64) - right[0]
-    classes, code = np.unique(labels, return_inverse=True)
-    means = np.bincount(code, weights=difference) / np.bincount(code)
-    freedom = len(labels) - len(classes)
+    logp = np.stack([log_softmax(np.asarray(each, dtype=np.float64), axis=1) for each in (alone, taught, teacher)], 2)
+    pool = fit_pool(logp[labelled], labels[labelled])
+    one_hot = np.eye(alone.shape[1])
+    p = np.where(labelled[:, None], one_hot[labels], np.exp(pool.log_probabilities(logp)))
+    said = [one_hot[decide(logits, class_offsets(logits, labels, labelled))] for logits in (alone, taught)]
+    present = p.sum(0) > 0
+    p, difference = p[:, present], (said[1] - said[0])[:, present]
+    mass, n_classes = p.sum(0), int(present.sum())
+    of_class = (p * difference).sum(0) / mass
+    gain, freedom = float(of_class.mean()), len(labels) - n_classes
     if freedom < 1:
-        return float(means.mean()), float("nan")
-    variance = ((difference - means[code]) ** 2).sum() / freedom
-    patients = np.array([len(np.unique(groups[code == c])) for c in range(len(classes))])
-    return float(means.mean()), float(np.sqrt(variance * (1 / patients).sum()) / len(classes))
+        return gain, float("nan")
+    off = difference - of_class
+    spread = (p**2 * off**2).sum() / (p**2).sum() * len(labels) / freedom
+    patient = np.unique(groups, return_inverse=True)[1]
+    of_patient = np.stack([np.bincount(patient, weights=each) for each in p.T], axis=1)
+    of_patients = spread * ((of_patient / mass) ** 2).sum() / n_classes**2
+    # d p_ic / d theta = p_ic (x_ic - sum_k p_ik x_ik), with x the pool's design; labels do not depend on theta.
+    design = pool_design(logp[~labelled])[:, present]
+    soft = p[~labelled]
+    slope = soft[:, :, None] * (design - (soft[:, :, None] * design).sum(1, keepdims=True))
+    gradient = ((off[~labelled] / mass)[:, :, None] * slope).sum((0, 1)) / n_classes
+    return gain, float(np.sqrt(of_patients + gradient @ pool.covariance @ gradient))

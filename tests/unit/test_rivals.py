@@ -161,16 +161,22 @@ def test_the_pool_is_the_optimum() -> None:
             -fitted[np.arange(50), labels].sum() + ((theta[:2] - 0.5) ** 2).sum() / 2 + (theta[2:] ** 2).sum() / 2
         )
 
-    weights, offsets = fit_pool(logp, labels)
-    np.testing.assert_allclose(np.concatenate([weights, offsets]), minimize(objective, np.zeros(5)).x, atol=1e-4)
+    pool = fit_pool(logp, labels)
+    weights, offsets = pool.weights, pool.offsets
+    optimum = minimize(objective, np.zeros(5))
+    np.testing.assert_allclose(np.concatenate([weights, offsets]), optimum.x, atol=1e-4)
+    # BFGS has an approximation of its own of the inverse curvature.
+    np.testing.assert_allclose(pool.covariance, optimum.hess_inv, atol=0.1)
 
 
 def test_the_pool_is_finite_where_classes_separate() -> None:
     logp = log_softmax(50.0 * np.eye(C)[np.arange(9) % C], axis=1)[:, :, None]
-    weights, offsets = fit_pool(logp, np.arange(9) % C)
-    assert np.isfinite(weights).all() and np.isfinite(offsets).all()
-    weights, offsets = fit_pool(logp[:0], np.array([], dtype=int))
-    assert weights == [1.0] and (offsets == 0).all()
+    pool = fit_pool(logp, np.arange(9) % C)
+    assert np.isfinite(pool.weights).all() and np.isfinite(pool.offsets).all()
+    nothing = fit_pool(logp[:0], np.array([], dtype=int))
+    assert nothing.weights == [1.0] and (nothing.offsets == 0).all()
+    # What is known of the parameters is then the prior.
+    np.testing.assert_allclose(nothing.covariance, np.eye(1 + C))
 
 
 def test_the_decomposition_of_an_exclusive_or_and_of_copies() -> None:
