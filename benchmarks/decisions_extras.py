@@ -24,11 +24,13 @@ from scipy.special import log_softmax
 
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import EncoderConfig, InformationConfig, SplitsConfig
+from cch_omics.criteria.cch import ask_pilots
 from cch_omics.criteria.log_loss import fit_pool
 from cch_omics.distillation import distil
 from cch_omics.encoders import encode
 from cch_omics.evaluation import METRIC, corrected_interval, gains, join_scores, score_held_out, summarise
 from cch_omics.information.pairs import estimate_pairs
+from cch_omics.pilots import network_pilots
 from cch_omics.predictions import (
     Encoding,
     load_distillation,
@@ -218,7 +220,9 @@ def units_table(output: Path, task: Task, budget: float, units: int, *, judge: J
         distillations = {student: load_distillation(taught)}
         scores = score_held_out(base.cohort, base.splits, encodings, distillations, SHOWN)
         settings = InformationConfig(dimension=min(units, InformationConfig().dimension))
-        verdicts = judge(estimate_pairs(base.cohort, base.splits, encodings, settings, seed=SEED))
+        estimates = estimate_pairs(base.cohort, base.splits, encodings, settings, seed=SEED)
+        asked = network_pilots(base.cohort, base.splits, encodings, distillations)
+        verdicts = judge(ask_pilots(estimates, asked))
         summary = summarise(gains(base.cohort, base.splits, encodings, distillations))
         tables.append(join_scores(base.cohort, scores, verdicts, summary).assign(budget=budget))
     return _wide(pd.concat(tables, ignore_index=True)).assign(units=units)

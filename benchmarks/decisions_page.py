@@ -19,7 +19,7 @@ import pandas as pd
 from decisions_extras import extra_tables
 from decisions_predictions import Task
 from decisions_scores import (
-    NETWORK,
+    LINEAR,
     OUTCOMES,
     against_references,
     all_pairs,
@@ -58,7 +58,7 @@ COMPARED = (
     ("share_of_oracle", "tuned"),
 )
 # Criteria that a figure shows: those that score, each idea once.
-SHOWN = [NETWORK, *(name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage"))]
+SHOWN = [*LINEAR.values(), *(name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage"))]
 
 
 def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...], page: Path) -> None:
@@ -167,9 +167,9 @@ def names() -> pd.DataFrame:
         says = {0.0: "above 0", -np.inf: "always: it only ranks"}.get(each.threshold, f"above {each.threshold:g}")
         rows.append((name, each.meaning, "by its own rule" if name == VERDICT else says, each.reference))
         if name == VERDICT:
-            rows.append(
-                (NETWORK, "the same; its pilots are the distilled networks", rows[-1][2], "criterion.pilot: network")
-            )
+            rows.append((LINEAR[name], "the same; its pilots are linear", rows[-1][2], "criterion.pilot: linear"))
+        if name == "pilot_gain":
+            rows.append((LINEAR[name], "the same of linear students in closed form", says, ""))
     return pd.DataFrame(rows, columns=["criterion", "score", "distil", "source"])
 
 
@@ -257,7 +257,7 @@ def advice_by_cluster(pairs: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, object] = {"way": way, "labels": percent(budget), "patients": cluster}
         for name in (
             VERDICT,
-            NETWORK,
+            LINEAR[VERDICT],
             "cch",
             "teacher_minus_student_accuracy",
             "advantage",

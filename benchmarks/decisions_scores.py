@@ -58,8 +58,8 @@ from cch_omics.tasks.classification import decide as classes_of
 
 # Estimates of mutual information (of `estimate_pairs`) -> verdicts (of `decide`).
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
-# The verdict with `criterion.pilot: network`.
-NETWORK = "verdict_network"
+# What the verdict is with `criterion.pilot: linear`, and its pilot's gain.
+LINEAR = {VERDICT: "verdict_linear", "pilot_gain": "pilot_gain_linear"}
 DRAWS = 2000
 # What `left_out` chooses from, and how often it wants a decided sign to be right.
 CONFIDENCES = (0.55, 0.6, 0.7, 0.8, 0.9)
@@ -101,8 +101,8 @@ def _score_room(room: Path) -> None:
     information(stored, room)
     for way in DISTILLATIONS:
         held_out_scores(stored, way, room)
-        asked_networks(stored, way, room)
     for outcome in OUTCOMES:
+        asked_networks(stored, outcome, room)
         measured_gains(stored, outcome, room)
         patient_errors(stored, outcome, room)
 
@@ -113,11 +113,11 @@ def all_pairs(
     budgets: Iterable[float],
     *,
     judge: Judge = default_judge,
-    networks: bool = True,
 ) -> pd.DataFrame:
     """Score, decision and gain of every criterion and pair: `evaluation.PAIR_COLUMNS`, and what tells them apart.
 
-    With `networks` there is one more criterion, `NETWORK`: the verdict that asks distilled networks as pilots.
+    The verdict asks the networks that were distilled on the inner folds, in the way whose gains are to be foretold;
+    two more criteria, of `LINEAR`, ask linear students.
 
     Further columns: `budget`; `way`, of `OUTCOMES`; `cluster`, see `Task`; `seconds` of a processor that the score of
     one pair in one outer training set took, the encoders not counted; `gain_error`, see `patient_errors`;
@@ -127,17 +127,17 @@ def all_pairs(
     for task, budget, room in rooms(output, tasks, budgets):
         stored = load(room)
         estimates, of_information = information(stored, room)
-        verdicts = judge(estimates)
+        by_linear = judge(estimates)
         for outcome, (way, _) in OUTCOMES.items():
             scores = held_out_scores(stored, way, room)
             measured = measured_gains(stored, outcome, room)
             summary = summarise(measured)
-            table = join_scores(stored.cohort, scores, verdicts, summary)
-            if networks:
-                asked = judge(ask_pilots(estimates, asked_networks(stored, way, room)))
-                other = join_scores(stored.cohort, scores, asked, summary)
-                other = other[other["criterion"] == VERDICT].assign(criterion=NETWORK)
-                table = pd.concat([table, other], ignore_index=True)
+            by_networks = judge(ask_pilots(estimates, asked_networks(stored, outcome, room)))
+            table, other = (
+                join_scores(stored.cohort, scores, verdicts, summary) for verdicts in (by_networks, by_linear)
+            )
+            other = other[other["criterion"].isin(LINEAR)].replace({"criterion": LINEAR})
+            table = pd.concat([table, other], ignore_index=True)
             table = table.merge(patient_errors(stored, outcome, room), on=["teacher", "student"], how="left")
             alone = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
             table["alone"] = table["student"].map(alone.groupby("student")["baseline"].mean())
@@ -147,11 +147,12 @@ def all_pairs(
     return pd.concat(tables, ignore_index=True)
 
 
-def asked_networks(stored: Stored, way: str, room: Path) -> pd.DataFrame:
-    """`pilots.network_pilots` of one way to distil; kept until the code changes."""
+def asked_networks(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
+    """`pilots.network_pilots`, distilled and decided as the students of one outcome; kept until the code changes."""
+    way, offsets = OUTCOMES[outcome]
     return _kept(
-        room / "scores" / f"pilots-{way}-{code_hash('pilots')}.parquet",
-        lambda: network_pilots(stored.cohort, stored.splits, stored.encodings, stored.taught[way]),
+        room / "scores" / f"pilots-{outcome}-{code_hash('pilots')}.parquet",
+        lambda: network_pilots(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets),
     )
 
 
@@ -287,13 +288,13 @@ def _shared_seconds(stored: Stored, information: dict[str, float]) -> dict[str, 
     m, n_splits = len(stored.cohort.modalities), len(stored.splits.fold)
     n_estimates = m * (m - 1) * n_splits
     cost = {name: information["seconds"] / n_estimates for name, each in CRITERIA.items() if each.terms}
-    cost["pilot_gain"] = information["seconds_of_pilots"] / n_estimates
+    linear = {LINEAR[VERDICT]: cost[VERDICT], LINEAR["pilot_gain"]: information["seconds_of_pilots"] / n_estimates}
     # A student is taught by M - 1 teachers and by itself, on K inner folds and on all samples.
     trained = sum(stored.seconds[f"tuned {name}"] for name in stored.cohort.modalities) / m
     n_inner = stored.splits.n_inner
     of_pilot = trained / n_splits / m * n_inner / (n_inner + 1)
-    pilots = {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot}
-    return cost | pilots | {NETWORK: cost[VERDICT] + of_pilot}
+    pilots = {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot or name == "pilot_gain"}
+    return cost | linear | pilots | {VERDICT: cost[VERDICT] + of_pilot}
 
 
 def _criteria_hash() -> str:
@@ -557,7 +558,6 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
             tasks,
             budgets,
             judge=lambda table, settings=settings: decide(table, settings, target="the label"),
-            networks=False,
         )
         of_confidence[confidence] = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned")]
     clusters = sorted(of_confidence[CONFIDENCES[0]]["cluster"].unique())
@@ -617,7 +617,7 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
         fitted = reference_table(stored.cohort, first_repeats(stored.splits, REFERENCE_REPEATS), stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
-        judged = default_judge(information(stored, room)[0])
+        judged = default_judge(ask_pilots(information(stored, room)[0], asked_networks(stored, "tuned", room)))
         judged = judged[judged["repeat"] >= 0]
         score = cch.score(judged).groupby([judged["student"], judged["teacher"]]).mean()
         for student in stored.cohort.modalities:

@@ -51,14 +51,19 @@ def linear_pilots(
 
 
 def network_pilots(
-    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], distillations: Mapping[str, Distillation]
+    cohort: Cohort,
+    splits: Splits,
+    encodings: Mapping[str, Encoding],
+    distillations: Mapping[str, Distillation],
+    *,
+    offsets: bool = True,
 ) -> pd.DataFrame:
     """Gains of the students that were distilled on the inner folds, by `distillation.distil`: as `pilot_gains`."""
     tables = []
     for student, distillation in distillations.items():
         named = zip(distillation.teachers, distillation.shuffled, distillation.logits, strict=True)
         taught = {name: logits for name, shuffled, logits in named if not shuffled and name != student}
-        tables.append(pilot_gains(cohort, splits, encodings, student, taught))
+        tables.append(pilot_gains(cohort, splits, encodings, student, taught, offsets=offsets))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -68,6 +73,8 @@ def pilot_gains(
     encodings: Mapping[str, Encoding],
     student: str,
     taught: Mapping[str, NDArray[Any]],
+    *,
+    offsets: bool = True,
 ) -> pd.DataFrame:
     """Gain in balanced accuracy over the student trained alone, on training samples that have both omics.
 
@@ -75,6 +82,8 @@ def pilot_gains(
     ----------
     taught
         By teacher, (S, n, C) logits of students that did not see the sample's inner fold.
+    offsets
+        Whether decisions are made with class offsets, as they are everywhere else.
 
     Returns
     -------
@@ -89,6 +98,6 @@ def pilot_gains(
             of_all = (alone, logits[s], encodings[teacher].logits[s])
             usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in of_all])
             labels = np.where(splits.labelled[s], cohort.labels, -1)
-            gain, se = accuracy_gain(*(each[usable] for each in (*of_all, labels, cohort.groups)))
+            gain, se = accuracy_gain(*(each[usable] for each in (*of_all, labels, cohort.groups)), offsets=offsets)
             rows.append((*where, teacher, student, gain, se))
     return pd.DataFrame(rows, columns=list(COLUMNS))

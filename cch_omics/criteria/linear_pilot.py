@@ -54,11 +54,11 @@ def linear_students(
         train, held_out = (inner >= 0) & (inner != fold), inner == fold
         taught = train & np.isfinite(probabilities).all(-1)
         # Teachers with the same patients share a decomposition.
-        patterns, pattern = np.unique(taught, axis=0, return_inverse=True)
-        for number, members in enumerate(patterns):
-            same = np.flatnonzero(pattern.ravel() == number)
-            if not members.any():
-                continue
+        sharing: dict[bytes, list[int]] = {}
+        for v in np.flatnonzero(taught.any(1)):
+            sharing.setdefault(taught[v].tobytes(), []).append(v)
+        for same in sharing.values():
+            members = taught[same[0]]
             of_label, of_teacher = (each / max(1, each.sum()) for each in (train & labelled, members))
             hard, soft = of_label[:, None] * one_hot, of_teacher[:, None] * np.nan_to_num(probabilities[same])
             used = members | (train & labelled)

@@ -37,8 +37,10 @@ def accuracy_gain(
     teacher: NDArray[np.floating],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
+    *,
+    offsets: bool = True,
 ) -> tuple[float, float]:
-    """Balanced accuracy of taught minus alone, with class offsets, on all samples, and its standard error.
+    """Balanced accuracy of taught minus alone on all samples, and its standard error.
 
     Where labels are few, most of what is known of the difference is in samples without one: the two students decide
     otherwise there, and teacher and students together have an opinion on who is right. So samples without a label count
@@ -61,6 +63,8 @@ def accuracy_gain(
         (n,) classes, -1 where none may be used.
     groups
         (n,) patients.
+    offsets
+        Whether decisions are made with class offsets; else the most probable class is called.
 
     Returns
     -------
@@ -74,7 +78,11 @@ def accuracy_gain(
     pool = fit_pool(logp[labelled], labels[labelled])
     one_hot = np.eye(alone.shape[1])
     p = np.where(labelled[:, None], one_hot[labels], np.exp(pool.log_probabilities(logp)))
-    said = [one_hot[decide(logits, class_offsets(logits, labels, labelled))] for logits in (alone, taught)]
+    nothing = np.zeros(alone.shape[1])
+    said = [
+        one_hot[decide(logits, class_offsets(logits, labels, labelled) if offsets else nothing)]
+        for logits in (alone, taught)
+    ]
     present = p.sum(0) > 0
     p, difference = p[:, present], (said[1] - said[0])[:, present]
     mass, n_classes = p.sum(0), int(present.sum())

@@ -222,3 +222,12 @@ def test_what_samples_without_a_label_say_is_the_pools_posterior():
     with mock.patch.object(pilot, "fit_pool", lambda *_: dataclasses.replace(pool, covariance=np.zeros((6, 6)))):
         _, of_patients = accuracy_gain(*logits, few, np.arange(60))
     assert error**2 - of_patients**2 == pytest.approx(slope @ pool.covariance @ slope, rel=1e-3)
+
+
+def test_without_offsets_the_most_probable_class_is_called():
+    labels, alone, taught, teacher = students(1)
+    gain, _ = accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)), offsets=False)
+    right = [each.argmax(1) == labels for each in (alone, taught)]
+    recalls = [np.mean([each[labels == c].mean() for c in range(C)]) for each in right]
+    assert gain == pytest.approx(recalls[1] - recalls[0])
+    assert gain != accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)))[0]
