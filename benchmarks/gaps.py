@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
+from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import CriterionConfig, InformationConfig
-from cch_omics.criteria.cch import decide, evidence_of
+from cch_omics.criteria.cch import decide, shown_sign
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits
@@ -207,18 +208,19 @@ def judge(name: str, world: World, n: int, replicate: int) -> dict[str, float | 
     }
     pairs = estimate_pairs(cohort, splits, encodings, InformationConfig(), seed=replicate)
     row = pairs[pairs["teacher"] == "teacher"].iloc[0].to_dict()
-    evidence, confidence = evidence_of(row), CriterionConfig().confidence
+    confidence = CriterionConfig().confidence
+    judged = decide(pairs, CriterionConfig(), target="class").iloc[0]
     between, student, teacher = known(world)
     return row | {
         "setting": name,
         "truth": between - student,
         "true_advantage": teacher - student,
-        "decision": 1 if evidence.gap_is(1, confidence) else -1 if evidence.gap_is(-1, confidence) else 0,
-        "one_estimator": decided(evidence.gap, confidence),
+        "decision": shown_sign(row, confidence),
+        "one_estimator": decided(judged["p_gap_positive"], confidence),
         "without_twins": decided(float(norm.cdf(row["gap"] / row["gap_se"])), confidence),
-        "drifts": evidence.drifts,
-        "advantage_decision": decided(evidence.advantage, confidence),
-        "verdict": decide(pairs, CriterionConfig(), target="class")["verdict"].iloc[0],
+        "drifts": any(flag in row["flags"] for flag in keys.DRIFTS),
+        "advantage_decision": decided(judged["p_advantage_positive"], confidence),
+        "verdict": judged["verdict"],
     }
 
 

@@ -107,8 +107,8 @@ class InformationConfig(Section):
     )
     cross_check: Literal["ksg", "ksg2", "mixed", "gaussian", "copula", "latent", "infonce", "mine"] = Field(
         "gaussian",
-        description="Second estimator of I(H_T;H_S), of another kind: where the two disagree on the gap, a verdict is "
-        "`undecided`.",
+        description="Second estimator of I(H_T;H_S), of another kind: the sign of a gap is shown where both agree on "
+        "it.",
     )
     label: Literal["ross", "crossentropy"] = Field("ross", description="Estimator of I(H_S;Y) and I(H_T;Y).")
     neighbours: Annotated[int, Field(ge=1)] = Field(3, description="k of the estimators by nearest neighbours.")
@@ -126,14 +126,13 @@ class CriterionConfig(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.8,
-        description="Probability with which benefit, pilot's gain and I(T;S) must be positive for `distil`; where one "
-        "of the first two is so with one minus it at most: `do_not_distil`; and with which a gap must be negative to "
-        "veto.",
+        description="Probability with which a gain must be positive for `distil`; with one minus it at most: "
+        "`do_not_distil`.",
     )
     pilot: Literal["linear", "network"] = Field(
-        "linear",
-        description="Pilot students that a verdict asks: `linear`, in closed form, or `network`: the students that are "
-        "distilled anyhow, on the inner folds. Verdicts then wait for all of them.",
+        "network",
+        description="Pilot students that a verdict asks: `network`, the students that are distilled anyhow, on the "
+        "inner folds; or `linear`, in closed form: worse, but verdicts need not wait for distillation.",
     )
 
 

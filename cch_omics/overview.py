@@ -32,7 +32,7 @@ def overview(results: Path) -> str:
         [
             text,
             "",
-            "p(gain > 0): what the verdict rests on; p(gap > 0): the paper's gap, which has a veto",
+            "p(gain > 0): what the verdict rests on; p(gap > 0): the paper's gap",
             "gain: mean over test folds, in points of balanced accuracy over the student trained alone",
             *(f"report: {page.resolve()}" for page in pages),
         ]

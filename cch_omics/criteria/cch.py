@@ -1,4 +1,4 @@
-"""The verdict on a pair: the Cross-modal Complementarity Hypothesis, and what its gap does not see.
+"""The verdict on a pair: the Cross-modal Complementarity Hypothesis, and what a pilot says of it.
 
 The paper's plain rule (Xie, Xu, Sanguinetti 2025, arXiv 2510.13182) is the sign of the gap I(H_T;H_S) - I(H_S;Y):
 distil when teacher and student share more than the student knows of the label. By the chain rule of mutual information
@@ -7,25 +7,22 @@ distil when teacher and student share more than the student knows of the label. 
     advantage = I(T;Y) - I(S;Y) = I(T;Y|S) - I(S;Y|T)
 
 so the gap never looks at I(T;Y|S), what the student could learn. With labels that mean nothing I(S;Y) is 0, the gap is
-positive, and the plain rule says "distil". Our verdict therefore asks first what the teacher would add,
+positive, and the plain rule says "distil". What the teacher would add is the benefit,
 
     benefit   = I(T;Y|S) - w I(S;Y|T),
 
 what it knows of the label beyond the student, less a part of what only the student knows: a teacher that lacks much
-is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`): with few labels it is
-known far better than a difference of mutual informations by nearest neighbours, and foretells the gain better.
+is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`).
 
-What a teacher adds must be something that the student's omics can express. So the verdict asks a pilot as well
-(`pilots`): a student that was taught on inner folds, by default a linear one in closed form, and what it gained there.
-And where teacher and student share nothing, I(T;S) = 0, there is nothing to be taught, however much the teacher knows.
-All three are needed, so that a pair is as good as the weakest of them.
-
-The gap has a veto. At cohort size the sign of an estimated gap is mostly the estimators' bias, so it counts only where
-two estimators of different kinds, each corrected by simulated twins of the cohort, agree on it.
+Neither says whether the student's omics can express what the teacher knows. A pilot does (`pilots`): a student that was
+taught on inner folds, by teachers that have not seen the labels that it is judged by, and what it gained there. On real
+cohorts that foretells the gain better than gap and benefit, and better than any combination with them
+(docs/decisions.md). So the verdict rests on the pilot's gain, and on the benefit where no pilot can be asked; what gap
+and benefit say is reported beside it. Two things have to be more likely than not, because a gain without them is luck:
+that the teacher knows something of the label, I(T;Y) > 0, and that it shares something with the student, I(T;S) > 0.
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,21 +37,15 @@ from cch_omics.config import CriterionConfig
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(benefit > 0) is that of a normal around the difference of held-out log-losses, P(pilot > 0) around the pilot's
-    gain; P(gain > 0) is the smaller of the two (the first, where there is no pilot), as both are needed. P(gap > 0) is
-    that of a normal around what the estimator says beyond what it says where the truth is zero, learnt from simulated
-    twins of the cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error,
+    P(gain > 0) is that of a normal around the pilot's gain; without a pilot, around the benefit. P(gap > 0) is that of
+    a normal around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of
+    the cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error,
     whichever is wider.
 
-    Let c be `settings.confidence`. The gap is *shown* to have a sign if P(gap > 0) is at least c, or at most 1 - c, by
-    both estimators of I(T;S), and it does not drift across zero with fewer samples, more neighbours or fewer components
-    (flags `drift_*`). A pair is
+    Let c be `settings.confidence`. A pair is
 
-    - `do_not_distil` if P(gain > 0) <= 1 - c, or if the gap is shown to be negative and the gain is not shown to be
-      positive;
-    - `distil` if P(gain > 0), P(I(T;Y) > 0) (by log-loss as well) and P(I(T;S) > 0) are all at least c, and
-      neither is the gap shown to be negative nor do the two estimators contradict each other (one at least c, the other
-      at most 1 - c);
+    - `do_not_distil` if P(gain > 0) <= 1 - c;
+    - `distil` if P(gain > 0) >= c, and P(I(T;Y) > 0), by log-loss, and P(I(T;S) > 0) are above one half;
     - `undecided` otherwise.
 
     Parameters
@@ -135,92 +126,44 @@ def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.b
 
 
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs by the least of benefit, pilot's gain and I(T;S), each over its standard error.
-
-    NaN without a benefit.
-    """
+    """Order pairs by the pilot's gain over its standard error; without a pilot, by the benefit over its own."""
 
     def in_errors(name: str) -> "pd.Series[float]":
         value, error = verdicts[name], verdicts[f"{name}_se"]
         return (value / error.where(error > 0)).mask((value == 0) & (error == 0), 0.0)
 
-    benefit, *others = (in_errors(name) for name in ("log_loss_benefit", "pilot_gain", "mi_teacher_student"))
-    for other in others:
-        benefit = benefit.where(~(other < benefit), other)
-    return benefit
+    return in_errors("pilot_gain").fillna(in_errors("log_loss_benefit"))
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """P(truth > 0) of what a verdict rests on; NaN without an estimate.
+def shown_sign(row: Mapping[Hashable, Any], confidence: float) -> int:
+    """1 or -1 where the gap of a row of `estimate_pairs` is shown to have that sign, else 0.
 
-    Attributes
-    ----------
-    gap, cross_check
-        Of the gap, by two estimators.
-    shared
-        Of I(T;S).
-    advantage, benefit, teacher
-        Of the advantage, the benefit and I(T;Y), by held-out log-loss.
-    pilot
-        Of the pilot's gain.
-    drifts
-        Whether the gap depends on choices that should not matter.
+    At cohort size the sign of an estimated gap is mostly the estimators' bias. It is shown where P(gap > 0) is at least
+    `confidence`, or at most one minus it, by two estimators of I(T;S) of different kinds, each corrected by twins, and
+    does not drift across zero with fewer samples, more neighbours or fewer components (flags `drift_*`).
     """
-
-    gap: float
-    cross_check: float
-    shared: float
-    advantage: float
-    benefit: float
-    teacher: float
-    pilot: float
-    drifts: bool
-
-    @property
-    def gain(self) -> float:
-        """What is needed for a gain and least sure; NaN without a benefit."""
-        return self.benefit if np.isnan(self.pilot) else min(self.benefit, self.pilot)
-
-    def gap_is(self, sign: int, confidence: float) -> bool:
-        """Whether the gap is shown to be positive (1) or negative (-1). Without an estimate it is not."""
-        if self.drifts:
-            return False
-        each = (self.gap, self.cross_check)
-        return all(p >= confidence for p in each) if sign > 0 else all(p <= 1 - confidence for p in each)
-
-    def contradicts(self, confidence: float) -> bool:
-        """Whether one estimator shows a positive gap and the other a negative one."""
-        each = (self.gap, self.cross_check)
-        return any(p >= confidence for p in each) and any(p <= 1 - confidence for p in each)
-
-
-def evidence_of(row: Mapping[Hashable, Any]) -> Evidence:
-    """Weigh a row of `information.pairs.estimate_pairs`."""
-    return Evidence(
-        gap=_probability_positive(row, "gap"),
-        cross_check=_probability_positive(row, "cross_check_gap"),
-        shared=_probability_positive(row, "mi_teacher_student"),
-        advantage=_probability_positive(row, "log_loss_advantage"),
-        benefit=_probability_positive(row, "log_loss_benefit"),
-        teacher=_probability_positive(row, "log_loss_teacher_label"),
-        pilot=_probability_positive(row, "pilot_gain"),
-        drifts=any(flag in row["flags"] for flag in keys.DRIFTS),
-    )
+    if any(flag in row["flags"] for flag in keys.DRIFTS):
+        return 0
+    each = [_probability_positive(row, name) for name in ("gap", "cross_check_gap")]
+    if all(p >= confidence for p in each):
+        return 1
+    return -1 if all(p <= 1 - confidence for p in each) else 0
 
 
 def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target: str) -> dict[Hashable, Any]:
-    evidence = evidence_of(row)
+    benefit, pilot = (_probability_positive(row, name) for name in ("log_loss_benefit", "pilot_gain"))
+    gain = benefit if np.isnan(pilot) else pilot
+    verdict = _verdict(row, gain, settings.confidence)
     plain = "" if np.isnan(row["gap"]) else keys.DISTIL if row["gap"] > 0 else keys.DO_NOT_DISTIL
     judged: dict[Hashable, Any] = {
-        "p_gap_positive": evidence.gap,
-        "p_advantage_positive": evidence.advantage,
-        "p_benefit_positive": evidence.benefit,
-        "p_gain_positive": evidence.gain,
-        "cross_check_p_gap_positive": evidence.cross_check,
+        "p_gap_positive": _probability_positive(row, "gap"),
+        "p_advantage_positive": _probability_positive(row, "log_loss_advantage"),
+        "p_benefit_positive": benefit,
+        "p_gain_positive": gain,
+        "cross_check_p_gap_positive": _probability_positive(row, "cross_check_gap"),
         "cch_verdict": plain,
-        "verdict": _verdict(evidence, settings.confidence),
-        "reason": _reason(row, evidence, settings.confidence, target),
+        "verdict": verdict,
+        "reason": _reason(row, verdict, gain, settings.confidence, target),
     }
     return dict(row) | judged
 
@@ -239,23 +182,20 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
     return float(norm.cdf((estimate - at_zero) / spread))
 
 
-def _verdict(evidence: Evidence, confidence: float) -> str:
-    if np.isnan(evidence.gain):
+def _verdict(row: Mapping[Hashable, Any], gain: float, confidence: float) -> str:
+    if np.isnan(gain):
         return keys.UNDECIDED
-    negative = evidence.gap_is(-1, confidence)
-    if evidence.gain <= 1 - confidence or (negative and evidence.gain < confidence):
+    if gain <= 1 - confidence:
         return keys.DO_NOT_DISTIL
-    # A missing I(T;S) is not a shown one.
-    shown = all(p >= confidence for p in (evidence.gain, evidence.teacher, evidence.shared))
-    if shown and not negative and not evidence.contradicts(confidence):
-        return keys.DISTIL
-    return keys.UNDECIDED
+    # A missing I(T;S) is not a likely one.
+    likely = all(_probability_positive(row, name) > 0.5 for name in ("log_loss_teacher_label", "mi_teacher_student"))
+    return keys.DISTIL if gain >= confidence and likely else keys.UNDECIDED
 
 
-def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, target: str) -> str:
-    """The verdict in words, what speaks loudest first."""
+def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: float, target: str) -> str:
+    """The verdict in words, what it rests on first."""
     teacher, student = row["teacher"], row["student"]
-    if np.isnan(evidence.gain):
+    if np.isnan(gain):
         return (
             f"What {teacher} and {student} know of {target} could not be compared: too few patients have both omics "
             f"and a label ({row.get('n_labelled', 0)} could be used)."
@@ -265,42 +205,33 @@ def _reason(row: Mapping[Hashable, Any], evidence: Evidence, confidence: float, 
         return f"{row[name]:.2f} ± {row[f'{name}_se']:.2f} nats"
 
     adds = "adds to" if row["log_loss_benefit"] > 0 else "adds nothing to"
-    knows = f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')}"
+    evidence = [f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')}"]
     if not np.isnan(row["pilot_gain"]):
         points, error = 100 * row["pilot_gain"], 100 * row["pilot_gain_se"]
-        knows += f"; a pilot of {student}, taught by {teacher} alone, gained {points:+.1f} ± {error:.1f} points"
-    knows += f" (a gain has P = {evidence.gain:.2f})"
-    if np.isnan(evidence.gap):
-        shares = f"what {teacher} and {student} share could not be estimated with so few labels"
+        evidence.insert(0, f"a pilot of {student}, taught by {teacher}, gained {points:+.1f} ± {error:.1f} points")
+    evidence[0] += f" (a gain has P = {gain:.2f})"
+    if np.isnan(row["gap"]):
+        evidence.append(f"what {teacher} and {student} share could not be estimated with so few labels")
     else:
         more = "more than" if row["gap"] > 0 else "less than"
-        second = (
-            "" if np.isnan(evidence.cross_check) else f", by the second estimator with P = {evidence.cross_check:.2f}"
-        )
-        shares = (
+        sign = {1: "positive", -1: "negative", 0: "of no sure sign"}[shown_sign(row, confidence)]
+        changing = [words for flag, words in keys.DRIFTS.items() if flag in row["flags"]]
+        if changing:
+            sign += f": it changes with {', '.join(changing)}"
+        evidence.append(
             f"they share {nats('mi_teacher_student')}, {more} the {nats('mi_student_label')} that {student} knows of "
-            f"{target} (the gap is positive with P = {evidence.gap:.2f}{second})"
+            f"{target} (the gap is {sign})"
         )
-    if evidence.gain >= confidence and evidence.teacher < confidence:
-        return (
-            f"{teacher} has not been shown to know anything of {target} ({nats('log_loss_teacher_label')}; "
-            f"P(it does) = {evidence.teacher:.2f}); {knows}."
-        )
-    if evidence.gain >= confidence and not evidence.shared >= confidence:
-        shared = (
-            "not be estimated"
-            if np.isnan(row["mi_teacher_student"])
-            else f"not be shown ({nats('mi_teacher_student')})"
-        )
-        return f"That {student} shares anything with {teacher} that could be taught could {shared}; {knows}."
-    negative = evidence.gap_is(-1, confidence)
-    if negative and evidence.gain > 1 - confidence:
-        return f"The gap is negative: {shares}; {knows}."
-    if evidence.gain >= confidence and evidence.contradicts(confidence):
-        return f"The two estimators of the gap contradict each other: {shares}; {knows}."
-    if evidence.drifts:
-        what = ", ".join(words for flag, words in keys.DRIFTS.items() if flag in row["flags"])
-        shares += f", which changes its sign with {what} and decides nothing"
-    if evidence.gain >= confidence or evidence.gain <= 1 - confidence:
-        return f"{knows}; {shares}."
-    return f"Too close to call: {knows}; {shares}."
+    if verdict == keys.UNDECIDED and gain >= confidence:
+        if not _probability_positive(row, "log_loss_teacher_label") > 0.5:
+            first = f"{teacher} knows nothing of {target}, as far as can be seen ({nats('log_loss_teacher_label')})"
+        elif np.isnan(row["mi_teacher_student"]):
+            first = f"what {student} shares with {teacher} could not be estimated"
+        else:
+            first = f"{student} shares nothing with {teacher}, as far as can be seen ({nats('mi_teacher_student')})"
+        evidence.insert(0, f"{first}, so that a gain would be luck")
+    elif verdict == keys.UNDECIDED:
+        evidence[0] = f"too close to call: {evidence[0]}"
+    text = "; ".join(evidence)
+    # A modality keeps its name.
+    return f"{text}." if text.startswith((f"{teacher} ", f"{student} ")) else f"{text[0].upper()}{text[1:]}."

@@ -55,9 +55,9 @@ def linear_students(
         taught = train & np.isfinite(probabilities).all(-1)
         # Teachers with the same patients share a decomposition.
         sharing: dict[bytes, list[int]] = {}
-        for v in np.flatnonzero(taught.any(1)):
+        for v in np.flatnonzero(taught.any(1)).tolist():
             sharing.setdefault(taught[v].tobytes(), []).append(v)
-        for same in sharing.values():
+        for same in map(np.array, sharing.values()):
             members = taught[same[0]]
             of_label, of_teacher = (each / max(1, each.sum()) for each in (train & labelled, members))
             hard, soft = of_label[:, None] * one_hot, of_teacher[:, None] * np.nan_to_num(probabilities[same])

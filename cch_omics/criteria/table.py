@@ -72,13 +72,14 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: the least of benefit, pilot's gain and I(T;S), each over its standard error; the gap has a veto",
+        "ours: the pilot's gain over its standard error; without a pilot, the benefit over its own",
         "criteria/cch.py",
         terms="score",
     ),
     "benefit": Criterion("I(T;Y given S) - I(S;Y given T) / 4, by held-out log-loss", score=benefit),
     "pilot_gain": Criterion(
-        "the verdict's pilot, a linear student on inner folds: gain in balanced accuracy", terms="pilot_gain"
+        "the verdict's pilot: gain in balanced accuracy on inner folds, of samples without a label as well",
+        terms="pilot_gain",
     ),
     "gap_plus_advantage": Criterion("I(T;S) + I(T;Y) - 2 I(S;Y)", terms="gap_plus_advantage"),
     "advantage": Criterion("I(T;Y) - I(S;Y), by the estimator of the label", terms="advantage"),
@@ -118,7 +119,9 @@ CRITERIA = {
     ),
     "pilot": Criterion("pilot student on inner folds, gain in log-loss", score=pilot, needs_pilot=True),
     "pilot_accuracy": Criterion(
-        "pilot student on inner folds, gain in balanced accuracy", score=pilot_accuracy, needs_pilot=True
+        "pilot student on inner folds, gain in balanced accuracy on labelled samples",
+        score=pilot_accuracy,
+        needs_pilot=True,
     ),
     "always": Criterion("distil from every teacher", score=always),
     "never": Criterion("train alone", score=never),

@@ -4,7 +4,7 @@ import pytest
 
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
-from cch_omics.criteria.cch import choose_teachers, decide, score
+from cch_omics.criteria.cch import choose_teachers, decide, score, shown_sign
 
 SETTINGS = CriterionConfig(confidence=0.9)
 
@@ -62,57 +62,42 @@ def judge(*pairs):
 
 
 @pytest.mark.parametrize(
-    ("terms", "verdict", "plain", "said"),
+    ("terms", "pilot", "verdict", "plain", "said"),
     [
-        ((0.5, 0.2, 0.6), keys.DISTIL, keys.DISTIL, "rna adds to what cnv knows of er_status: 0.40 ± 0.05 nats"),
-        ((0.5, 0.3, 0.1), keys.DO_NOT_DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status: -0.20"),
-        # The benefit decides where the gap is not known.
-        ((0.33, 0.3, 0.6), keys.DISTIL, keys.DISTIL, "they share 0.33 ± 0.05 nats, more than the 0.30"),
-        # The veto of the gap.
-        ((0.1, 0.4, 0.6), keys.UNDECIDED, keys.DO_NOT_DISTIL, "The gap is negative: they share 0.10"),
-        ((0.1, 0.4, 0.42), keys.DO_NOT_DISTIL, keys.DO_NOT_DISTIL, "The gap is negative: they share 0.10"),
-        ((0.6, 0.3, 0.32), keys.UNDECIDED, keys.DISTIL, "Too close to call"),
-        ((0.5, 0.0, 0.02), keys.UNDECIDED, keys.DISTIL, "Too close to call"),
-        ((0.3, 0.3, np.nan), keys.UNDECIDED, keys.DO_NOT_DISTIL, "could not be compared"),
+        ((0.5, 0.2, 0.6), 0.2, keys.DISTIL, keys.DISTIL, "A pilot of cnv, taught by rna, gained +20.0 ± 5.0 points"),
+        # The pilot decides, whatever the benefit and the gap say.
+        ((0.5, 0.3, 0.1), 0.2, keys.DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status: -0.20"),
+        ((0.1, 0.4, 0.6), 0.2, keys.DISTIL, keys.DO_NOT_DISTIL, "0.10 ± 0.05 nats, less than the 0.40"),
+        ((0.5, 0.2, 0.6), -0.1, keys.DO_NOT_DISTIL, keys.DISTIL, "gained -10.0 ± 5.0 points"),
+        ((0.5, 0.2, 0.6), 0.04, keys.UNDECIDED, keys.DISTIL, "Too close to call: a pilot of cnv"),
+        # Without a pilot, the benefit.
+        ((0.5, 0.2, 0.6), np.nan, keys.DISTIL, keys.DISTIL, "rna adds to what cnv knows of er_status: 0.40 ± 0.05"),
+        ((0.5, 0.3, 0.1), np.nan, keys.DO_NOT_DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status"),
+        ((0.6, 0.3, 0.32), np.nan, keys.UNDECIDED, keys.DISTIL, "Too close to call: rna adds"),
+        ((0.3, 0.3, np.nan), np.nan, keys.UNDECIDED, keys.DO_NOT_DISTIL, "could not be compared"),
     ],
 )
-def test_verdicts(terms, verdict, plain, said):
-    row = judge(pair(*terms)).iloc[0]
+def test_verdicts(terms, pilot, verdict, plain, said):
+    row = judge(pair(*terms, pilot=pilot)).iloc[0]
     assert row["verdict"] == verdict
     assert row["cch_verdict"] == plain
     assert said in row["reason"]
 
 
-@pytest.mark.parametrize(
-    ("pilot", "verdict", "likely", "said"),
-    [
-        (0.2, keys.DISTIL, 0.99997, "a pilot of cnv, taught by rna alone, gained +20.0 ± 5.0 points"),
-        (0.04, keys.UNDECIDED, 0.7881, "Too close to call"),
-        (-0.1, keys.DO_NOT_DISTIL, 0.0228, "gained -10.0 ± 5.0 points"),
-        (np.nan, keys.DISTIL, 1.0, "rna adds to what cnv knows of er_status: 0.40 ± 0.05 nats (a gain has P = 1.00)"),
-    ],
-)
-def test_what_a_teacher_adds_has_to_show_in_a_pilot(pilot, verdict, likely, said):
-    row = judge(pair(0.5, 0.2, 0.6, pilot=pilot)).iloc[0]
-    assert row["verdict"] == verdict
-    assert row["p_gain_positive"] == pytest.approx(likely, abs=1e-4)
-    assert said in row["reason"]
+def test_the_probability_of_a_gain_is_the_pilots_or_else_that_of_the_benefit():
+    asked, other = judge(pair(0.5, 0.2, 0.24, pilot=-0.1), pair(0.5, 0.2, 0.24)).itertuples()
+    assert asked.p_gain_positive == pytest.approx(0.0228, abs=1e-4)
+    assert other.p_gain_positive == other.p_benefit_positive == pytest.approx(0.7881, abs=1e-4)
+    assert asked.p_benefit_positive == other.p_benefit_positive
 
 
-def test_a_pilot_makes_no_teacher_of_one_that_adds_nothing():
-    row = judge(pair(0.5, 0.3, 0.1, pilot=0.3)).iloc[0]
-    assert row["verdict"] == keys.DO_NOT_DISTIL and row["p_gain_positive"] < 0.01
+def test_pairs_are_ordered_by_the_pilots_gain_in_standard_errors():
+    sure = pair(0.9, 0.2, 0.9, pilot=0.0, se=0.0)
+    found = score(judge(pair(0.9, 0.2, 0.3, pilot=0.9), pair(0.9, 0.2, 0.3), sure))
+    assert found.tolist() == pytest.approx([18, 2, 0])
 
 
-def test_a_pair_is_as_good_as_the_weakest_of_what_it_needs():
-    weakest = {"benefit": pair(0.9, 0.2, 0.3, pilot=0.9), "pilot": pair(0.9, 0.2, 0.9, pilot=0.1)}
-    weakest |= {"shared": pair(0.1, 0.2, 0.9, pilot=0.9), "sure": pair(0.9, 0.2, 0.9, pilot=0.0, se=0.0)}
-    found = score(judge(*weakest.values()))
-    assert found[:3].tolist() == pytest.approx([2, 2, 2])
-    assert np.isnan(found[3])
-
-
-def test_without_a_gap_the_benefit_stands_alone():
+def test_without_a_gap_there_is_a_verdict():
     # Too few labels for a gap: what the two share needs none.
     row = judge(pair(0.5, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
     assert row["verdict"] == keys.DISTIL
@@ -120,29 +105,28 @@ def test_without_a_gap_the_benefit_stands_alone():
     assert "could not be estimated with so few labels" in row["reason"]
 
 
-def test_what_decides_is_the_benefit_by_log_losses():
+def test_the_benefit_is_by_log_losses():
     assert judge(pair(0.5, 0.2, 0.6, log_loss=-0.4)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
     assert judge(pair(0.5, 0.2, 0.1, log_loss=0.4, known=0.5)).iloc[0]["verdict"] == keys.DISTIL
 
 
-def test_a_teacher_that_is_not_shown_to_know_anything_is_none():
-    row = judge(pair(0.5, 0.2, 0.6, known=0.02)).iloc[0]
+def test_the_gain_of_a_teacher_that_knows_nothing_is_luck():
+    row = judge(pair(0.5, 0.2, 0.6, known=-0.02, pilot=0.2)).iloc[0]
     assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("rna has not been shown to know anything of er_status (0.02 ± 0.05 nats")
+    assert row["reason"].startswith("rna knows nothing of er_status, as far as can be seen (-0.02 ± 0.05 nats)")
+    # It need not be shown: to be more likely than not is enough.
+    assert judge(pair(0.5, 0.2, 0.6, known=0.01, pilot=0.2)).iloc[0]["verdict"] == keys.DISTIL
+    # Nor is it needed for a loss.
+    assert judge(pair(0.5, 0.2, 0.6, known=-0.02, pilot=-0.2)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
 
 
-def test_a_student_that_shares_nothing_cannot_be_taught():
-    noise = pair(0.01, 0.0, 0.6)
-    row = judge(noise).iloc[0]
-    assert row["p_benefit_positive"] > 0.99
+def test_the_gain_of_a_student_that_shares_nothing_is_luck():
+    row = judge(pair(-0.01, 0.0, 0.6, pilot=0.2)).iloc[0]
     assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("That cnv shares anything with rna that could be taught could not be shown (0.01 ")
+    assert row["reason"].startswith("cnv shares nothing with rna, as far as can be seen (-0.01 ± 0.05 nats)")
     missing = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
     assert missing["verdict"] == keys.UNDECIDED
-    assert missing["reason"].startswith("That cnv shares anything with rna that could be taught could not be estimated")
-    # Nor is it the first choice: the lesser of the two counts.
-    taught = pair(0.5, 0.3, 0.4, teacher="rppa")
-    assert score(judge(noise, taught)).tolist() == pytest.approx([0.01 / 0.05, 0.1 / 0.05])
+    assert missing["reason"].startswith("What cnv shares with rna could not be estimated")
 
 
 def test_probability_is_of_a_normal_error():
@@ -191,12 +175,17 @@ def test_a_doubtful_teacher_is_the_better_guess_if_it_is_more_likely_ahead_than_
     assert choose_teachers(judge(sure, further)).iloc[0]["teacher"] == "rna"
 
 
-def test_two_estimators_that_contradict_each_other_decide_nothing():
-    torn = judge(pair(0.5, 0.2, 0.6, second=0.05)).iloc[0]
-    assert torn["verdict"] == keys.UNDECIDED
-    assert torn["reason"].startswith("The two estimators of the gap contradict each other")
-    # One alone has no veto.
-    assert judge(pair(0.1, 0.4, 0.6, second=0.4)).iloc[0]["verdict"] == keys.DISTIL
+def test_the_sign_of_a_gap_is_shown_by_two_estimators():
+    assert [shown_sign(pair(*terms, second=second), 0.9) for terms, second in SIGNS] == [1, -1, 0, 0]
+    assert shown_sign(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension"), 0.9) == 0
+    for terms, word in (((0.5, 0.2, 0.6), "positive"), ((0.1, 0.4, 0.6), "negative"), ((0.4, 0.4, 0.6), "of no sure")):
+        assert f"(the gap is {word}" in judge(pair(*terms)).iloc[0]["reason"]
+    drifting = judge(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")).iloc[0]["reason"]
+    assert "the gap is of no sure sign: it changes with the number of components" in drifting
+
+
+# I(T;S), I(S;Y) and I(T;Y); I(T;S) by the second estimator.
+SIGNS = (((0.5, 0.2, 0.6), None), ((0.1, 0.4, 0.6), None), ((0.5, 0.2, 0.6), 0.05), ((0.1, 0.4, 0.6), 0.4))
 
 
 def test_what_the_estimator_says_at_zero_is_taken_off():
@@ -204,7 +193,6 @@ def test_what_the_estimator_says_at_zero_is_taken_off():
     assert row["p_gap_positive"] == pytest.approx(0.5)
     # The paper's plain rule stays what it is.
     assert row["cch_verdict"] == keys.DISTIL
-    assert judge(pair(0.3, 0.4, 0.42, at_zero=-0.2)).iloc[0]["verdict"] == keys.UNDECIDED
 
 
 def test_the_wider_of_the_two_errors_counts():
@@ -215,9 +203,3 @@ def test_the_wider_of_the_two_errors_counts():
 def test_without_twins_the_estimate_stands_alone():
     row = judge(pair(0.5, 0.4, 0.6, se=0.1, at_zero=np.nan, twin_sd=np.nan)).iloc[0]
     assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
-
-
-def test_a_gap_that_drifts_has_no_veto():
-    row = judge(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")).iloc[0]
-    assert row["verdict"] == keys.DISTIL
-    assert "changes its sign with the number of components and decides nothing" in row["reason"]
