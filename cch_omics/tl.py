@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SheetRow, SplitsConfig, section
-from cch_omics.criteria.cch import decide
+from cch_omics.config import (
+    CriterionConfig,
+    DistillationConfig,
+    EncoderConfig,
+    InformationConfig,
+    SheetRow,
+    SplitsConfig,
+    section,
+)
+from cch_omics.criteria.cch import ask_pilots, decide
+from cch_omics.distillation import distil_grids
 from cch_omics.encoders import encode
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.assemble import assemble
 from cch_omics.io.mudata import from_mudata
+from cch_omics.pilots import network_pilots
 from cch_omics.splits import make_splits
 
 if TYPE_CHECKING:
@@ -28,7 +38,8 @@ def cch(
     inner_folds: int | None = None,
     encoder: dict[str, Any] | None = None,
     information: dict[str, Any] | None = None,
-    confidence: float | None = None,
+    criterion: dict[str, Any] | None = None,
+    distillation: dict[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
     key_added: str = "cch",
@@ -47,10 +58,11 @@ def cch(
         Those to use; by default all. Labels of other classes count as missing.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
-    inner_folds, confidence
-        As in the configuration's `splits` and `criterion`.
-    encoder, information
-        Keys of these sections of the configuration, where they differ from the defaults.
+    inner_folds
+        As in the configuration's `splits`.
+    encoder, information, criterion, distillation
+        Keys of these sections of the configuration, where they differ from the defaults. With the criterion's `pilot`
+        at `linear` no students are distilled.
     seed
         Of every random number.
     device
@@ -91,8 +103,25 @@ def cch(
     }
     estimates = section(InformationConfig, information or {}, "tl.cch, information")
     pairs = estimate_pairs(cohort, splits, encodings, estimates, seed=seed, device=device)
-    certainty = {} if confidence is None else {"confidence": confidence}
-    verdicts = decide(pairs, section(CriterionConfig, certainty, "tl.cch"), target=target)
+    rule = section(CriterionConfig, criterion or {}, "tl.cch, criterion")
+    if rule.pilot == "network":
+        soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
+        taught = {
+            name: distil_grids(
+                cohort,
+                splits,
+                encodings,
+                name,
+                [soft_targets],
+                networks,
+                seed=seed,
+                device=torch.device(device),
+                shuffled_controls=False,
+            )[0]
+            for name in encodings
+        }
+        pairs = ask_pilots(pairs, network_pilots(cohort, splits, encodings, taught))
+    verdicts = decide(pairs, rule, target=target)
     table = verdicts.drop(columns=["repeat", "fold"]).reset_index(drop=True)
     mdata.uns[key_added] = table
     return table

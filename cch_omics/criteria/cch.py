@@ -16,7 +16,7 @@ is given a small weight. That is a paired difference of held-out log-losses (`cr
 
 Neither says whether the student's omics can express what the teacher knows. A pilot does (`pilots`): a student that was
 taught on inner folds, by teachers that have not seen the labels that it is judged by, and what it gained there. On real
-cohorts that foretells the gain better than gap and benefit, and better than any combination with them
+cohorts that foretells the gain better than gap and benefit, and better than the combinations with them that were tried
 (docs/decisions.md). So the verdict rests on the pilot's gain, and on the benefit where no pilot can be asked; what gap
 and benefit say is reported beside it. Two things have to be more likely than not, because a gain without them is luck:
 that the teacher knows something of the label, I(T;Y) > 0, and that it shares something with the student, I(T;S) > 0.

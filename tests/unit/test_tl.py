@@ -7,12 +7,14 @@ from cohorts import make_cohort
 
 import cch_omics
 from cch_omics import keys
-from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SplitsConfig
-from cch_omics.criteria.cch import decide
+from cch_omics.config import CriterionConfig, DistillationConfig, EncoderConfig, InformationConfig, SplitsConfig
+from cch_omics.criteria.cch import ask_pilots, decide
+from cch_omics.distillation import distil
 from cch_omics.encoders import encode
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.mudata import make_mudata, read_mudata, write_mudata
+from cch_omics.pilots import network_pilots
 from cch_omics.splits import make_splits
 
 ENCODER = {"units": 6, "components": 10, "max_epochs": 20}
@@ -46,9 +48,22 @@ def test_verdicts_are_those_of_the_workflow(mdata):
     cpu = torch.device("cpu")
     encodings = {m: encode(cohort, splits, m, EncoderConfig(**ENCODER), seed=0, device=cpu) for m in cohort.modalities}
     pairs = estimate_pairs(cohort, splits, encodings, InformationConfig(**INFORMATION), seed=0)
-    whole = decide(pairs, CriterionConfig(), target="subtype").query("repeat == -1")
-    expected = whole[list(keys.VERDICT_COLUMNS)].reset_index(drop=True)
-    pd.testing.assert_frame_equal(table, expected, rtol=1e-6)
+
+    def of_whole(pairs):
+        judged = decide(pairs, CriterionConfig(), target="subtype").query("repeat == -1")
+        return judged[list(keys.VERDICT_COLUMNS)].reset_index(drop=True)
+
+    networks, settings = EncoderConfig(**ENCODER), DistillationConfig()
+    taught = {
+        m: distil(cohort, splits, encodings, m, settings, networks, seed=0, device=cpu) for m in cohort.modalities
+    }
+    asked = ask_pilots(pairs, network_pilots(cohort, splits, encodings, taught))
+    pd.testing.assert_frame_equal(table, of_whole(asked), rtol=1e-5)
+    linear = cch_omics.tl.cch(
+        mdata, target="subtype", encoder=ENCODER, information=INFORMATION, criterion={"pilot": "linear"}
+    )
+    pd.testing.assert_frame_equal(linear, of_whole(pairs), rtol=1e-6)
+    assert (linear["pilot_gain"] != table["pilot_gain"]).any()
 
 
 def test_the_table_is_written_with_the_data(mdata, tmp_path):
