@@ -143,7 +143,7 @@ def test_every_student_predicts_from_its_omics_alone(run: Path, cohort: str, tmp
 def test_every_step_has_a_log_and_a_benchmark(run: Path) -> None:
     logs = sorted((run.parent / "logs").rglob("*.log"))
     benchmarks = sorted((run.parent / "logs" / "benchmarks").rglob("*.tsv"))
-    assert len(logs) == len(benchmarks) == 2 * (8 + 1) + 2 * (3 + 2) + 1
+    assert len(logs) == len(benchmarks) == 2 * (9 + 1) + 2 * (3 + 2) + 1
     for log in logs:
         text = log.read_text()
         assert "host " in text.splitlines()[0], log
