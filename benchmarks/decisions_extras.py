@@ -165,8 +165,7 @@ def variant_table(
     output: Path, task: Task, variant: str, budgets: Sequence[float], *, judge: Judge = default_judge
 ) -> pd.DataFrame:
     """Scores, verdict and gains in points, one row per pair."""
-    pairs = all_pairs(output, (variant_task(task, variant),), budgets, judge=judge)
-    return _wide(pairs[pairs["way"] == "tuned"])
+    return _wide(all_pairs(output, (variant_task(task, variant),), budgets, judge=judge, outcomes=("tuned",)))
 
 
 def _wide(pairs: pd.DataFrame) -> pd.DataFrame:

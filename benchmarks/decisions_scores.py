@@ -113,6 +113,7 @@ def all_pairs(
     budgets: Iterable[float],
     *,
     judge: Judge = default_judge,
+    outcomes: Iterable[str] = tuple(OUTCOMES),
 ) -> pd.DataFrame:
     """Score, decision and gain of every criterion and pair: `evaluation.PAIR_COLUMNS`, and what tells them apart.
 
@@ -128,7 +129,8 @@ def all_pairs(
         stored = load(room)
         estimates, of_information = information(stored, room)
         by_linear = judge(estimates)
-        for outcome, (way, _) in OUTCOMES.items():
+        for outcome in outcomes:
+            way, _ = OUTCOMES[outcome]
             scores = held_out_scores(stored, way, room)
             measured = measured_gains(stored, outcome, room)
             summary = summarise(measured)
@@ -543,8 +545,8 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
     """Choose how the verdict decides on some groups of patients, and score it on the one that was left out.
 
     Two things are chosen on the others, over all label budgets: whether an undecided student gets the better guess, by
-    the mean gain of following the advice; and the confidence, the smallest of `CONFIDENCES` whose decided signs, over
-    the self control, are right in `RIGHT` of the pairs, or the largest.
+    the mean gain of following the advice; and the confidence, the smallest of `CONFIDENCES` whose decided signs are
+    right in `RIGHT` of the pairs, or the largest.
 
     Columns: `left out`, `confidence`, `guess`; of the group left out: `pairs`, `undecided`, `sign right`, `sign right,
     over self`, `advice` and `oracle` (mean gains over students, in points). The last row puts the groups together.
@@ -558,8 +560,9 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
             tasks,
             budgets,
             judge=lambda table, settings=settings: decide(table, settings, target="the label"),
+            outcomes=("tuned",),
         )
-        of_confidence[confidence] = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned")]
+        of_confidence[confidence] = pairs[pairs["criterion"] == VERDICT]
     clusters = sorted(of_confidence[CONFIDENCES[0]]["cluster"].unique())
     rows, judged = [], {True: [], False: []}
     for cluster in clusters if len(clusters) > 1 else []:
@@ -567,7 +570,7 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
         for confidence in CONFIDENCES:
             table = of_confidence[confidence]
             others = foretold(table[table["cluster"] != cluster])
-            if sign_accuracy(others.decision, others.gain_over_self) >= RIGHT:
+            if sign_accuracy(others.decision, others.gain) >= RIGHT:
                 chosen = confidence
                 break
         table = of_confidence[chosen]
