@@ -26,7 +26,7 @@ from scipy.stats import multivariate_normal, norm
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import CriterionConfig, InformationConfig
-from cch_omics.criteria.cch import decide, shown_sign
+from cch_omics.criteria.cch import SHOWN, decide, shown_sign
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.predictions import Encoding, Network
 from cch_omics.splits import Splits
@@ -208,18 +208,17 @@ def judge(name: str, world: World, n: int, replicate: int) -> dict[str, float | 
     }
     pairs = estimate_pairs(cohort, splits, encodings, InformationConfig(), seed=replicate)
     row = pairs[pairs["teacher"] == "teacher"].iloc[0].to_dict()
-    confidence = CriterionConfig().confidence
     judged = decide(pairs, CriterionConfig(), target="class").iloc[0]
     between, student, teacher = known(world)
     return row | {
         "setting": name,
         "truth": between - student,
         "true_advantage": teacher - student,
-        "decision": shown_sign(row, confidence),
-        "one_estimator": decided(judged["p_gap_positive"], confidence),
-        "without_twins": decided(float(norm.cdf(row["gap"] / row["gap_se"])), confidence),
+        "decision": shown_sign(row),
+        "one_estimator": decided(judged["p_gap_positive"], SHOWN),
+        "without_twins": decided(float(norm.cdf(row["gap"] / row["gap_se"])), SHOWN),
         "drifts": any(flag in row["flags"] for flag in keys.DRIFTS),
-        "advantage_decision": decided(judged["p_advantage_positive"], confidence),
+        "advantage_decision": decided(judged["p_advantage_positive"], SHOWN),
         "verdict": judged["verdict"],
     }
 

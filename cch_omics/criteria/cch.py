@@ -33,6 +33,10 @@ from scipy.stats import norm
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
 
+# Confidence with which each of two estimators has to show the sign of a gap: with it no sign was wrong among 337 known
+# ones (benchmarks/gaps.md).
+SHOWN = 0.8
+
 
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
@@ -135,19 +139,19 @@ def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
     return in_errors("pilot_gain").fillna(in_errors("log_loss_benefit"))
 
 
-def shown_sign(row: Mapping[Hashable, Any], confidence: float) -> int:
+def shown_sign(row: Mapping[Hashable, Any]) -> int:
     """1 or -1 where the gap of a row of `estimate_pairs` is shown to have that sign, else 0.
 
     At cohort size the sign of an estimated gap is mostly the estimators' bias. It is shown where P(gap > 0) is at least
-    `confidence`, or at most one minus it, by two estimators of I(T;S) of different kinds, each corrected by twins, and
-    does not drift across zero with fewer samples, more neighbours or fewer components (flags `drift_*`).
+    `SHOWN`, or at most one minus it, by two estimators of I(T;S) of different kinds, each corrected by twins, and does
+    not drift across zero with fewer samples, more neighbours or fewer components (flags `drift_*`).
     """
     if any(flag in row["flags"] for flag in keys.DRIFTS):
         return 0
     each = [_probability_positive(row, name) for name in ("gap", "cross_check_gap")]
-    if all(p >= confidence for p in each):
+    if all(p >= SHOWN for p in each):
         return 1
-    return -1 if all(p <= 1 - confidence for p in each) else 0
+    return -1 if all(p <= 1 - SHOWN for p in each) else 0
 
 
 def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target: str) -> dict[Hashable, Any]:
@@ -214,7 +218,7 @@ def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: 
         evidence.append(f"what {teacher} and {student} share could not be estimated with so few labels")
     else:
         more = "more than" if row["gap"] > 0 else "less than"
-        sign = {1: "positive", -1: "negative", 0: "of no sure sign"}[shown_sign(row, confidence)]
+        sign = {1: "positive", -1: "negative", 0: "of no sure sign"}[shown_sign(row)]
         changing = [words for flag, words in keys.DRIFTS.items() if flag in row["flags"]]
         if changing:
             sign += f": it changes with {', '.join(changing)}"

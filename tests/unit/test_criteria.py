@@ -176,8 +176,8 @@ def test_a_doubtful_teacher_is_the_better_guess_if_it_is_more_likely_ahead_than_
 
 
 def test_the_sign_of_a_gap_is_shown_by_two_estimators():
-    assert [shown_sign(pair(*terms, second=second), 0.9) for terms, second in SIGNS] == [1, -1, 0, 0]
-    assert shown_sign(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension"), 0.9) == 0
+    assert [shown_sign(pair(*terms, second=second)) for terms, second in SIGNS] == [1, -1, 0, 0]
+    assert shown_sign(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")) == 0
     for terms, word in (((0.5, 0.2, 0.6), "positive"), ((0.1, 0.4, 0.6), "negative"), ((0.4, 0.4, 0.6), "of no sure")):
         assert f"(the gap is {word}" in judge(pair(*terms)).iloc[0]["reason"]
     drifting = judge(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")).iloc[0]["reason"]
