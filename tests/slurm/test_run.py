@@ -19,7 +19,7 @@ CONFIG = {
 }
 COHORTS = {"misleading": ("rna", "mutation"), "unrelated": ("rna", "cnv")}
 SHEET = [f"{name}\tsimulated:{name}\tsubtype" for name in COHORTS]
-SUBMITTED = {"ingest", "split", "encode", "information", "distil", "references", "evaluate", "student"}
+SUBMITTED = {"ingest", "split", "encode", "information", "distil", "pilots", "references", "evaluate", "student"}
 LOCAL = {"simulate", "verdict", "report_cohort", "pool"}
 
 
