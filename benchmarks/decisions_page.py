@@ -23,6 +23,7 @@ from decisions_scores import (
     OUTCOMES,
     against_references,
     all_pairs,
+    by_split,
     criteria_table,
     differences,
     foretold,
@@ -30,6 +31,7 @@ from decisions_scores import (
     outcomes_table,
     rooms,
     seconds_table,
+    within_splits,
 )
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -66,6 +68,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
     pairs = all_pairs(output, tasks, budgets)
     criteria = criteria_table(pairs)
     references = against_references(output, tasks, budgets)
+    splits = by_split(output, tasks, budgets)
     tables = {
         "pairs": pairs,
         "criteria": criteria,
@@ -73,6 +76,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "outcomes": outcomes_table(pairs),
         "references": references,
         "left_out": left_out(output, tasks, budgets),
+        "within": within_splits(splits),
         "seconds": seconds_table(output, tasks, budgets),
     }
     for name, table in tables.items():
@@ -85,6 +89,8 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
         "left out": markdown(tables["left_out"]),
+        "within": markdown(within(tables["within"])),
+        "within decisions": markdown(within_decisions(splits)),
         "came of": markdown(came_of(pairs)),
         "advice": markdown(advice_by_cluster(pairs)),
         "promised": markdown(promised(pairs)),
@@ -247,6 +253,29 @@ def came_of(pairs: pd.DataFrame) -> pd.DataFrame:
                 "over self > 0": percent((part["gain_over_self"] > 0).mean()),
             }
         )
+    return pd.DataFrame(rows)
+
+
+def within(table: pd.DataFrame) -> pd.DataFrame:
+    """Each score within one split, a column for each label budget."""
+    shown: dict[str, dict[str, str]] = {}
+    for _, row in table.iterrows():
+        of = shown.setdefault(row["criterion"], {"criterion": row["criterion"]})
+        labels = percent(row["budget"])
+        of[f"Spearman, {labels}"] = f"{row['spearman']:.2f} ± {row['spearman_error']:.2f}"
+        of[f"advice, {labels}"] = f"{row['advice']:+.2f} ± {row['advice_error']:.2f}"
+    return pd.DataFrame(shown.values())
+
+
+def within_decisions(splits: pd.DataFrame) -> pd.DataFrame:
+    """What the verdict said in each training set, and the mean gain, in points, on its test patients."""
+    rows = []
+    for budget, part in splits.groupby("budget"):
+        row = {"labels": percent(budget)}
+        for decision, those in part.groupby("decision"):
+            row[f"{decision}, share"] = percent(len(those) / len(part))
+            row[f"{decision}, gain"] = f"{100 * those['gain'].mean():+.2f}"
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -69,6 +69,18 @@ UNDECIDED = 0.25
 # The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
 OUTCOMES = {"tuned": ("tuned", True), "fixed": ("fixed", True), "argmax": ("fixed", False)}
 WHERE = ["cohort", "target", "budget", "way"]
+# What `by_split` looks at.
+TOGETHER, OTHER_FOLDS = "verdict and benefit", "gain on the other folds"
+WITHIN = (
+    VERDICT,
+    LINEAR[VERDICT],
+    "pilot_accuracy",
+    "benefit",
+    TOGETHER,
+    "teacher_minus_student_accuracy",
+    "cch",
+    OTHER_FOLDS,
+)
 
 
 def default_judge(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -601,6 +613,62 @@ def _left_out_scores(parts: list[Foretold]) -> dict[str, object]:
         "advice": float(100 * joined("chosen").mean()),
         "oracle": float(100 * joined("best").mean()),
     }
+
+
+def by_split(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
+    """Scores of each outer training set beside the gain on its own test patients, as the workflow distils.
+
+    Of a pair's mean score and mean gain over all splits the patients are the same, in other splits, and so is the
+    chance of who they are; of one split they are not.
+
+    Columns: `cohort, target, budget, repeat, fold, teacher, student`, `decision` of the verdict, `gain`, and scores:
+    those of `WITHIN`; of verdict and benefit together, the mean of both in standard errors; and the pair's mean gain on
+    the test patients of the other folds of the repeat, who are not those of this fold either.
+    """
+    where = ["repeat", "fold", "teacher", "student"]
+    tables = []
+    for task, budget, room in rooms(output, tasks, budgets):
+        stored = load(room)
+        estimates, _ = information(stored, room)
+        by_networks = default_judge(ask_pilots(estimates, asked_networks(stored, "tuned", room)))
+        table = by_networks[where].assign(
+            decision=by_networks["verdict"],
+            cch=by_networks["gap"],
+            benefit=by_networks["log_loss_benefit"],
+            **{VERDICT: cch.score(by_networks), LINEAR[VERDICT]: cch.score(default_judge(estimates))},
+        )
+        error = by_networks["log_loss_benefit_se"]
+        table[TOGETHER] = (table[VERDICT] + (table["benefit"] / error.where(error > 0)).fillna(0)) / 2
+        scores = held_out_scores(stored, "tuned", room).pivot_table(index=where, columns="criterion", values="score")
+        table = table.join(scores[["pilot_accuracy", "teacher_minus_student_accuracy"]], on=where)
+        measured = measured_gains(stored, "tuned", room)
+        measured = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
+        table = table.merge(measured[[*where, "gain"]], on=where)
+        of_repeat = table.groupby(["repeat", "teacher", "student"])["gain"]
+        table[OTHER_FOLDS] = (of_repeat.transform("sum") - table["gain"]) / (of_repeat.transform("size") - 1)
+        tables.append(table.assign(cohort=task.cohort, target=task.target, budget=budget))
+    return pd.concat(tables, ignore_index=True)
+
+
+def within_splits(splits: pd.DataFrame) -> pd.DataFrame:
+    """Of `by_split`, per budget and score: means over splits, and their errors if splits were independent.
+
+    Columns: `budget`, `criterion`, `spearman` with the gains and `spearman_error`; `advice`, the mean gain in points of
+    the teacher with the largest score, 0 where that is not positive, over students, and `advice_error`.
+    """
+    rows = []
+    for budget, part in splits.groupby("budget"):
+        for name in WITHIN:
+            found = []
+            for _, one in part.groupby(["repeat", "fold"]):
+                score = one[name].fillna(-np.inf)
+                best = one.loc[score.groupby([one["cohort"], one["target"], one["student"]]).idxmax()]
+                rank = spearman(one[name].to_numpy(dtype=np.float64), one["gain"].to_numpy(dtype=np.float64))
+                found.append((rank, 100 * best["gain"].where(best[name] > 0, 0.0).mean()))
+            mean, error = pd.DataFrame(found).mean(), pd.DataFrame(found).sem()
+            row = {"budget": budget, "criterion": name, "spearman": mean[0], "spearman_error": error[0]}
+            rows.append(row | {"advice": mean[1], "advice_error": error[1]})
+    return pd.DataFrame(rows)
 
 
 def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:

@@ -232,6 +232,31 @@ def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is
     assert not np.allclose(alone[inner == 0], changed[inner == 0])
 
 
+def test_a_split_by_itself(scores: Any) -> None:
+    """By hand: two splits of one student with two teachers; in the second the scores are the wrong way round."""
+    table = pd.DataFrame(
+        {
+            "cohort": "c",
+            "target": "y",
+            "budget": 1.0,
+            "repeat": 0,
+            "fold": [0, 0, 0, 1, 1, 1],
+            "student": "s",
+            "teacher": ["t1", "t2", "t3"] * 2,
+            "decision": keys.UNDECIDED,
+            "gain": [0.04, 0.0, -0.02, -0.03, 0.0, 0.01],
+        }
+    )
+    for name in scores.WITHIN:
+        table[name] = [3.0, 2.0, -1.0, 3.0, 2.0, -1.0]
+    table["benefit"] = [-3.0, -2.0, -1.0, np.nan, -2.0, -1.0]
+    found = scores.within_splits(table).set_index("criterion")
+    assert found.loc["cch", "spearman"] == pytest.approx(0) and found.loc["cch", "spearman_error"] == pytest.approx(1)
+    assert found.loc["cch", "advice"] == pytest.approx(100 * (0.04 - 0.03) / 2)
+    # No teacher has a positive score: trained alone.
+    assert found.loc["benefit", "advice"] == 0
+
+
 def test_nobody_foretells_the_error_of_what_is_measured(scores: Any) -> None:
     gain = np.random.default_rng(0).standard_normal(2000)
     assert scores.ceilings(gain, np.zeros(2000), draws=5) == (1.0, 1.0)
