@@ -1,12 +1,12 @@
-"""Signs of the gap where it is known: how often the verdict's are wrong, and how often it does not decide.
+"""Signs of the gap where it is known: how often those that are shown are wrong, and how often none is.
 
     OMP_NUM_THREADS=1 python benchmarks/gaps.py
 
 Prints a table in Markdown; gaps.md beside this file has the last. Held-out representations are drawn from models whose
 densities are known, not from encoders: classes, a state that teacher and student share, noise, and what an encoder
 may do to them (squash, stretch, twist and rotate them, among units that are noise). `BUILT_WITH` was used while the
-verdict was made. `UNSEEN` was written down, with `shared` set for gaps between 0.1 and 0.5 nats, before the verdict was
-run on any of it, and the verdict was run on it as it stood.
+rule was made. `UNSEEN` was written down, with `shared` set for gaps between 0.1 and 0.5 nats, before the rule was run
+on any of it, and the rule was run on it as it stood.
 """
 
 import argparse
@@ -183,7 +183,7 @@ def encode(x: Array, world: World, rng: np.random.Generator) -> Array:
 
 
 def judge(name: str, world: World, n: int, replicate: int) -> dict[str, float | str]:
-    """One draw: what the estimators and the verdict say of it."""
+    """One draw: what the estimators say of it."""
     torch.set_num_threads(1)
     rng = np.random.default_rng([replicate, n, *name.encode()])
     points, y = draw(world, n, rng)
@@ -219,7 +219,6 @@ def judge(name: str, world: World, n: int, replicate: int) -> dict[str, float | 
         "without_twins": decided(float(norm.cdf(row["gap"] / row["gap_se"])), SHOWN),
         "drifts": any(flag in row["flags"] for flag in keys.DRIFTS),
         "advantage_decision": decided(judged["p_advantage_positive"], SHOWN),
-        "verdict": judged["verdict"],
     }
 
 
@@ -247,7 +246,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
                 "bracket": f"{part['bracket_low'].mean():+.2f} to {part['bracket_high'].mean():+.2f}",
                 "KSG - Ross wrong": share(np.sign(part["gap"]) == -sign),
                 "its z-test wrong": share(part["without_twins"] == -sign),
-                "verdict wrong": share(part["decision"] == -sign),
+                "shown sign wrong": share(part["decision"] == -sign),
                 "undecided": share(part["decision"] == 0),
             }
         )
@@ -260,7 +259,7 @@ def totals(found: pd.DataFrame) -> pd.DataFrame:
         ("KSG - Ross, its sign", np.sign(found["gap"])),
         ("KSG - Ross, z-test with half-samples", found["without_twins"]),
         ("KSG - Ross and twins", found["one_estimator"]),
-        ("the verdict: both estimators, twins, drift", found["decision"]),
+        ("shown: both estimators, twins, drift", found["decision"]),
     ):
         taken = column != 0
         wrong = int((column == -sign).sum())
@@ -280,7 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--replicates", type=int, default=20)
-    parser.add_argument("--built-with", action="store_true", help="the settings that the verdict was made with")
+    parser.add_argument("--built-with", action="store_true", help="the settings that the rule was made with")
     args = parser.parse_args()
     settings = {
         name: world
