@@ -36,7 +36,8 @@ LOG = "logs/made/subtype/encode/rna.log"
 MADE_LATER = [f"{FOLDER}/{name}" for name in TABLES]
 MADE_LATER += [f"{FOLDER}/intermediate/distillations/{name}.npz" for name in ("rna", "mutation")]
 MADE_LATER += [
-    f"{FOLDER}/intermediate/{name}.parquet" for name in ("information", "verdicts", "pairs", "summary", "performance")
+    f"{FOLDER}/intermediate/{name}.parquet"
+    for name in ("information", "pilots", "verdicts", "pairs", "summary", "performance")
 ]
 MISSING = [RNA, *MADE_LATER]
 AFTER_TRAINING = ["distil", "distil", "evaluate", "information", "pilots"]

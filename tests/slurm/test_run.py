@@ -39,9 +39,9 @@ def jobs(said: str, slurm: Slurm) -> list[Job]:
     return slurm.jobs()
 
 
-def test_two_m_plus_six_jobs_for_each_cohort_and_no_more(jobs: list[Job]) -> None:
+def test_two_m_plus_seven_jobs_for_each_cohort_and_no_more(jobs: list[Job]) -> None:
     assert {job.state for job in jobs} == {"COMPLETED"}
-    assert len(jobs) == sum(2 * len(modalities) + 6 for modalities in COHORTS.values())
+    assert len(jobs) == sum(2 * len(modalities) + 7 for modalities in COHORTS.values())
     assert {job.rule for job in jobs} == SUBMITTED
     for step in ("encode", "distil"):
         done = sorted(job.wildcards for job in jobs if job.rule == step)

@@ -33,10 +33,10 @@ def test_both_entry_points_plan_the_same_jobs(snakemake) -> None:
     assert planned(top.stdout + top.stderr) == planned(inner.stdout + inner.stderr) != set()
 
 
-def test_a_cohort_of_m_modalities_is_2m_plus_8_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
+def test_a_cohort_of_m_modalities_is_2m_plus_9_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
     done = snakemake("-n")
     count = jobs(done.stdout + done.stderr)
-    two_cohorts = 2 * (2 * 3 + 8)
+    two_cohorts = 2 * (2 * 3 + 9)
     assert count["download_demo"] == 1
     assert count["encode"] == count["distil"] == 6
     assert count["total"] == two_cohorts + 1 + 2  # the download; pool and all
