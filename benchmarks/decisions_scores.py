@@ -146,10 +146,8 @@ def all_pairs(
             scores = held_out_scores(stored, way, room)
             measured = measured_gains(stored, outcome, room)
             summary = summarise(measured)
-            by_networks = judge(ask_pilots(estimates, asked_networks(stored, outcome, room)))
-            table, other = (
-                join_scores(stored.cohort, scores, verdicts, summary) for verdicts in (by_networks, by_linear)
-            )
+            by_networks = verdicts(stored, outcome, room, judge=judge)
+            table, other = (join_scores(stored.cohort, scores, each, summary) for each in (by_networks, by_linear))
             other = other[other["criterion"].isin(LINEAR)].replace({"criterion": LINEAR})
             table = pd.concat([table, other], ignore_index=True)
             table = table.merge(patient_errors(stored, outcome, room), on=["teacher", "student"], how="left")
@@ -159,6 +157,12 @@ def all_pairs(
             table["seconds"] = table["criterion"].map(seconds)
             tables.append(table.assign(budget=budget, way=outcome, cluster=task.cluster))
     return pd.concat(tables, ignore_index=True)
+
+
+def verdicts(stored: Stored, outcome: str, room: Path, *, judge: Judge = default_judge) -> pd.DataFrame:
+    """What is shipped: networks are asked."""
+    estimates, _ = information(stored, room)
+    return judge(ask_pilots(estimates, asked_networks(stored, outcome, room)))
 
 
 def asked_networks(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
@@ -630,7 +634,7 @@ def by_split(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
     for task, budget, room in rooms(output, tasks, budgets):
         stored = load(room)
         estimates, _ = information(stored, room)
-        by_networks = default_judge(ask_pilots(estimates, asked_networks(stored, "tuned", room)))
+        by_networks = verdicts(stored, "tuned", room)
         table = by_networks[where].assign(
             decision=by_networks["verdict"],
             cch=by_networks["gap"],
@@ -688,7 +692,7 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
         fitted = reference_table(stored.cohort, first_repeats(stored.splits, REFERENCE_REPEATS), stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
-        judged = default_judge(ask_pilots(information(stored, room)[0], asked_networks(stored, "tuned", room)))
+        judged = verdicts(stored, "tuned", room)
         judged = judged[judged["repeat"] >= 0]
         score = cch.score(judged).groupby([judged["student"], judged["teacher"]]).mean()
         for student in stored.cohort.modalities:

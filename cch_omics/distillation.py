@@ -36,6 +36,7 @@ def distil(
     *,
     seed: int,
     device: torch.device,
+    shuffled_controls: bool = True,
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
     state: State | None = None,
@@ -46,7 +47,8 @@ def distil(
     labelled or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds,
     for each teacher and control on its own: a control that were given the real teacher's lambda would be crippled by
     it, and any teacher would beat it. Students take the inputs that the encoding of their modality kept, if it did:
-    principal components of the same training sets. `state` keeps the result of each split until all are done.
+    principal components of the same training sets. Without `shuffled_controls` no students are trained from permuted
+    logits. `state` keeps the result of each split until all are done.
     """
     (distillation,) = distil_grids(
         cohort,
@@ -57,6 +59,7 @@ def distil(
         encoder,
         seed=seed,
         device=device,
+        shuffled_controls=shuffled_controls,
         threads=threads,
         progress=progress,
         state=state,

@@ -16,7 +16,7 @@ from cch_omics.config import (
     section,
 )
 from cch_omics.criteria.cch import ask_pilots, decide
-from cch_omics.distillation import distil_grids
+from cch_omics.distillation import distil
 from cch_omics.encoders import encode
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.io.assemble import assemble
@@ -107,17 +107,17 @@ def cch(
     if rule.pilot == "network":
         soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
         taught = {
-            name: distil_grids(
+            name: distil(
                 cohort,
                 splits,
                 encodings,
                 name,
-                [soft_targets],
+                soft_targets,
                 networks,
                 seed=seed,
                 device=torch.device(device),
                 shuffled_controls=False,
-            )[0]
+            )
             for name in encodings
         }
         pairs = ask_pilots(pairs, network_pilots(cohort, splits, encodings, taught))
