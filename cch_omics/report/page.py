@@ -553,7 +553,7 @@ def _answers_table(given: Sequence[tuple[Results, list[Answer], str]], settings:
         Column("Gain over alone", number=True),
         Column("Gain over self", number=True),
         Column("Before you act on it", long=True),
-        Column("Details", link=True),
+        Column("Page", link=True),
     )
     caption = (
         "One row per student. Where no teacher is advised, the gains are those of the nearest candidate, had it been "
