@@ -165,7 +165,7 @@ def variant_table(
     output: Path, task: Task, variant: str, budgets: Sequence[float], *, judge: Judge = default_judge
 ) -> pd.DataFrame:
     """Scores, verdict and gains in points, one row per pair."""
-    return _wide(all_pairs(output, (variant_task(task, variant),), budgets, judge=judge, outcomes=("tuned",)))
+    return _wide(all_pairs(output, (variant_task(task, variant),), budgets, judge=judge, outcomes=("default",)))
 
 
 def _wide(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -195,7 +195,7 @@ def predict_units(task: Task, budget: float, units: int, data: Path | None, outp
             made = encode(cohort, base.splits, student, settings, seed=SEED, device=CPU)
             save_encoding(made, encoded)
         encodings = base.encodings | {student: load_encoding(encoded)}
-        way = DISTILLATIONS["tuned"]
+        way = DISTILLATIONS["default"]
         save_distillation(
             distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU),
             taught,
@@ -240,7 +240,7 @@ def several_teachers(
         n_splits, n, n_classes = own.logits.shape
         made = {way: np.full((n_splits, splits.n_inner + 1, n, n_classes), np.nan, dtype=np.float32) for way in SEVERAL}
         for s in range(n_splits):
-            logits = np.stack([each.teaching_logits(s) for each in others], axis=-1)
+            logits = np.stack([each.teaching(s) for each in others], axis=-1)
             logp = log_softmax(logits.astype(np.float64), axis=-2)  # (K + 1, n, C, teachers)
             made["averaged"][s] = logp.mean(-1)
             for without in range(splits.n_inner + 1):
@@ -251,7 +251,7 @@ def several_teachers(
                     pool = fit_pool(logp[without, fitted], labels[fitted])
                     made["pooled"][s, without, held_out] = pool.log_probabilities(logp[without, held_out])
         for way, teaching in made.items():
-            yield student, way, replace(own, logits=teaching[:, -1], nested_logits=teaching[:, :-1])
+            yield student, way, replace(own, logits=teaching[:, -1], teaching_logits=teaching)
 
 
 def predict_several(task: Task, budget: float, data: Path | None, output: Path) -> None:
@@ -268,7 +268,7 @@ def predict_several(task: Task, budget: float, data: Path | None, output: Path) 
             continue
         cohort = cohort or replace(read(task, data), label_budget=budget)
         encodings = {student: base.encodings[student], **each}
-        way = DISTILLATIONS["tuned"]
+        way = DISTILLATIONS["default"]
         settings = EncoderConfig()
         save_distillation(distil(cohort, base.splits, encodings, student, way, settings, seed=SEED, device=CPU), path)
 
@@ -282,7 +282,7 @@ def several_table(output: Path, task: Task, budget: float) -> pd.DataFrame:
     room = folder(output, task, budget)
     base = load(room)
     folds = len(np.unique(base.splits.fold[:-1]))
-    singles = _of_splits(measured_gains(base, "tuned", room))
+    singles = _of_splits(measured_gains(base, "default", room))
     scored = score_held_out(base.cohort, base.splits, base.encodings, {}, ["teacher_minus_student_accuracy"])
     scores = scored.set_index(["student", "repeat", "fold", "teacher"])["score"].sort_index()
     rows = []

@@ -1,8 +1,8 @@
 """Would a linear student do better? Multinomial logistic regression, trained alone and with soft targets.
 
 It takes what the network takes, the principal components of each training set, and learns from labels and from soft
-targets by the same loss (lambda, temperature 1) with a ridge penalty. Penalty and lambda are chosen on inner folds, as
-they are for networks and reference models. Teachers are those of the main run: of each student the one with the largest
+targets by the same loss (lambda and temperature as networks have by default) with a ridge penalty, which is chosen on
+inner folds as it is for reference models. Teachers are those of the main run: of each student the one with the largest
 advantage by log-loss inside the outer training sets, for the network and the linear student alike.
 """
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
+from cch_omics.config import LAMBDA
 from cch_omics.evaluation import METRIC, corrected_interval, reference_table, score_held_out, score_models
 from cch_omics.io.files import atomic
 from cch_omics.predictions import load_inputs
@@ -24,7 +25,6 @@ from cch_omics.tasks.classification import METRICS
 
 # Inverse penalties of a sum of losses, of inputs whose samples have a mean squared norm of one.
 INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)
-LAMBDAS = (0.5, 0.9)
 LINEAR_BUDGETS = (0.15,)
 Floats = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ def predict_linear(task: Task, budget: float, output: Path) -> None:
         logits = np.full((2, *stored.encodings[student].logits[: len(splits.fold)].shape), np.nan, dtype=np.float32)
         rows = stored.cohort.modalities[student].rows
         for s in range(splits.whole):
-            soft = stored.encodings[teacher].teaching_logits(s)[:, rows]
-            for kind, lambdas in enumerate(((0.0,), LAMBDAS)):
+            soft = stored.encodings[teacher].teaching(s)[:, rows]
+            for kind, lambdas in enumerate(((0.0,), (LAMBDA,))):
                 logits[kind, s, rows] = of_split(
                     inputs[s],
                     stored.cohort.labels[rows],
@@ -143,7 +143,7 @@ def linear_table(output: Path, task: Task, budget: float) -> pd.DataFrame:
     stored = load(room)
     splits: Splits = first_repeats(stored.splits, REFERENCE_REPEATS)
     folds = len(np.unique(splits.fold[:-1]))
-    networks = measured_gains(stored, "tuned", room)
+    networks = measured_gains(stored, "default", room)
     networks = networks[
         (networks["metric"] == METRIC) & (networks["control"] == "none") & (networks["repeat"] < REFERENCE_REPEATS)
     ]

@@ -55,9 +55,9 @@ STATISTIC_NAMES = {
 # Harm is what the most probable class suffers; the rest is judged as the workflow ships it.
 COMPARED = (
     ("auroc_harmed", "argmax"),
-    ("auroc_negative", "tuned"),
-    ("spearman", "tuned"),
-    ("share_of_oracle", "tuned"),
+    ("auroc_negative", "default"),
+    ("spearman", "default"),
+    ("share_of_oracle", "default"),
 )
 # Criteria that a figure shows: those that score, each idea once.
 SHOWN = [*LINEAR.values(), *(name for name in CRITERIA if name not in ("always", "never", "gap_plus_advantage"))]
@@ -181,7 +181,7 @@ def names() -> pd.DataFrame:
 
 def runs(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs of each target at each label budget."""
-    one = pairs[(pairs["criterion"] == "always") & (pairs["way"] == "tuned")]
+    one = pairs[(pairs["criterion"] == "always") & (pairs["way"] == "default")]
     counts = one.pivot_table(index=["cluster", "cohort", "target"], columns="budget", values="gain", aggfunc="size")
     counts.columns = [f"pairs at {percent(budget)}" for budget in counts.columns]
     return counts.fillna(0).astype(int).reset_index().rename(columns={"cluster": "patients"})
@@ -239,7 +239,7 @@ def better(differences: pd.DataFrame) -> str:
 
 def came_of(pairs: pd.DataFrame) -> pd.DataFrame:
     """What the verdict said, and what came of it: gains in points, over training alone and over self."""
-    said = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned") & pairs["gain"].notna()]
+    said = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "default") & pairs["gain"].notna()]
     rows = []
     for (budget, decision), part in said.groupby(["budget", "decision"]):
         rows.append(
@@ -310,7 +310,7 @@ PROMISED = (
 
 def promised(pairs: pd.DataFrame) -> pd.DataFrame:
     """Gains of some pairs in points, over training alone and over self, and what training alone reaches."""
-    one = pairs[(pairs["criterion"] == "cch") & (pairs["way"] == "tuned")]
+    one = pairs[(pairs["criterion"] == "cch") & (pairs["way"] == "default")]
     rows = []
     for cohort, target, teacher, student in PROMISED:
         found = one[
@@ -337,12 +337,12 @@ def promised(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def misses(pairs: pd.DataFrame, each: int = 6) -> pd.DataFrame:
     """Where the sign of the gap is most wrong: the largest losses above 0 and the largest gains below."""
-    wide = pairs[pairs["way"] == "tuned"].pivot_table(
+    wide = pairs[pairs["way"] == "default"].pivot_table(
         index=["cohort", "target", "budget", "teacher", "student"], columns="criterion", values="score"
     )
-    gain = pairs[(pairs["way"] == "tuned") & (pairs["criterion"] == "always")]
+    gain = pairs[(pairs["way"] == "default") & (pairs["criterion"] == "always")]
     gain = gain.set_index(["cohort", "target", "budget", "teacher", "student"])[["gain", "ci_low", "ci_high"]]
-    decided = pairs[(pairs["way"] == "tuned") & (pairs["criterion"] == VERDICT)]
+    decided = pairs[(pairs["way"] == "default") & (pairs["criterion"] == VERDICT)]
     decided = decided.set_index(["cohort", "target", "budget", "teacher", "student"])["decision"]
     table = wide.join(gain).join(decided)
     wrong = [
@@ -458,7 +458,7 @@ def gap_against_gain(pairs: pd.DataFrame) -> Figure:
     axes = np.atleast_1d(figure.subplots(1, len(budgets), sharey=True))
     clusters = sorted(pairs["cluster"].unique())
     for ax, budget in zip(axes, budgets, strict=True):
-        one = pairs[(pairs["criterion"] == "cch") & (pairs["way"] == "tuned") & (pairs["budget"] == budget)]
+        one = pairs[(pairs["criterion"] == "cch") & (pairs["way"] == "default") & (pairs["budget"] == budget)]
         for i, cluster in enumerate(clusters):
             part = one[one["cluster"] == cluster]
             ax.errorbar(
@@ -491,7 +491,7 @@ def criterion_against_rivals(criteria: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, len(shown), sharey=True)
     for ax, (statistic, chance) in zip(axes, shown.items(), strict=True):
         for i, budget in enumerate(budgets):
-            table = criteria[(criteria["way"] == "tuned") & (criteria["budget"] == budget)].set_index("criterion")
+            table = criteria[(criteria["way"] == "default") & (criteria["budget"] == budget)].set_index("criterion")
             table = table.reindex(names)
             y = np.arange(len(names)) + 0.24 * (i - (len(budgets) - 1) / 2)
             colour = CLUSTER_COLOURS[i]
@@ -516,7 +516,7 @@ def criterion_against_rivals(criteria: pd.DataFrame) -> Figure:
 
 def gain_against_budget(pairs: pd.DataFrame) -> Figure:
     """Gain against the label budget, a panel a target: of each student, by the teacher whom the verdict ranks first."""
-    scored = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "tuned") & pairs["score"].notna()]
+    scored = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "default") & pairs["score"].notna()]
     best = scored.loc[scored.groupby(["cohort", "target", "budget", "student"])["score"].idxmax()]
     targets = list(dict.fromkeys(zip(best["cohort"], best["target"], strict=True)))
     n_columns = min(4, len(targets))

@@ -43,12 +43,10 @@ from cch_omics.splits import Splits, load_splits, make_splits, save_splits
 SEED = 0
 CPU = torch.device("cpu")
 BUDGETS = (0.15, 0.4, 1.0)
-# The two ways to distil whose gain is to be foretold. `tuned` is what the workflow ships: lambda and temperature chosen
-# on inner folds, which takes much of a bad teacher's harm away. `fixed` is the paper's: one weight, whoever teaches; it
-# is a point of the other's grid, so that its students need not be trained twice.
+# The two ways to distil whose gain is to be foretold: what the workflow ships, and less weight on softer targets.
 DISTILLATIONS = {
-    "tuned": DistillationConfig(),
-    "fixed": DistillationConfig(lambdas=[0.5], temperatures=[3.0]),
+    "default": DistillationConfig(),
+    "half": DistillationConfig(lambdas=[0.5], temperatures=[3.0]),
 }
 # The reference models, which would cost as much as all else, are fitted on the first repeats only.
 REFERENCE_REPEATS = 2
@@ -166,7 +164,7 @@ def predict(
 
     for name in cohort.modalities:
         paths = [room / way / f"{name}.npz" for way in DISTILLATIONS]
-        with _missing(paths[0], f"tuned {name}", also=paths[1:]) as make:
+        with _missing(paths[0], f"distil {name}", also=paths[1:]) as make:
             if make:
                 taught = distil_grids(
                     cohort,

@@ -67,7 +67,7 @@ RIGHT = 0.95
 # Share of pairs that may be left undecided where signs are judged.
 UNDECIDED = 0.25
 # The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
-OUTCOMES = {"tuned": ("tuned", True), "fixed": ("fixed", True), "argmax": ("fixed", False)}
+OUTCOMES = {"default": ("default", True), "half": ("half", True), "argmax": ("half", False)}
 WHERE = ["cohort", "target", "budget", "way"]
 # What `by_split` looks at.
 TOGETHER, OTHER_FOLDS = "verdict and benefit", "gain on the other folds"
@@ -308,7 +308,7 @@ def _shared_seconds(stored: Stored, information: dict[str, float]) -> dict[str, 
     cost = {name: information["seconds"] / n_estimates for name, each in CRITERIA.items() if each.terms}
     linear = {LINEAR[VERDICT]: cost[VERDICT], LINEAR["pilot_gain"]: information["seconds_of_pilots"] / n_estimates}
     # A student is taught by M - 1 teachers and by itself, on K inner folds and on all samples.
-    trained = sum(stored.seconds[f"tuned {name}"] for name in stored.cohort.modalities) / m
+    trained = sum(stored.seconds[f"distil {name}"] for name in stored.cohort.modalities) / m
     n_inner = stored.splits.n_inner
     of_pilot = trained / n_splits / m * n_inner / (n_inner + 1)
     pilots = {name: of_pilot for name, each in CRITERIA.items() if each.needs_pilot or name == "pilot_gain"}
@@ -576,7 +576,7 @@ def left_out(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
             tasks,
             budgets,
             judge=lambda table, settings=settings: decide(table, settings, target="the label"),
-            outcomes=("tuned",),
+            outcomes=("default",),
         )
         of_confidence[confidence] = pairs[pairs["criterion"] == VERDICT]
     clusters = sorted(of_confidence[CONFIDENCES[0]]["cluster"].unique())
@@ -634,7 +634,7 @@ def by_split(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
     for task, budget, room in rooms(output, tasks, budgets):
         stored = load(room)
         estimates, _ = information(stored, room)
-        by_networks = verdicts(stored, "tuned", room)
+        by_networks = verdicts(stored, "default", room)
         table = by_networks[where].assign(
             decision=by_networks["verdict"],
             cch=by_networks["gap"],
@@ -643,9 +643,9 @@ def by_split(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
         )
         error = by_networks["log_loss_benefit_se"]
         table[TOGETHER] = (table[VERDICT] + (table["benefit"] / error.where(error > 0)).fillna(0)) / 2
-        scores = held_out_scores(stored, "tuned", room).pivot_table(index=where, columns="criterion", values="score")
+        scores = held_out_scores(stored, "default", room).pivot_table(index=where, columns="criterion", values="score")
         table = table.join(scores[["pilot_accuracy", "teacher_minus_student_accuracy"]], on=where)
-        measured = measured_gains(stored, "tuned", room)
+        measured = measured_gains(stored, "default", room)
         measured = measured[(measured["metric"] == METRIC) & (measured["control"] == "none")]
         table = table.merge(measured[[*where, "gain"]], on=where)
         of_repeat = table.groupby(["repeat", "teacher", "student"])["gain"]
@@ -688,11 +688,11 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
         if stored.references is None:
             continue
         folds = len(np.unique(stored.splits.fold[:-1]))
-        table = measured_gains(stored, "tuned", room)
+        table = measured_gains(stored, "default", room)
         table = table[(table["metric"] == METRIC) & (table["control"] == "none")]
         fitted = reference_table(stored.cohort, first_repeats(stored.splits, REFERENCE_REPEATS), stored.references)
         fitted = fitted[fitted["metric"] == METRIC]
-        judged = verdicts(stored, "tuned", room)
+        judged = verdicts(stored, "default", room)
         judged = judged[judged["repeat"] >= 0]
         score = cch.score(judged).groupby([judged["student"], judged["teacher"]]).mean()
         for student in stored.cohort.modalities:
@@ -718,7 +718,7 @@ def seconds_table(output: Path, tasks: Iterable[Task], budgets: Iterable[float])
     rows = []
     for task, budget, room in rooms(output, tasks, budgets):
         seconds = spent_seconds(room)
-        for step in ("encode", "tuned", "references"):
+        for step in ("encode", "distil", "references"):
             spent = [value for name, value in seconds.items() if name.split(" ")[0] == step]
             if spent:
                 rows.append((task.cohort, task.target, budget, step, sum(spent)))

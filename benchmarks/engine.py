@@ -32,7 +32,7 @@ from cch_omics.io.assemble import assemble
 from cch_omics.predictions import Encoding
 from cch_omics.splits import Splits, make_splits
 
-ENCODER, DISTILLATION = EncoderConfig(), DistillationConfig()
+ENCODER, DISTILLATION = EncoderConfig(), DistillationConfig(lambdas=[0.5, 0.9], temperatures=[1.0, 3.0])
 
 
 def main() -> None:

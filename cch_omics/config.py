@@ -136,14 +136,21 @@ class CriterionConfig(Section):
     )
 
 
+# The weight of soft targets by default, which linear pilots and the benefit of a teacher have as well. Of the weights
+# 0.25 to 1 it is the one by which following the verdict gains most, at each label budget (benchmarks/weights.md).
+LAMBDA = 0.75
+
+
 class DistillationConfig(Section):
     """Soft targets."""
 
     lambdas: list[Fraction] = Field(
-        [0.5, 0.9], min_length=1, description="Weights of the soft targets, chosen on inner folds."
+        [LAMBDA],
+        min_length=1,
+        description="Weights of the soft targets; of several, one is chosen for each teacher on inner folds.",
     )
     temperatures: list[Annotated[float, Field(gt=0)]] = Field(
-        [1.0, 3.0], min_length=1, description="Temperatures, chosen on inner folds."
+        [1.0], min_length=1, description="Temperatures of the soft targets, as `lambdas`."
     )
     unlabelled: bool = Field(True, description="Use soft targets of paired patients without a label.")
 

@@ -43,12 +43,12 @@ def distil(
 ) -> Distillation:
     """Train the students of one modality.
 
-    A teacher's soft targets are its held-out logits, so they exist for every training sample that it has profiled,
-    labelled or not. lambda, temperature and epochs are chosen together, by the students' label log-loss on inner folds,
-    for each teacher and control on its own: a control that were given the real teacher's lambda would be crippled by
-    it, and any teacher would beat it. Students take the inputs that the encoding of their modality kept, if it did:
-    principal components of the same training sets. Without `shuffled_controls` no students are trained from permuted
-    logits. `state` keeps the result of each split until all are done.
+    A teacher's soft targets are its teaching logits (`Encoding.teaching_logits`), so they exist for every training
+    sample that it has profiled, labelled or not. Epochs, and lambda and temperature if there are several to choose
+    from, are chosen together by the students' label log-loss on inner folds, for each teacher and control on its own.
+    Students take the inputs that the encoding of their modality kept, if it did: principal components of the same
+    training sets. Without `shuffled_controls` no students are trained from permuted logits. `state` keeps the result of
+    each split until all are done.
     """
     (distillation,) = distil_grids(
         cohort,
@@ -106,7 +106,7 @@ def distil_grids(
     temperatures = torch.tensor([temperature for _, temperature in grid] * len(teachers), device=device)
 
     def teaching(s: int, sets: TrainingSets) -> Teaching:
-        teacher_logits = np.stack([encodings[name].teaching_logits(s)[:, rows] for name in teachers])  # (V, G, n, C)
+        teacher_logits = np.stack([encodings[name].teaching(s)[:, rows] for name in teachers])  # (V, G, n, C)
         taught = _taught(teacher_logits[:, -1], sets, labelled_only=not settings[0].unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
             random = np.random.default_rng((seed, *splits.entropy(s), v))

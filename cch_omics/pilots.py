@@ -44,7 +44,7 @@ def linear_pilots(
     found = np.full((len(teachers), *encodings[student].logits.shape), np.nan)
     for s, components in enumerate(() if inputs is None else inputs):
         labels = np.where(splits.labelled[s, rows], cohort.labels[rows], -1)
-        of_teachers = np.stack([encodings[name].teaching_logits(s)[:-1, rows] for name in teachers])
+        of_teachers = np.stack([encodings[name].teaching(s)[:-1, rows] for name in teachers])
         found[:, s, rows] = linear_students(components, splits.inner[s, rows], labels, of_teachers)
     taught = dict(zip(teachers, found, strict=True))
     return pilot_gains(cohort, splits, encodings, student, taught)

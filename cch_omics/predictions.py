@@ -62,10 +62,10 @@ class Encoding:
     inputs
         (S, K + 1, m, k) of the networks, for the m samples that have the modality and each training set of each split:
         students on this modality take the same. None where they were not kept.
-    nested_logits
-        (S, K, n, C), of g: training samples outside inner fold g, by the encoder that saw neither their own inner fold
-        nor fold g. They teach the students that go without fold g, which would else learn of its labels from a teacher
-        that was trained on them. NaN elsewhere; None where nothing is taught.
+    teaching_logits
+        (S, K + 1, n, C) what may teach the students of each training set of each split, on its samples: held-out of the
+        inner fold that these students go without, and of the sample's own label. NaN elsewhere; None where nothing is
+        taught.
     """
 
     representation: NDArray[np.float32]
@@ -73,13 +73,13 @@ class Encoding:
     network: Network
     epochs: NDArray[np.int64]
     inputs: NDArray[np.float32] | None = None
-    nested_logits: NDArray[np.float32] | None = None
+    teaching_logits: NDArray[np.float32] | None = None
 
-    def teaching_logits(self, split: int) -> NDArray[np.float32]:
-        """(K + 1, n, C) what may teach the students of each training set of a split: last, that of all samples."""
-        if self.nested_logits is None:
-            raise ValueError("an encoding without nested logits cannot teach")
-        return np.concatenate([self.nested_logits[split], self.logits[split, None]])
+    def teaching(self, split: int) -> NDArray[np.float32]:
+        """(K + 1, n, C) of `teaching_logits`."""
+        if self.teaching_logits is None:
+            raise ValueError("an encoding without teaching logits cannot teach")
+        return np.asarray(self.teaching_logits[split])
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def save_encoding(encoding: Encoding, path: Path) -> None:
             "representation": encoding.representation,
             "logits": encoding.logits,
             "epochs": encoding.epochs,
-            **{name: array for name in ("inputs", "nested_logits") if (array := getattr(encoding, name)) is not None},
+            **{name: array for name in ("inputs", "teaching_logits") if (array := getattr(encoding, name)) is not None},
             **network_arrays(encoding.network, "network"),
         },
     )
@@ -132,7 +132,7 @@ def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
             network=network_of(arrays, "network"),
             epochs=arrays["epochs"],
             inputs=load_inputs(path) if inputs else None,
-            nested_logits=arrays.get("nested_logits"),
+            teaching_logits=arrays.get("teaching_logits"),
         )
 
 

@@ -2,18 +2,20 @@
 
 Ridge regression of class probabilities on the components that the student's network takes, with the objective of the
 networks: (1 - lambda) times the mean squared error over labelled samples plus lambda times that over all paired
-samples, of the teacher's probabilities. It costs a few products, where a pilot of networks costs a training.
+samples, of the teacher's probabilities, with lambda as the networks have it by default. It costs a few products, where
+a pilot of networks costs a training.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
+from cch_omics.config import LAMBDA
+
 Floats = NDArray[np.float64]
 
 # The grid of a linear student. Penalties are in mean eigenvalues of the components' covariance; a sharpness turns the
 # regression's scores, which are too near to one another for probabilities, into logits.
-LAMBDAS = (0.5, 0.9)
 PENALTIES = np.geomspace(0.01, 100, 9)
 SHARPNESS = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
 
@@ -26,7 +28,7 @@ def linear_students(
 ) -> Floats:
     """Logits of linear students for the samples of the inner fold that they did not see, in one training set.
 
-    lambda, penalty and sharpness are chosen by label log-loss on the other folds.
+    Penalty and sharpness are chosen by label log-loss on the other folds.
 
     Parameters
     ----------
@@ -37,8 +39,8 @@ def linear_students(
     labels
         (n,) classes, -1 for samples whose label may not be used.
     teacher_logits
-        (V, K, n, C) held-out logits of V teachers that did not see inner fold g either (`Encoding.nested_logits`), NaN
-        where a sample lacks the teacher's omics.
+        (V, K, n, C) logits of V teachers that may teach without inner fold g (`Encoding.teaching_logits`), NaN where a
+        sample lacks the teacher's omics.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def linear_students(
     n_teachers, _, n, n_classes = teacher_logits.shape
     labelled = (inner >= 0) & (labels >= 0)
     one_hot = np.eye(n_classes)[labels]
-    scores = np.full((n_teachers, len(LAMBDAS) * len(PENALTIES), n, n_classes), np.nan)
+    scores = np.full((n_teachers, len(PENALTIES), n, n_classes), np.nan)
     for fold in np.unique(inner[inner >= 0]):
         here = np.asarray(inputs[fold], dtype=np.float64)
         probabilities = softmax(np.asarray(teacher_logits[:, fold], dtype=np.float64), axis=-1)
@@ -62,16 +64,12 @@ def linear_students(
             of_label, of_teacher = (each / max(1, each.sum()) for each in (train & labelled, members))
             hard, soft = of_label[:, None] * one_hot, of_teacher[:, None] * np.nan_to_num(probabilities[same])
             used = members | (train & labelled)
-            found = [
-                ridge(
-                    here[used],
-                    ((1 - part) * of_label + part * of_teacher)[used],
-                    ((1 - part) * hard + part * soft)[:, used],
-                    here[held_out],
-                )
-                for part in LAMBDAS
-            ]
-            scores[np.ix_(same, np.arange(scores.shape[1]), np.flatnonzero(held_out))] = np.concatenate(found, axis=1)
+            scores[np.ix_(same, np.arange(len(PENALTIES)), np.flatnonzero(held_out))] = ridge(
+                here[used],
+                ((1 - LAMBDA) * of_label + LAMBDA * of_teacher)[used],
+                ((1 - LAMBDA) * hard + LAMBDA * soft)[:, used],
+                here[held_out],
+            )
     students = np.full((n_teachers, n, n_classes), np.nan)
     for v, each in enumerate(scores):
         known = np.isfinite(each[0]).all(-1)
@@ -111,13 +109,13 @@ def ridge(x: Floats, weight: Floats, target: Floats, at: Floats) -> Floats:
 
 
 def _chosen(scores: Floats, labels: NDArray[np.int64], fold: NDArray[np.int64]) -> Floats:
-    """(Q, n, C) scores -> (n, C) logits, for each fold those of the point and sharpness that suit the others best."""
+    """(P, n, C) scores -> (n, C) logits, for each fold those of the penalty and sharpness that suit the others best."""
     known = labels >= 0
     sharpened = scores[:, None, known] * SHARPNESS[:, None, None]
-    loss = -log_softmax(sharpened, axis=-1)[..., np.arange(known.sum()), labels[known]]  # (Q, sharpness, labelled)
+    loss = -log_softmax(sharpened, axis=-1)[..., np.arange(known.sum()), labels[known]]  # (P, sharpness, labelled)
     chosen = np.empty(scores.shape[1:])
     for each in np.unique(fold):
         others = loss[..., fold[known] != each].sum(-1)
-        point, sharpness = np.unravel_index(others.argmin(), others.shape)
-        chosen[fold == each] = SHARPNESS[sharpness] * scores[point, fold == each]
+        penalty, sharpness = np.unravel_index(others.argmin(), others.shape)
+        chosen[fold == each] = SHARPNESS[sharpness] * scores[penalty, fold == each]
     return np.asarray(log_softmax(chosen, axis=-1))

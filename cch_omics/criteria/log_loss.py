@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from cch_omics.config import LAMBDA
+
 Floats = NDArray[np.float64]
 
-# Of what only the student knows, in `Losses.benefit`: the square of the smallest weight of soft targets that is on
-# offer by default (`distillation.lambdas`). The misfit of a mixed target goes with the square of its weight
-# (docs/theory.md, result 1), and inner folds choose a small one for a teacher that lacks much.
-MISFIT_WEIGHT = 0.25
+# Of what only the student knows, in `Losses.benefit`: the misfit of a mixed target goes with the square of its weight
+# (docs/theory.md, result 1).
+MISFIT_WEIGHT = LAMBDA**2
 
 STEPS = 50
 TOLERANCE = 1e-8

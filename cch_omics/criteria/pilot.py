@@ -1,7 +1,7 @@
 """The pilot student: distil on the inner folds, and look.
 
 The students of the inner folds are compared with the student trained alone on the fold that neither saw, nor did the
-teachers of either (`Encoding.nested_logits`). With teachers that were trained on the fold's labels a pilot is several
+teachers of either (`Encoding.teaching_logits`). With teachers that were trained on the fold's labels a pilot is several
 times too optimistic where labels are few: the teacher passes them on.
 """
 

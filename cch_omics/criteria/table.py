@@ -76,7 +76,7 @@ CRITERIA = {
         "criteria/cch.py",
         terms="score",
     ),
-    "benefit": Criterion("I(T;Y given S) - I(S;Y given T) / 4, by held-out log-loss", score=benefit),
+    "benefit": Criterion("I(T;Y given S) - 9/16 I(S;Y given T), by held-out log-loss", score=benefit),
     "pilot_gain": Criterion(
         "the verdict's pilot: gain in balanced accuracy on inner folds, of samples without a label as well",
         terms="pilot_gain",

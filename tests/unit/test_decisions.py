@@ -49,14 +49,14 @@ def test_the_subset_runs_stops_where_it_was_and_keeps_what_a_person_wrote(tmp_pa
     run("predict", *common)
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
     assert made
-    lost = next(path for path in made if path.parent.name == "tuned")
+    lost = next(path for path in made if path.parent.name == "default")
     lost.unlink()
     run("predict", "references", *common)
     again = {path: path.stat().st_mtime_ns for path in made}
     # Only what was missing is made, both ways of a student at once; the labels are written with every visit.
     room = tmp_path / "simulated/subtype/0.4"
     remade = {path for path in made if made[path] != again[path]}
-    assert remade <= {lost, room / "fixed" / lost.name, room / "cohort.npz"} and lost in remade
+    assert remade <= {lost, room / "half" / lost.name, room / "cohort.npz"} and lost in remade
     assert (room / "references.npz").exists()
 
     page = tmp_path / "page.md"
@@ -65,7 +65,7 @@ def test_the_subset_runs_stops_where_it_was_and_keeps_what_a_person_wrote(tmp_pa
     text = page.read_text()
     assert text.startswith("Mine.\n") and text.endswith("Mine too.\n") and "old" not in text
     table = pd.read_csv(tmp_path / "tables" / "criteria.tsv", sep="\t")
-    assert set(table["way"]) == {"tuned", "fixed", "argmax"} and (table["n_pairs"] == 6).all()
+    assert set(table["way"]) == {"default", "half", "argmax"} and (table["n_pairs"] == 6).all()
     assert (table.set_index("criterion")["seconds"].drop(["always", "never"]) > 0).all()
     assert all((tmp_path / f"decisions-{name}.png").stat().st_size > 1000 for name in ("gap", "criteria", "budgets"))
     # Nothing of a patient is stored but ids, labels and predictions.
@@ -88,7 +88,7 @@ def by_hand() -> pd.DataFrame:
         cohort=table["cluster"],
         target="y",
         budget=1.0,
-        way="tuned",
+        way="default",
         criterion=evaluation.VERDICT,
         seconds=0.5,
         gain_over_self=[0.02, 0.01, 0.01, np.nan],
@@ -138,12 +138,12 @@ def test_several_teachers_have_not_seen_the_label_of_whom_they_teach(extras: Any
     for name in cohort.modalities:
         logits = random.normal(size=(*splits.inner.shape, 3)) + np.eye(3)[cohort.labels]
         logits[:, ~cohort.profiled(name)] = np.nan
-        nested = np.stack([np.where((splits.inner != g)[..., None], logits, np.nan) for g in range(3)], axis=1)
-        encodings[name] = Encoding(logits[..., :2], logits, nothing, np.ones(3), nested_logits=nested)
+        teaching = np.stack([np.where((splits.inner != g)[..., None], logits, np.nan) for g in range(4)], axis=1)
+        encodings[name] = Encoding(logits[..., :2], logits, nothing, np.ones(3), teaching_logits=teaching)
 
-    def taught_by(labels: Any, nested: bool = False) -> dict[tuple[str, str], Any]:
+    def taught_by(labels: Any, teaching: bool = False) -> dict[tuple[str, str], Any]:
         return {
-            (student, way): each.nested_logits if nested else each.logits
+            (student, way): each.teaching_logits if teaching else each.logits
             for student, way, each in extras.several_teachers(encodings, splits, labels)
         }
 
@@ -283,9 +283,9 @@ def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> 
         cohort=cohort,
         splits=splits,
         encodings={"cnv": SimpleNamespace(logits=alone)},
-        taught={"tuned": {"cnv": SimpleNamespace(teachers=("rna",), logits=taught[None])}},
+        taught={"default": {"cnv": SimpleNamespace(teachers=("rna",), logits=taught[None])}},
     )
-    (row,) = scores._patient_errors(stored, "tuned", offsets=False).to_dict("records")
+    (row,) = scores._patient_errors(stored, "default", offsets=False).to_dict("records")
 
     # Bootstrap of patients within classes.
     right = [(logits.argmax(2) == cohort.labels)[: splits.whole] for logits in (alone, taught)]

@@ -50,7 +50,7 @@ def test_permuted_labels_yield_no_gain_over_self_and_no_teacher():
 def test_pilots_of_permuted_labels_gain_nothing_unless_their_teachers_pass_the_labels_on():
     encoder = EncoderConfig(units=6, components=10, max_epochs=40)
     settings = DistillationConfig(lambdas=[0.9], temperatures=[1.0])
-    found: dict[str, list[float]] = {"nested": [], "passed on": []}
+    found: dict[str, list[float]] = {"held out": [], "passed on": []}
     for seed in range(N_COHORTS):
         cohort = make_cohort(n=160, seed=seed, n_classes=2, permuted=True)
         cohort = dataclasses.replace(cohort, label_budget=0.25)
@@ -58,17 +58,17 @@ def test_pilots_of_permuted_labels_gain_nothing_unless_their_teachers_pass_the_l
         encodings = {m: encode(cohort, splits, m, encoder, seed=seed, device=CPU) for m in cohort.modalities}
         # Held-out logits come from encoders that were trained on the labels of the other folds.
         passing_on = {
-            m: dataclasses.replace(each, nested_logits=np.repeat(each.logits[:, None], splits.n_inner, axis=1))
+            m: dataclasses.replace(each, teaching_logits=np.repeat(each.logits[:, None], splits.n_inner + 1, axis=1))
             for m, each in encodings.items()
         }
-        for name, teachers in (("nested", encodings), ("passed on", passing_on)):
+        for name, teachers in (("held out", encodings), ("passed on", passing_on)):
             taught = {"rna": distil(cohort, splits, teachers, "rna", settings, encoder, seed=seed, device=CPU)}
             found[name] += network_pilots(cohort, splits, teachers, taught)["pilot_gain"].tolist()
             inputs = encodings["rna"].inputs
             found[name] += linear_pilots(cohort, splits, teachers, "rna", inputs)["pilot_gain"].tolist()
     mean = {name: np.mean(gained) for name, gained in found.items()}
     # Their standard errors are 0.003.
-    assert abs(mean["nested"]) < 0.01
+    assert abs(mean["held out"]) < 0.01
     assert mean["passed on"] > 0.02
 
 
@@ -80,9 +80,10 @@ def test_the_check_can_fail():
     splits = make_splits(cohort, SplitsConfig(repeats=2, folds=5, inner_folds=3), seed=0)
     encodings = {m: encode(cohort, splits, m, encoder, seed=0, device=CPU) for m in cohort.modalities}
     told = np.where(np.arange(3) == cohort.labels[:, None], 4.0, 0.0)
-    encodings["cnv"] = dataclasses.replace(
-        encodings["cnv"], logits=np.broadcast_to(told, encodings["cnv"].logits.shape).astype(np.float32)
-    )
+    cnv = encodings["cnv"]
+    shapes = {name: getattr(cnv, name).shape for name in ("logits", "teaching_logits")}
+    everywhere = {name: np.broadcast_to(told, shape).astype(np.float32) for name, shape in shapes.items()}
+    encodings["cnv"] = dataclasses.replace(cnv, **everywhere)
     settings = DistillationConfig(lambdas=[0.9], temperatures=[1.0])
     taught = distil(cohort, splits, encodings, "rna", settings, encoder, seed=0, device=CPU)
     summary = summarise(gains(cohort, splits, encodings, {"rna": taught}))

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from cch_omics.criteria import linear_pilot, pilot
-from cch_omics.criteria.linear_pilot import LAMBDAS, PENALTIES, SHARPNESS, linear_students, ridge
+from cch_omics.criteria.linear_pilot import LAMBDA, PENALTIES, SHARPNESS, linear_students, ridge
 from cch_omics.criteria.log_loss import fit_pool
 from cch_omics.criteria.pilot import accuracy_gain
 from cch_omics.tasks.classification import class_offsets, decide
@@ -61,22 +61,21 @@ def test_linear_students_learn_labels_and_soft_targets_as_networks_do():
     labelled = (inner >= 0) & (labels >= 0)
     assert np.isnan(found[:, inner < 0]).all() and np.isfinite(found[:, inner >= 0]).all()
     for v in range(len(logits)):
-        grid = np.full((len(LAMBDAS), len(PENALTIES), len(SHARPNESS), len(inner), C), np.nan)
+        grid = np.full((len(PENALTIES), len(SHARPNESS), len(inner), C), np.nan)
         for fold in range(3):
             paired = (inner >= 0) & (inner != fold) & np.isfinite(logits[v, fold]).all(1)
             known = labelled & (inner != fold)
             soft = softmax(np.nan_to_num(logits[v, fold]), axis=1)
             held_out = inner == fold
-            for a, part in enumerate(LAMBDAS):
-                hard_weight, soft_weight = (1 - part) * known / known.sum(), part * paired / paired.sum()
-                weight = hard_weight + soft_weight
-                used = weight > 0
-                target = hard_weight[:, None] * np.eye(C)[labels] + soft_weight[:, None] * soft
-                target = target[used] / weight[used, None]
-                for b, penalty in enumerate(PENALTIES):
-                    x = inputs[fold]
-                    scores = solved(x[used], weight[used], target, penalty, x[held_out])
-                    grid[a, b][:, held_out] = log_softmax(scores * SHARPNESS[:, None, None], axis=2)
+            hard_weight, soft_weight = (1 - LAMBDA) * known / known.sum(), LAMBDA * paired / paired.sum()
+            weight = hard_weight + soft_weight
+            used = weight > 0
+            target = hard_weight[:, None] * np.eye(C)[labels] + soft_weight[:, None] * soft
+            target = target[used] / weight[used, None]
+            for number, penalty in enumerate(PENALTIES):
+                x = inputs[fold]
+                scores = solved(x[used], weight[used], target, penalty, x[held_out])
+                grid[number][:, held_out] = log_softmax(scores * SHARPNESS[:, None, None], axis=2)
         students = grid.reshape(-1, len(inner), C)
         for fold in range(3):
             others, here = labelled & (inner != fold), inner == fold
@@ -96,7 +95,6 @@ def test_a_linear_student_sees_neither_its_fold_nor_test_samples_of_the_teacher(
     relabelled = np.where((labels >= 0) & (inner <= 0), (labels + 1) % C, labels)
     here = inner == 0
     with (
-        mock.patch.object(linear_pilot, "LAMBDAS", (0.5,)),
         mock.patch.object(linear_pilot, "PENALTIES", np.array([1.0])),
         mock.patch.object(linear_pilot, "SHARPNESS", np.array([4.0])),
     ):

@@ -25,7 +25,7 @@ from cch_omics.predictions import load_distillation, load_encoding, save_distill
 from cch_omics.references import fit_references
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.classification import class_offsets
-from cch_omics.training import judges, over_splits, splits_at_once
+from cch_omics.training import fit, judges, over_splits, predict_chosen, splits_at_once, training_sets
 
 CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)
@@ -147,10 +147,12 @@ def test_an_inner_fold_does_not_reach_its_own_encoder(cohort, splits):
     np.testing.assert_array_equal(before.logits[s, members], after.logits[s, members])
     others = splits.train[s] & ~members
     assert (before.logits[s, others] != after.logits[s, others]).any()
-    np.testing.assert_array_equal(before.nested_logits[s, fold], after.nested_logits[s, fold])
+    np.testing.assert_array_equal(before.teaching_logits[s, fold], after.teaching_logits[s, fold])
+    # Each sample with a label is taught without it.
+    taught = members & splits.labelled[s]
     for g in {0, 2}:
-        np.testing.assert_array_equal(before.nested_logits[s, g, members], after.nested_logits[s, g, members])
-    assert (before.nested_logits[s, 0, others] != after.nested_logits[s, 0, others]).any()
+        np.testing.assert_array_equal(before.teaching_logits[s, g, taught], after.teaching_logits[s, g, taught])
+    assert (before.teaching_logits[s, 0, others] != after.teaching_logits[s, 0, others]).any()
 
 
 def test_labels_of_an_inner_fold_do_not_reach_the_students_without_it(cohort, splits):
@@ -192,11 +194,39 @@ def test_where_predictions_exist(cohort, splits, fitted):
         assert np.isnan(encoding.representation[~held_out]).all()
         for g in range(splits.n_inner):
             other_folds = held_out & (splits.inner != g)
-            assert np.isfinite(encoding.nested_logits[:, g][other_folds]).all()
-            assert np.isnan(encoding.nested_logits[:, g][~other_folds]).all()
+            assert np.isfinite(encoding.teaching_logits[:, g][other_folds]).all()
+            assert np.isnan(encoding.teaching_logits[:, g][~other_folds]).all()
+        labelled = held_out & splits.labelled
+        np.testing.assert_array_equal(encoding.teaching_logits[:, -1][labelled], encoding.logits[labelled])
+        assert np.isfinite(encoding.teaching_logits[:, -1][held_out]).all()
+        assert np.isnan(encoding.teaching_logits[:, -1][~held_out]).all()
     assert np.isfinite(taught.logits[:, :, cohort.profiled("cnv")]).all()
     assert taught.teachers == ("mutation", "rna", "cnv", "mutation", "rna")
     assert taught.shuffled.tolist() == [False, False, False, True, True]
+
+
+def test_a_sample_without_a_label_is_taught_by_all_encoders_that_may(cohort, splits):
+    """By hand: with a label by the one that went without it, else by the set's and those without a fold more."""
+    s = 0
+    few = Splits(splits.repeat, splits.fold, splits.inner, splits.labelled & (np.arange(90) % 3 == 0))
+    sets = training_sets(cohort, few, s, "cnv", ENCODER, seed=0, device=CPU, without_pairs=True)
+    (trained,) = fit([sets], cohort.labels[sets.rows], 3, ENCODER)
+    _, logits = predict_chosen(trained, sets.inputs, np.zeros(len(sets.train), dtype=np.int64))
+    teaching = encode(cohort, few, "cnv", ENCODER, seed=0, device=CPU).teaching_logits[s]
+    # Which folds each encoder went without.
+    without = [{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, set()]
+    for number, sample in enumerate(sets.rows):
+        fold = few.inner[s, sample]
+        for g, own in enumerate([{0}, {1}, {2}, set()]):
+            if fold < 0 or fold in own:
+                assert np.isnan(teaching[g, sample]).all()
+                continue
+            if few.labelled[s, sample]:
+                may = [without.index(own | {fold})]
+            else:
+                may = [number for number, folds in enumerate(without) if own <= folds and len(folds - own) <= 1]
+                assert len(may) == (3 if own else 4)
+            np.testing.assert_allclose(teaching[g, sample], logits[may, number].mean(0), atol=1e-5)
 
 
 def test_encoders_learn(cohort, splits, fitted):
@@ -242,7 +272,7 @@ def test_round_trips(fitted, tmp_path):
     kept = load_encoding(tmp_path / "encoding.npz", inputs=True).inputs
     np.testing.assert_array_equal(kept, encodings["cnv"].inputs)
     np.testing.assert_array_equal(encoding.representation, encodings["cnv"].representation)
-    np.testing.assert_array_equal(encoding.nested_logits, encodings["cnv"].nested_logits)
+    np.testing.assert_array_equal(encoding.teaching_logits, encodings["cnv"].teaching_logits)
     np.testing.assert_array_equal(encoding.network.weight, encodings["cnv"].network.weight)
     save_distillation(taught, tmp_path / "distillation.npz")
     distillation = load_distillation(tmp_path / "distillation.npz")
