@@ -641,8 +641,11 @@ def by_split(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> p
             benefit=by_networks["log_loss_benefit"],
             **{VERDICT: cch.score(by_networks), LINEAR[VERDICT]: cch.score(default_judge(estimates))},
         )
-        error = by_networks["log_loss_benefit_se"]
-        table[TOGETHER] = (table[VERDICT] + (table["benefit"] / error.where(error > 0)).fillna(0)) / 2
+        in_errors = [
+            (by_networks[name] / by_networks[f"{name}_se"].where(by_networks[f"{name}_se"] > 0)).fillna(0)
+            for name in ("pilot_gain", "log_loss_benefit")
+        ]
+        table[TOGETHER] = sum(in_errors) / 2
         scores = held_out_scores(stored, "default", room).pivot_table(index=where, columns="criterion", values="score")
         table = table.join(scores[["pilot_accuracy", "teacher_minus_student_accuracy"]], on=where)
         measured = measured_gains(stored, "default", room)

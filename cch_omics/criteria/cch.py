@@ -11,8 +11,8 @@ positive, and the plain rule says "distil". What the teacher would add is the be
 
     benefit   = I(T;Y|S) - w I(S;Y|T),
 
-what it knows of the label beyond the student, less a part of what only the student knows: a teacher that lacks much
-is given a small weight. That is a paired difference of held-out log-losses (`criteria.log_loss`).
+what it knows of the label beyond the student, less the part w of what only the student knows, which the weight of the
+soft targets decides. That is a paired difference of held-out log-losses (`criteria.log_loss`).
 
 Neither says whether the student's omics can express what the teacher knows. A pilot does (`pilots`): a student that was
 taught on inner folds, by teachers that have not seen the labels that it is judged by, and what it gained there. On real
@@ -116,9 +116,8 @@ def choose_teachers(verdicts: pd.DataFrame) -> pd.DataFrame:
 def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of a student's candidates may teach it: those called `distil`, and if there are none, the best guesses.
 
-    A guess is an undecided candidate with a score above zero. Weight and temperature of the soft targets are chosen on
-    inner folds, which leaves little harm to be done by a bad teacher and a gain to be had from a good one: on the
-    cohorts of `docs/decisions.md` training alone until one is sure cost more than it saved.
+    A guess is an undecided candidate with a score above zero: on the cohorts of docs/decisions.md training alone until
+    one is sure cost more than it saved.
 
     Parameters
     ----------
@@ -130,13 +129,12 @@ def may_teach(verdict: NDArray[Any], score: NDArray[np.float64]) -> NDArray[np.b
 
 
 def score(verdicts: pd.DataFrame) -> "pd.Series[float]":
-    """Order pairs by the pilot's gain over its standard error; without a pilot, by the benefit over its own."""
+    """Order pairs by what is to be gained: the pilot's gain; without a pilot, the benefit.
 
-    def in_errors(name: str) -> "pd.Series[float]":
-        value, error = verdicts[name], verdicts[f"{name}_se"]
-        return (value / error.where(error > 0)).mask((value == 0) & (error == 0), 0.0)
-
-    return in_errors("pilot_gain").fillna(in_errors("log_loss_benefit"))
+    Of the students of one omics all have pilots or none has.
+    """
+    known = verdicts["pilot_gain"].where(verdicts["pilot_gain_se"].notna())
+    return known.fillna(verdicts["log_loss_benefit"])
 
 
 def shown_sign(row: Mapping[Hashable, Any]) -> int:

@@ -72,7 +72,7 @@ CRITERIA = {
     ),
     # Its decisions are not by a threshold on the score: see `criteria.cch`.
     VERDICT: Criterion(
-        "ours: the pilot's gain over its standard error; without a pilot, the benefit over its own",
+        "ours: the pilot's gain; without a pilot, the benefit",
         "criteria/cch.py",
         terms="score",
     ),

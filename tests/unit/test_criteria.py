@@ -91,10 +91,10 @@ def test_the_probability_of_a_gain_is_the_pilots_or_else_that_of_the_benefit():
     assert asked.p_benefit_positive == other.p_benefit_positive
 
 
-def test_pairs_are_ordered_by_the_pilots_gain_in_standard_errors():
+def test_pairs_are_ordered_by_the_pilots_gain_or_else_by_the_benefit():
     sure = pair(0.9, 0.2, 0.9, pilot=0.0, se=0.0)
     found = score(judge(pair(0.9, 0.2, 0.3, pilot=0.9), pair(0.9, 0.2, 0.3), sure))
-    assert found.tolist() == pytest.approx([18, 2, 0])
+    assert found.tolist() == pytest.approx([0.9, 0.1, 0])
 
 
 def test_without_a_gap_there_is_a_verdict():
