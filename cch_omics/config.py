@@ -136,8 +136,8 @@ class CriterionConfig(Section):
     )
 
 
-# The weight of soft targets by default, which linear pilots and the benefit of a teacher have as well. Of the weights
-# 0.25 to 1 it is the one by which following the verdict gains most, at each label budget (benchmarks/weights.md).
+# The weight of soft targets by default, which linear pilots and the benefit of a teacher have as well
+# (benchmarks/weights.md).
 LAMBDA = 0.75
 
 

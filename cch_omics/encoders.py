@@ -98,7 +98,7 @@ def _teaching_logits(sets: TrainingSets, predicted: NDArray[np.float32]) -> NDAr
 
     A sample with a label is predicted by the encoder that went without its inner fold as well. One without a label has
     none that an encoder could have learnt by heart: it is predicted by the encoder of the set and all those without one
-    more fold, and their logits are averaged. So unlabelled patients are taught by more labels, and by K networks.
+    more fold, and their logits are averaged. So unlabelled patients are taught by more labels and several networks.
 
     Parameters
     ----------
