@@ -682,7 +682,7 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
     """Students against the reference models on the same test patients, split by split.
 
     One row per cohort, target, budget, student and reference model: difference in balanced accuracy of the student
-    alone and of the distilled student (lambda chosen on inner folds; of the teacher with the largest mean score of the
+    alone and of the distilled student (of the teacher with the largest mean score of the
     verdict inside the outer training sets), with corrected 95% intervals. Of the tasks that have reference models.
     """
     rows = []

@@ -181,7 +181,7 @@ def distil_grids(
 
 
 def _taught(teacher_logits: NDArray[np.float32], sets: TrainingSets, *, labelled_only: bool) -> NDArray[np.bool_]:
-    """(V, n) the training samples of the split for which a teacher has held-out logits."""
+    """(V, n) the training samples of the split for which a teacher has logits."""
     training = sets.train[-1] & (sets.labelled if labelled_only else True)
     return np.asarray(training & np.isfinite(teacher_logits).all(-1))
 

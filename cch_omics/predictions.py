@@ -95,7 +95,7 @@ class Distillation:
     logits
         (V, S, n, C), as in `Encoding`.
     lambdas, temperatures, epochs
-        (V, S) chosen on inner folds.
+        (V, S) of the students of all training samples.
     networks
         (V,) of the whole split.
     """
