@@ -50,14 +50,14 @@ def predict_linear(task: Task, budget: float, output: Path) -> None:
         rows = stored.cohort.modalities[student].rows
         for s in range(splits.whole):
             soft = stored.encodings[teacher].teaching(s)[:, rows]
-            for kind, lambdas in enumerate(((0.0,), (LAMBDA,))):
+            for kind, weight in enumerate((0.0, LAMBDA)):
                 logits[kind, s, rows] = of_split(
                     inputs[s],
                     stored.cohort.labels[rows],
                     soft,
                     splits.inner[s, rows],
                     splits.labelled[s, rows],
-                    lambdas,
+                    weight,
                 )
         with atomic(path) as draft, draft.open("wb") as file:
             np.savez_compressed(file, logits=logits, teacher=np.array(teacher))
@@ -69,24 +69,23 @@ def of_split(
     teacher_logits: NDArray[np.float32],
     inner: NDArray[np.int64],
     labelled: NDArray[np.bool_],
-    lambdas: tuple[float, ...],
+    weight: float,
 ) -> Floats:
     """(K + 1, n, k) inputs -> (n, C) logits: of inner folds by the model without it, of test samples by that of all.
 
     Teacher's logits are (K + 1, n, C): those for the model without inner fold g saw nothing of it either.
-    The grid's best point by log-loss on the inner folds makes all predictions.
+    The best penalty by log-loss on the inner folds makes all predictions; `weight` is lambda.
     """
     n_classes, n_inner = teacher_logits.shape[2], len(inputs) - 1
     taught = (inner >= 0) & np.isfinite(teacher_logits[-1]).all(1)
     soft = softmax(np.nan_to_num(teacher_logits.astype(np.float64)), axis=2)
-    grid = [(weight, inverse) for weight in lambdas for inverse in INVERSE_PENALTIES]
-    found = np.full((len(grid), len(labels), n_classes), np.nan)
+    found = np.full((len(INVERSE_PENALTIES), len(labels), n_classes), np.nan)
     for g in range(n_inner + 1):
         train = (inner >= 0) & (inner != g)
         predicted = inner == g if g < n_inner else inner < 0
         z = inputs[g].astype(np.float64)
         z = z / np.sqrt((z[train] ** 2).sum(1).mean())
-        for point, (weight, inverse) in enumerate(grid):
+        for point, inverse in enumerate(INVERSE_PENALTIES):
             found[point, predicted] = _fit(
                 z, labels, soft[g], train & labelled, train & taught, weight, inverse, z[predicted]
             )

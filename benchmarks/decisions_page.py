@@ -52,7 +52,7 @@ STATISTIC_NAMES = {
     "regret": "regret, points",
     "share_of_oracle": "share of oracle",
 }
-# Harm is what the most probable class suffers; the rest is judged as the workflow ships it.
+# Harm is done most where the most probable class is called; the rest is judged as the workflow ships it.
 COMPARED = (
     ("auroc_harmed", "argmax"),
     ("auroc_negative", "default"),

@@ -168,13 +168,13 @@ def verdicts(stored: Stored, outcome: str, room: Path, *, judge: Judge = default
 def asked_networks(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
     """`pilots.network_pilots`, distilled and decided as the students of one outcome; kept until the code changes."""
     way, offsets = OUTCOMES[outcome]
-    return _kept(
+    return kept(
         room / "scores" / f"pilots-{outcome}-{code_hash('pilots')}.parquet",
         lambda: network_pilots(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets),
     )
 
 
-def _kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """A table from its file, or made and written."""
     if not path.exists():
         table = make()
@@ -186,7 +186,7 @@ def _kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 def measured_gains(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
     """`evaluation.gains` of one outcome; kept until the code changes."""
     way, offsets = OUTCOMES[outcome]
-    return _kept(
+    return kept(
         room / "scores" / f"gains-{outcome}-{code_hash('evaluate')}.parquet",
         lambda: gains(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets),
     )
@@ -205,7 +205,7 @@ def patient_errors(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
         `teacher, student, gain_error`.
     """
     way, offsets = OUTCOMES[outcome]
-    return _kept(
+    return kept(
         room / "scores" / f"errors-{outcome}-{code_hash('evaluate')}.parquet",
         lambda: _patient_errors(stored, way, offsets=offsets),
     )
@@ -249,8 +249,8 @@ def held_out_scores(stored: Stored, way: str, room: Path) -> pd.DataFrame:
     Only a pilot depends on the way to distil.
     """
     folder = room / "scores"
-    of_way = _kept(folder / f"{way}-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=True))
-    others = _kept(folder / f"scores-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=False))
+    of_way = kept(folder / f"{way}-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=True))
+    others = kept(folder / f"scores-{_criteria_hash()}.parquet", lambda: _scores(stored, way, pilots=False))
     return pd.concat([others, of_way], ignore_index=True)
 
 
@@ -296,7 +296,7 @@ def information(stored: Stored, room: Path) -> tuple[pd.DataFrame, dict[str, flo
         )
         return table.assign(seconds=time.process_time() - started, seconds_of_pilots=spent)
 
-    table = _kept(room / "scores" / f"information-{code_hash('information')}.parquet", make)
+    table = kept(room / "scores" / f"information-{code_hash('information')}.parquet", make)
     spent = ["seconds", "seconds_of_pilots"]
     return table.drop(columns=spent), table[spent].iloc[0].to_dict()
 
@@ -682,8 +682,8 @@ def against_references(output: Path, tasks: Iterable[Task], budgets: Iterable[fl
     """Students against the reference models on the same test patients, split by split.
 
     One row per cohort, target, budget, student and reference model: difference in balanced accuracy of the student
-    alone and of the distilled student (of the teacher with the largest mean score of the
-    verdict inside the outer training sets), with corrected 95% intervals. Of the tasks that have reference models.
+    alone and of the distilled student (of the teacher with the largest mean score of the verdict inside the outer
+    training sets), with corrected 95% intervals. Of the tasks that have reference models.
     """
     rows = []
     for task, budget, room in rooms(output, tasks, budgets):

@@ -8,6 +8,7 @@ file has the last result.
 """
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +26,12 @@ from decisions_predictions import (
     in_processes,
     read,
 )
+from decisions_scores import kept
 from scipy.stats import spearmanr
 
 from cch_omics.config import DistillationConfig, EncoderConfig
 from cch_omics.distillation import distil_grids
 from cch_omics.evaluation import METRIC, gains
-from cch_omics.io.files import atomic
 from cch_omics.pilots import network_pilots
 from cch_omics.predictions import load_encoding
 from cch_omics.splits import load_splits
@@ -56,14 +57,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     jobs = [
-        (f"{task.cohort} {task.target}, {budget:.0%}", (task, budget, args.data, args.output, args.repeats))
+        (
+            f"{task.cohort} {task.target}, {budget:.0%} of the labels",
+            (task, budget, args.data, args.output, args.repeats),
+        )
         for budget in args.budgets
         for task in TASKS
     ]
-    in_processes(compare, jobs, processes=args.threads, say=lambda _: None)
+    in_processes(pairs_of, jobs, processes=args.threads, say=lambda what: print(what, file=sys.stderr))
     tables = []
     for budget in args.budgets:
-        parts = [pd.read_parquet(kept(args.output, task, budget, args.repeats)) for task in TASKS]
+        parts = [pairs_of(task, budget, args.data, args.output, args.repeats) for task in TASKS]
         pairs = pd.concat(parts, ignore_index=True)
         tables.append(summary(pairs).assign(labels=f"{budget:.0%}"))
         print(f"{budget:.0%} of the labels, left-out group of patients: what the others choose, and its rank there")
@@ -72,16 +76,14 @@ def main() -> None:
     print(table[["labels", *table.columns.drop("labels")]].to_markdown(index=False, floatfmt=".2f"))
 
 
-def kept(output: Path, task: Task, budget: float, repeats: int) -> Path:
-    return folder(output, task, budget) / f"weights-{repeats}.parquet"
-
-
-def compare(task: Task, budget: float, data: Path, output: Path, repeats: int) -> None:
-    """Mean gain in points and mean gain of the pilot, of each ordered pair and grid."""
-    path = kept(output, task, budget, repeats)
-    if path.exists():
-        return
+def pairs_of(task: Task, budget: float, data: Path, output: Path, repeats: int) -> pd.DataFrame:
+    """What `compare` returns, computed once."""
     room = folder(output, task, budget)
+    return kept(room / f"weights-{repeats}.parquet", lambda: compare(task, budget, data, room, repeats))
+
+
+def compare(task: Task, budget: float, data: Path, room: Path, repeats: int) -> pd.DataFrame:
+    """Mean gain and mean gain of the pilot in points, of each ordered pair and grid."""
     stored = load_splits(room / "splits.npz")
     splits, first = first_repeats(stored, repeats), stored.repeat < repeats
     cohort = replace(read(task, data), label_budget=budget)
@@ -117,9 +119,7 @@ def compare(task: Task, budget: float, data: Path, output: Path, repeats: int) -
             pair["pilot_gain"] = 100 * pilots.groupby(["teacher", "student"])["pilot_gain"].mean()
             tables.append(pair.dropna().reset_index().assign(grid=grid))
     table = pd.concat(tables, ignore_index=True)
-    table = table.assign(cluster=task.cluster, task=f"{task.cohort} {task.target}")
-    with atomic(path) as draft:
-        table.to_parquet(draft)
+    return table.assign(cluster=task.cluster, task=f"{task.cohort} {task.target}")
 
 
 def followed(pairs: pd.DataFrame) -> pd.DataFrame:

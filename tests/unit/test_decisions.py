@@ -218,16 +218,16 @@ def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is
     teacher = np.repeat(4.0 * np.eye(2, dtype=np.float32)[labels][None], folds + 1, axis=0)
     teacher[:, inner < 0] = np.nan
 
-    def accuracy(labels_used: Any, lambdas: tuple[float, ...]) -> tuple[Any, float]:
-        logits = linear.of_split(inputs, labels_used, teacher, inner, labelled, lambdas)
+    def accuracy(labels_used: Any, weight: float) -> tuple[Any, float]:
+        logits = linear.of_split(inputs, labels_used, teacher, inner, labelled, weight)
         assert np.isfinite(logits).all()
         return logits, float((logits.argmax(1) == labels)[inner < 0].mean())
 
-    alone, of_alone = accuracy(labels, (0.0,))
-    _, of_taught = accuracy(labels, (0.9,))
+    alone, of_alone = accuracy(labels, 0.0)
+    _, of_taught = accuracy(labels, 0.9)
     assert of_taught > of_alone + 0.05
     flipped = np.where(inner == 1, 1 - labels, labels)
-    changed, _ = accuracy(flipped, (0.0,))
+    changed, _ = accuracy(flipped, 0.0)
     np.testing.assert_array_equal(alone[inner == 1], changed[inner == 1])
     assert not np.allclose(alone[inner == 0], changed[inner == 0])
 

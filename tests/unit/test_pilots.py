@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
+from cch_omics.config import LAMBDA
 from cch_omics.criteria import linear_pilot, pilot
-from cch_omics.criteria.linear_pilot import LAMBDA, PENALTIES, SHARPNESS, linear_students, ridge
+from cch_omics.criteria.linear_pilot import PENALTIES, SHARPNESS, linear_students, ridge
 from cch_omics.criteria.log_loss import fit_pool
 from cch_omics.criteria.pilot import accuracy_gain
 from cch_omics.tasks.classification import class_offsets, decide

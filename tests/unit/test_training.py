@@ -224,7 +224,7 @@ def test_a_sample_without_a_label_is_taught_by_all_encoders_that_may(cohort, spl
             if few.labelled[s, sample]:
                 may = [without.index(own | {fold})]
             else:
-                may = [number for number, folds in enumerate(without) if own <= folds and len(folds - own) <= 1]
+                may = [each for each, folds in enumerate(without) if own <= folds and len(folds - own) <= 1]
                 assert len(may) == (3 if own else 4)
             np.testing.assert_allclose(teaching[g, sample], logits[may, number].mean(0), atol=1e-5)
 
