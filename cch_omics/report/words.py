@@ -156,8 +156,8 @@ def _answer(row: Mapping[Hashable, Any], pairs: pd.DataFrame, results: Results, 
         model = f"distilled:{teacher}"
     elif teacher:
         advice = (
-            f"It is not settled whether a model on {student} should be distilled. The better guess is to: with soft "
-            f"targets from {teacher}."
+            f"It is not settled whether a model on {student} should be distilled. The better guess is to train "
+            f"it with soft targets from {teacher}."
         )
         model = f"distilled:{teacher}"
     elif verdict == keys.UNDECIDED:
