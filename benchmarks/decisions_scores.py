@@ -62,7 +62,7 @@ Judge = Callable[[pd.DataFrame], pd.DataFrame]
 LINEAR = {VERDICT: "verdict_linear", "pilot_gain": "pilot_gain_linear"}
 DRAWS = 2000
 # What `left_out` chooses from, and how often it wants a decided sign to be right.
-CONFIDENCES = (0.55, 0.6, 0.7, 0.8, 0.9)
+CONFIDENCES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 RIGHT = 0.95
 # Share of pairs that may be left undecided where signs are judged.
 UNDECIDED = 0.25
@@ -468,12 +468,12 @@ def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
     Columns: pairs, harmed, gained over self, pairs with a positive mean gain, mean and standard deviation of the mean
     gains in points; `resolution`, half the mean width of their 95% intervals; `error`, their mean standard error from
     the test patients; and what a criterion would reach that knew every pair's true gain, because the measured one is
-    off by that error (`ceilings`).
+    off by that error, and what one would that had measured it on as many other patients (`ceilings`).
     """
     rows = []
     for (way, budget), condition in pairs[pairs["criterion"] == "always"].groupby(["way", "budget"], sort=False):
         gain, error = (condition[name].to_numpy(dtype=np.float64) for name in ("gain", "gain_error"))
-        rank, sign = ceilings(gain, error)
+        ceiling = ceilings(gain, error)
         rows.append(
             {
                 "way": way,
@@ -486,8 +486,10 @@ def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
                 "SD": 100 * gain.std(ddof=1),
                 "resolution": 100 * (condition["ci_high"] - condition["ci_low"]).mean() / 2,
                 "error": 100 * np.sqrt((error**2).mean()),
-                "best Spearman": rank,
-                "best sign right": sign,
+                "best Spearman": ceiling["truth"][0],
+                "best sign right": ceiling["truth"][1],
+                "Spearman of other patients": ceiling["measured"][0],
+                "sign right of other patients": ceiling["measured"][1],
             }
         )
     return pd.DataFrame(rows)
@@ -495,26 +497,30 @@ def outcomes_table(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def ceilings(
     gain: NDArray[np.float64], error: NDArray[np.float64], *, draws: int = 400, seed: int = 0
-) -> tuple[float, float]:
-    """Spearman correlation with measured gains, and share of right signs, of a criterion that knows the true gains.
+) -> dict[str, tuple[float, float]]:
+    """Spearman correlation with measured gains, and share of right signs, that can be hoped for.
 
     True gains are drawn from a normal of the mean of the measured ones and of their variance less that of the errors;
-    a measured gain is a true one with an error. The quarter of pairs with the smallest true gains is left undecided.
+    a measured gain is a true one with an error. The quarter of pairs with the smallest scores is left undecided.
 
     Returns
     -------
-    tuple
-        NaN where the errors leave nothing of the variance, or the errors are not known.
+    dict
+        Of two scores: `truth`, the true gains; `measured`, what distilling gained on as many other patients, which is a
+        true gain with another error. NaN where the errors leave nothing of the variance, or are not known.
     """
     variance = gain.var(ddof=1) - (error**2).mean() if len(gain) > 1 else np.nan
     if not variance > 0:
-        return float("nan"), float("nan")
+        return dict.fromkeys(("truth", "measured"), (float("nan"), float("nan")))
     random = np.random.default_rng(seed)
     true = gain.mean() + np.sqrt(variance) * random.standard_normal((draws, len(gain)))
-    measured = true + error * random.standard_normal(true.shape)
-    decided = np.abs(true) >= np.quantile(np.abs(true), UNDECIDED, axis=1, keepdims=True)
-    rank = np.mean([spearman(a, b) for a, b in zip(true, measured, strict=True)])
-    return float(rank), float(((true > 0) == (measured > 0))[decided].mean())
+    measured, other = true + error * random.standard_normal((2, *true.shape))
+    found = {}
+    for name, score in {"truth": true, "measured": other}.items():
+        decided = np.abs(score) >= np.quantile(np.abs(score), UNDECIDED, axis=1, keepdims=True)
+        rank = np.mean([spearman(a, b) for a, b in zip(score, measured, strict=True)])
+        found[name] = float(rank), float(((score > 0) == (measured > 0))[decided].mean())
+    return found
 
 
 def _resamples(each: Foretold, seed: int) -> Iterator[tuple[Foretold, int]]:

@@ -44,8 +44,9 @@ def distil(
     """Train the students of one modality.
 
     A teacher's soft targets are its teaching logits (`Encoding.teaching_logits`), so they exist for every training
-    sample that it has profiled, labelled or not. Epochs, and lambda and temperature if there are several to choose
-    from, are chosen together by the students' label log-loss on inner folds, for each teacher and control on its own.
+    sample that it has profiled, labelled or not. Students stop when their own loss, of labels and soft targets, is the
+    smallest on inner folds, where the teacher is its encoder without the fold. Lambda and temperature, if there are
+    several to choose from, are chosen by the label log-loss there, for each teacher and control on its own.
     Students take the inputs that the encoding of their modality kept, if it did: principal components of the same
     training sets. Without `shuffled_controls` no students are trained from permuted logits. `state` keeps the result of
     each split until all are done.
@@ -107,11 +108,15 @@ def distil_grids(
 
     def teaching(s: int, sets: TrainingSets) -> Teaching:
         teacher_logits = np.stack([encodings[name].teaching(s)[:, rows] for name in teachers])  # (V, G, n, C)
+        held_out = np.stack([encodings[name].logits[s, rows] for name in teachers])
+        for g, members in enumerate(sets.predicted[:-1]):
+            teacher_logits[:, g, members] = held_out[:, members]
         taught = _taught(teacher_logits[:, -1], sets, labelled_only=not settings[0].unlabelled)
         for v in np.flatnonzero(shuffled).tolist():
             random = np.random.default_rng((seed, *splits.entropy(s), v))
-            for g, members in enumerate(taught[v] & sets.train):
-                teacher_logits[v, g, members] = random.permutation(teacher_logits[v, g, members])
+            for kind in (sets.train, sets.predicted):
+                for g, members in enumerate(taught[v] & kind):
+                    teacher_logits[v, g, members] = random.permutation(teacher_logits[v, g, members])
         return Teaching(
             soft=_soft_targets(teacher_logits, temperatures.view(len(teachers), -1)),
             samples=np.repeat(taught, len(grid), axis=0),

@@ -115,7 +115,7 @@ class Trained:
     epochs
         (G, M) steps taken until then.
     score
-        (G, M) float64, the held-out loss by which that checkpoint was the best.
+        (G, M) float64, the held-out label cross-entropy at that checkpoint, by which networks are compared.
     """
 
     networks: Networks
@@ -202,10 +202,11 @@ def train(
 ) -> Trained:
     """Train by full-batch AdamW (Loshchilov & Hutter 2019) with dropout of inputs; keep each network at its best.
 
-    At checkpoints the networks are judged: the score of network (g, m) is sum_h judges[g, h] loss(h, m) over the
-    groups h of its block, where loss is the label cross-entropy on the held-out samples of the group. Where no network
-    m of a block has had a new best score for `patience` epochs, the block's networks m are finished: they leave the
-    batch, which goes on with the others.
+    At checkpoints the networks are judged by what they are trained for: network (g, m) by sum_h judges[g, h] loss(h, m)
+    over the groups h of its block, where loss is that of `Samples` on the held-out samples of the group. With few
+    labels those with soft targets are many more, and say better when to stop. Where no network m of a block has had a
+    new best for `patience` epochs, the block's networks m are finished: they leave the batch, which goes on with the
+    others.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def train(
     samples
         No gradient comes from others.
     held_out
-        On which the held-out loss is taken.
+        On which the held-out losses are taken.
     judges
         (B, F, F) for B blocks of F groups each: G = B F.
     seeds
@@ -234,6 +235,8 @@ def train(
     gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
     steps = [torch.zeros((), device=device) for _ in gradients]
     objective = _objective(samples, n_models)
+    judged = _held_out(held_out, n_models)
+    least = torch.full_like(best.score, torch.inf)
     inputs = _Inputs(samples.inputs, seeds, samples.numbers, dropout)
     scratch = _Scratch(current, samples.inputs.shape[1])
     # Of each block in the batch: the number of its first group; which of its networks are in the batch, which of these
@@ -274,17 +277,19 @@ def train(
         if epoch % checkpoint_every and epoch != epochs:
             continue
 
-        loss = torch.cat([_label_loss(current.groups(part), held_out, part, scratch) for part in scratch.slices()])
-        score = (judges @ loss.double().view(len(judges), in_block, -1)).flatten(0, 1)  # (groups, networks)
+        losses = torch.cat([judged.groups(part).losses(current.groups(part), scratch) for part in scratch.slices()], 1)
+        # (groups, networks) each
+        loss, score = (judges @ losses.double().view(2, len(judges), in_block, -1)).flatten(1, 2)
         group = (first_group[:, None] + torch.arange(in_block, device=device)).flatten()[:, None]
         number = model.repeat_interleave(in_block, 0)
         # A loss that is not a number is no better than any, but something has to be kept.
-        better = (score < best.score[group, number]) | (epoch <= checkpoint_every)
+        better = (loss < least[group, number]) | (epoch <= checkpoint_every)
         better &= ~finished.repeat_interleave(in_block, 0)
         latest = latest.masked_fill(better.view(len(judges), in_block, -1).any(1), epoch)
         of_best = group.expand_as(number)[better], number[better]
         for kept, parameter in zip(best.networks.parameters(), current.parameters(), strict=True):
             kept[of_best] = parameter[better]
+        least[of_best] = loss[better]
         best.score[of_best] = score[better]
         best.epochs[of_best] = epoch
 
@@ -303,12 +308,9 @@ def train(
             current = Networks(*_pick(list(current.parameters()), places))
             first, second = _pick(first, places), _pick(second, places)
             gradients = [torch.empty_like(parameter) for parameter in current.parameters()]
-            objective = objective.pick(places)
+            objective, judged = objective.pick(places), judged.pick(places)
             if not blocks.all():
                 inputs.keep(remaining[:, 0])
-                held_out = Samples(
-                    *(each[remaining[:, 0]] for each in (held_out.inputs, held_out.labels, held_out.label_weight))
-                )
             scratch = _Scratch(current, samples.inputs.shape[1])
     return best
 
@@ -371,6 +373,62 @@ def _objective(samples: Samples, n_models: int) -> _Objective:
     temperatures = samples.temperatures[:, None, None].expand(len(label_scale), -1, -1, -1)
     target = torch.addcmul(label_scale * labels, soft_scale, samples.soft)
     return _Objective(label_scale, target, (soft_scale, temperatures))
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Samples on which networks are judged.
+
+    Attributes
+    ----------
+    inputs
+        (G, n, k).
+    labels
+        (G, 1, C, n) one-hot times their weight.
+    soft
+        (G, M, C, n) teachers' probabilities times lambda, T^2 and their weight; T (G, M, 1, 1); and 1 - lambda (G, M).
+        None for networks without a teacher.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    soft: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def losses(self, networks: Networks, scratch: "_Scratch") -> Tensor:
+        """(2, G, M): the loss in `Samples`, with cross-entropy for KL, a constant more; and that of labels alone."""
+        n_models, n_units = networks.bias.shape[1:3]
+        shape = len(self.inputs), n_models * n_units, self.inputs.shape[1]
+        fits = torch.Size(shape).numel() <= scratch.size
+        out = scratch.take(0, *shape) if fits else self.inputs.new_empty(shape)
+        logits = _logits(networks, _hidden(networks, self.inputs, out))
+        of_labels = -(logits.log_softmax(2) * self.labels).sum((2, 3))
+        if self.soft is None:
+            return torch.stack([of_labels, of_labels])
+        soft, temperatures, label_part = self.soft
+        of_soft = -((logits / temperatures).log_softmax(2) * soft).sum((2, 3))
+        return torch.stack([label_part * of_labels + of_soft, of_labels])
+
+    def groups(self, chosen: slice) -> "_HeldOut":
+        soft = None if self.soft is None else tuple(each[chosen] for each in self.soft)
+        return _HeldOut(self.inputs[chosen], self.labels[chosen], soft)  # type: ignore[arg-type]
+
+    def pick(self, places: tuple[Tensor, Tensor]) -> "_HeldOut":
+        group = places[0][:, 0]
+        soft = None if self.soft is None else tuple(_pick(list(self.soft), places))
+        return _HeldOut(self.inputs[group], self.labels[group], soft)  # type: ignore[arg-type]
+
+
+def _held_out(samples: Samples, n_models: int) -> _HeldOut:
+    labels = (samples.labels * samples.label_weight[:, None])[:, None]
+    if samples.soft is None:
+        return _HeldOut(samples.inputs, labels)
+    assert samples.soft_weight is not None and samples.lambdas is not None and samples.temperatures is not None
+    weight = samples.soft_weight * (samples.lambdas * samples.temperatures**2)[:, None]
+    temperatures, label_part = (
+        each.expand(len(samples.inputs), n_models) for each in (samples.temperatures, 1 - samples.lambdas)
+    )
+    soft = weight[:, :, None] * samples.soft, temperatures[..., None, None], label_part
+    return _HeldOut(samples.inputs, labels, soft)
 
 
 class _Scratch:
@@ -438,18 +496,6 @@ def _gradients(networks: Networks, inputs: Tensor, objective: _Objective, out: l
     torch.ops.aten.sigmoid_backward.grad_input(hidden_error, sigmoid.view(shape), grad_input=hidden_error)
     torch.bmm(hidden_error, inputs, out=weight.flatten(1, 2))
     torch.sum(hidden_error, 2, keepdim=True, out=bias.flatten(1, 2))
-
-
-def _label_loss(networks: Networks, held_out: Samples, groups: slice, scratch: _Scratch) -> Tensor:
-    """(G, M) weighted label cross-entropy of some groups, nats."""
-    inputs = held_out.inputs[groups]
-    n_models, n_units = networks.bias.shape[1:3]
-    shape = len(inputs), n_models * n_units, inputs.shape[1]
-    fits = torch.Size(shape).numel() <= scratch.size
-    out = scratch.take(0, *shape) if fits else inputs.new_empty(shape)
-    log_probabilities = _logits(networks, _hidden(networks, inputs, out)).log_softmax(2)
-    weighted = held_out.labels[groups] * held_out.label_weight[groups, None]  # (G, C, n)
-    return -log_probabilities.mul_(weighted[:, None]).sum((2, 3))
 
 
 class _Inputs:

@@ -368,7 +368,7 @@ def pairs(
     Parameters
     ----------
     verdicts
-        `repeat, fold` and `keys.VERDICT_COLUMNS`; rows of the whole split (repeat -1) are left out.
+        `repeat, fold` and `keys.VERDICT_COLUMNS`, of all splits.
     summary
         Of `summarise`.
     """
@@ -380,8 +380,8 @@ def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, su
     """Score and decision of every criterion for every pair, beside the realised gain in balanced accuracy.
 
     A score is estimated inside each outer training set and averaged over the outer splits that have one. The decision
-    is `distil` above the criterion's threshold; that of `verdict` is the one that more than half of the outer training
-    sets came to, else `undecided`. A pair without a score is `undecided`. It is *harmed* if the 95% interval of its
+    is `distil` above the criterion's threshold; that of `verdict` is the cohort's, which rests on the pilots of the
+    outer training sets. A pair without a score is `undecided`. It is *harmed* if the 95% interval of its
     gain over the student alone lies below 0, and *gained* if that of its gain over the self control lies above 0.
     Criteria that need a pilot are left out where there is none.
 
@@ -411,16 +411,12 @@ def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, su
         gained=table["self_ci_low"].to_numpy(dtype=np.float64) > 0,
     )
 
-    judged = verdicts[verdicts["repeat"] >= 0]
-    terms = judged.assign(
-        gap_plus_advantage=judged["gap"] + judged["advantage"],
-        score=cch.score(judged),
-        distil=judged["verdict"] == keys.DISTIL,
-        do_not_distil=judged["verdict"] == keys.DO_NOT_DISTIL,
-    )
-    of_criteria = dict.fromkeys(criterion.terms for criterion in CRITERIA.values() if criterion.terms)
-    used = [*of_criteria, "distil", "do_not_distil"]
+    of_cohort = verdicts["repeat"] == -1
+    judged = verdicts[~of_cohort]
+    terms = judged.assign(gap_plus_advantage=judged["gap"] + judged["advantage"], score=cch.score(judged))
+    used = list(dict.fromkeys(criterion.terms for criterion in CRITERIA.values() if criterion.terms))
     of_terms = terms.groupby(where, sort=False)[used].mean().reset_index()
+    of_terms = of_terms.merge(verdicts.loc[of_cohort, [*where, "verdict"]], on=where, how="left")
     of_predictions = scores.groupby(["criterion", *where], sort=False)["score"].mean().reset_index()
     parts = []
     for name, criterion in CRITERIA.items():
@@ -433,11 +429,7 @@ def join_scores(cohort: Cohort, scores: pd.DataFrame, verdicts: pd.DataFrame, su
         if criterion.needs_pilot and np.isnan(score).all():
             continue
         if name == VERDICT:
-            decision = np.select(
-                [np.isnan(score), joined["distil"] > 0.5, joined["do_not_distil"] > 0.5],
-                [keys.UNDECIDED, keys.DISTIL, keys.DO_NOT_DISTIL],
-                keys.UNDECIDED,
-            )
+            decision = joined["verdict"].where(np.isfinite(score), keys.UNDECIDED).to_numpy(dtype=str)
         else:
             decision = _by_threshold(score, criterion.threshold)
         parts.append(joined.assign(criterion=name, score=score, decision=decision)[list(PAIR_COLUMNS)])

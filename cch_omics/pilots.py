@@ -5,6 +5,7 @@ distilled on the inner folds, where they have been trained.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
 from cch_omics.criteria.linear_pilot import linear_students
-from cch_omics.criteria.pilot import accuracy_gain
+from cch_omics.criteria.pilot import accuracy_gain, mean_gain
 from cch_omics.predictions import Distillation, Encoding
 from cch_omics.splits import Splits
 
@@ -88,16 +89,25 @@ def pilot_gains(
     Returns
     -------
     DataFrame
-        `COLUMNS`, one row per split and teacher: `accuracy_gain` and its error, NaN without a labelled sample.
+        `COLUMNS`, one row per split and teacher: `accuracy_gain` and its error, NaN without a labelled sample. The
+        whole split has the mean of the outer training sets, if there are any, by `mean_gain`: each pilot is a small
+        experiment with a chance of its own.
     """
+    patient = np.unique(cohort.groups, return_inverse=True)[1]
+    names = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
     rows = []
-    for s in range(len(splits.fold)):
-        where = int(splits.repeat[s]), int(splits.fold[s])
-        alone = encodings[student].logits[s]
-        for teacher, logits in taught.items():
-            of_all = (alone, logits[s], encodings[teacher].logits[s])
+    for teacher, logits in taught.items():
+        found = []
+        for s in range(len(splits.fold)):
+            of_all = (encodings[student].logits[s], logits[s], encodings[teacher].logits[s])
             usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in of_all])
             labels = np.where(splits.labelled[s], cohort.labels, -1)
-            gain, se = accuracy_gain(*(each[usable] for each in (*of_all, labels, cohort.groups)), offsets=offsets)
-            rows.append((*where, teacher, student, gain, se))
+            gain = accuracy_gain(*(each[usable] for each in (*of_all, labels, patient)), offsets=offsets)
+            of_patients = np.zeros(len(patient))
+            np.add.at(of_patients, patient[usable], gain.influence)
+            found.append(replace(gain, influence=of_patients))
+        each = [(gain.value, gain.se) for gain in found]
+        if splits.whole > 0:
+            each[splits.whole] = mean_gain(found[: splits.whole])
+        rows += [(*where, teacher, student, *gain) for where, gain in zip(names, each, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -35,7 +35,7 @@ def cch(
     modalities: Collection[str] = (),
     classes: Collection[str] = (),
     group: str = "",
-    inner_folds: int | None = None,
+    splits: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
     information: dict[str, Any] | None = None,
     criterion: dict[str, Any] | None = None,
@@ -46,7 +46,8 @@ def cch(
 ) -> pd.DataFrame:
     """Should a model on one omics be distilled from another? A verdict for every ordered pair of modalities.
 
-    The same numbers as the workflow's `verdicts.tsv`. What distilling really gains takes the workflow's outer splits.
+    The same numbers as the workflow's `verdicts.tsv`, on one core, and the same outer training sets, whose pilots a
+    verdict is made of. What distilling gained on their test patients is in the workflow's results.
 
     Parameters
     ----------
@@ -58,9 +59,7 @@ def cch(
         Those to use; by default all. Labels of other classes count as missing.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
-    inner_folds
-        As in the configuration's `splits`.
-    encoder, information, criterion, distillation
+    splits, encoder, information, criterion, distillation
         Keys of these sections of the configuration, where they differ from the defaults. With the criterion's `pilot`
         at `linear` no students are distilled.
     seed
@@ -94,22 +93,21 @@ def cch(
         "tl.cch",
     )
     cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row)
-    folds = {} if inner_folds is None else {"inner_folds": inner_folds}
-    splits = make_splits(cohort, section(SplitsConfig, folds, "tl.cch"), seed=seed).only_whole()
+    drawn = make_splits(cohort, section(SplitsConfig, splits or {}, "tl.cch, splits"), seed=seed)
     networks = section(EncoderConfig, encoder or {}, "tl.cch, encoder")
     encodings = {
-        name: encode(cohort, splits, name, networks, seed=seed, device=torch.device(device))
+        name: encode(cohort, drawn, name, networks, seed=seed, device=torch.device(device))
         for name in cohort.modalities
     }
     estimates = section(InformationConfig, information or {}, "tl.cch, information")
-    pairs = estimate_pairs(cohort, splits, encodings, estimates, seed=seed, device=device)
+    pairs = estimate_pairs(cohort, drawn, encodings, estimates, seed=seed, device=device)
     rule = section(CriterionConfig, criterion or {}, "tl.cch, criterion")
     if rule.pilot == "network":
         soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
         taught = {
             name: distil(
                 cohort,
-                splits,
+                drawn,
                 encodings,
                 name,
                 soft_targets,
@@ -120,8 +118,8 @@ def cch(
             )
             for name in encodings
         }
-        pairs = ask_pilots(pairs, network_pilots(cohort, splits, encodings, taught))
+        pairs = ask_pilots(pairs, network_pilots(cohort, drawn, encodings, taught))
     verdicts = decide(pairs, rule, target=target)
-    table = verdicts.drop(columns=["repeat", "fold"]).reset_index(drop=True)
+    table = verdicts[verdicts["repeat"] == -1].drop(columns=["repeat", "fold"]).reset_index(drop=True)
     mdata.uns[key_added] = table
     return table

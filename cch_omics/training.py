@@ -150,9 +150,9 @@ class Teaching:
     Attributes
     ----------
     soft
-        (G, M, C, n) the teachers' probabilities, for each training set.
+        (G, M, C, n) the teachers' probabilities, for each training set, of its own samples and of those it predicts.
     samples
-        (M, n) the samples that have them; those outside a training set are not used in it.
+        (M, n) the training samples of the split that have them.
     lambdas, temperatures
         (M,).
     """
@@ -192,24 +192,25 @@ def fit(
     device = sets[0].inputs.device
     codes = torch.as_tensor(labels, device=device).clamp(min=0)
     one_hot = torch.nn.functional.one_hot(codes, n_classes).T.float()
+    of_splits = teachings or [None] * len(sets)
 
     def train(splits: slice, models: slice) -> list[ensemble.Trained]:
         batch = sets[splits]
-        taught = None if teachings is None else [teaching.models(models) for teaching in teachings[splits]]
-        n_models = 1 if taught is None else len(taught[0].lambdas)
+        taught = [teaching and teaching.models(models) for teaching in of_splits[splits]]
+        n_models = models.stop - models.start
         starts = [
             ensemble.initialise(list(each.seeds), n_models, each.inputs.shape[2], settings.units, n_classes)
             for each in batch
         ]
+
+        def gathered(members: str) -> ensemble.Samples:
+            of_batch = zip(batch, taught, strict=True)
+            return ensemble.stack_samples([_gather(each, getattr(each, members), one_hot, by) for each, by in of_batch])
+
         trained = ensemble.train(
             ensemble.stack_networks(starts).to(device),
-            ensemble.stack_samples(
-                [
-                    _gather(each, each.train, one_hot, None if taught is None else taught[i])
-                    for i, each in enumerate(batch)
-                ]
-            ),
-            ensemble.stack_samples([_gather(each, each.predicted, one_hot) for each in batch]),
+            gathered("train"),
+            gathered("predicted"),
             torch.stack([torch.as_tensor(judges(each.n_held_out, each.pairs), device=device) for each in batch]),
             [seed for each in batch for seed in each.seeds],
             epochs=settings.max_epochs,

@@ -37,14 +37,19 @@ from cch_omics.config import CriterionConfig
 # ones (benchmarks/gaps.md).
 SHOWN = 0.8
 
+# Standard deviation of what distilling truly gains in balanced accuracy, over pairs: at most 0.04 in any group of
+# patients and at any label budget of docs/decisions.md. So a gain of 10 +- 10 points is luck rather than a gain.
+GAIN_SD = 0.03
+
 
 def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd.DataFrame:
     """Judge every pair in every split.
 
-    P(gain > 0) is that of a normal around the pilot's gain; without a pilot, around the benefit. P(gap > 0) is that of
-    a normal around what the estimator says beyond what it says where the truth is zero, learnt from simulated twins of
-    the cohort (`information.twin`); its standard deviation is the twins' or the estimate's own standard error,
-    whichever is wider.
+    P(gain > 0) is what a pilot's gain, with a normal error, leaves of a normal prior around zero of standard deviation
+    `GAIN_SD`; without a pilot, it is that of a normal around the benefit. Pilots of the whole split are those of the
+    outer training sets (`pilots.pilot_gains`). P(gap > 0) is that of a normal around what the estimator says beyond
+    what it says where the truth is zero, learnt from simulated twins of the cohort (`information.twin`); its standard
+    deviation is the twins' or the estimate's own standard error, whichever is wider.
 
     Let c be `settings.confidence`. A pair is
 
@@ -153,7 +158,7 @@ def shown_sign(row: Mapping[Hashable, Any]) -> int:
 
 
 def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target: str) -> dict[Hashable, Any]:
-    benefit, pilot = (_probability_positive(row, name) for name in ("log_loss_benefit", "pilot_gain"))
+    benefit, pilot = _probability_positive(row, "log_loss_benefit"), _probability_gain(row)
     gain = benefit if np.isnan(pilot) else pilot
     verdict = _verdict(row, gain, settings.confidence)
     plain = "" if np.isnan(row["gap"]) else keys.DISTIL if row["gap"] > 0 else keys.DO_NOT_DISTIL
@@ -178,10 +183,22 @@ def _probability_positive(row: Mapping[Hashable, Any], quantity: str) -> float:
     at_zero, sd = row.get(f"{quantity}_at_zero", np.nan), row.get(f"{quantity}_twin_sd", np.nan)
     if np.isnan(at_zero):
         at_zero, sd = 0.0, 0.0
-    spread = max(se, sd)
-    if spread == 0:
-        return 0.5 if estimate == at_zero else float(estimate > at_zero)
-    return float(norm.cdf((estimate - at_zero) / spread))
+    return _normal_positive(estimate - at_zero, max(se, sd))
+
+
+def _probability_gain(row: Mapping[Hashable, Any]) -> float:
+    gain, se = row["pilot_gain"], row["pilot_gain_se"]
+    if np.isnan(gain) or np.isnan(se):
+        return float("nan")
+    # Posterior mean and standard deviation: gain s^2 / (s^2 + se^2) and s se / sqrt(s^2 + se^2), with s of the prior.
+    prior, error = GAIN_SD**2, se**2
+    return _normal_positive(gain * prior / (prior + error), np.sqrt(prior * error / (prior + error)))
+
+
+def _normal_positive(mean: float, sd: float) -> float:
+    if sd == 0:
+        return 0.5 if mean == 0 else float(mean > 0)
+    return float(norm.cdf(mean / sd))
 
 
 def _verdict(row: Mapping[Hashable, Any], gain: float, confidence: float) -> str:
@@ -210,8 +227,7 @@ def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: 
     evidence = [f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')}"]
     if not np.isnan(row["pilot_gain"]):
         points, error = 100 * row["pilot_gain"], 100 * row["pilot_gain_se"]
-        evidence.insert(0, f"a pilot of {student}, taught by {teacher}, gained {points:+.1f} ± {error:.1f} points")
-    evidence[0] += f" (a gain has P = {gain:.2f})"
+        evidence.insert(0, f"pilots of {student}, taught by {teacher}, gained {points:+.1f} ± {error:.1f} points")
     if np.isnan(row["gap"]):
         evidence.append(f"what {teacher} and {student} share could not be estimated with so few labels")
     else:

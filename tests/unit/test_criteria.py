@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
-from cch_omics.criteria.cch import choose_teachers, decide, score, shown_sign
+from cch_omics.criteria.cch import GAIN_SD, choose_teachers, decide, score, shown_sign
 
 SETTINGS = CriterionConfig(confidence=0.9)
 
@@ -64,12 +65,12 @@ def judge(*pairs):
 @pytest.mark.parametrize(
     ("terms", "pilot", "verdict", "plain", "said"),
     [
-        ((0.5, 0.2, 0.6), 0.2, keys.DISTIL, keys.DISTIL, "A pilot of cnv, taught by rna, gained +20.0 ± 5.0 points"),
+        ((0.5, 0.2, 0.6), 0.2, keys.DISTIL, keys.DISTIL, "Pilots of cnv, taught by rna, gained +20.0 ± 5.0 points"),
         # The pilot decides, whatever the benefit and the gap say.
         ((0.5, 0.3, 0.1), 0.2, keys.DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status: -0.20"),
         ((0.1, 0.4, 0.6), 0.2, keys.DISTIL, keys.DO_NOT_DISTIL, "0.10 ± 0.05 nats, less than the 0.40"),
-        ((0.5, 0.2, 0.6), -0.1, keys.DO_NOT_DISTIL, keys.DISTIL, "gained -10.0 ± 5.0 points"),
-        ((0.5, 0.2, 0.6), 0.04, keys.UNDECIDED, keys.DISTIL, "Too close to call: a pilot of cnv"),
+        ((0.5, 0.2, 0.6), -0.2, keys.DO_NOT_DISTIL, keys.DISTIL, "gained -20.0 ± 5.0 points"),
+        ((0.5, 0.2, 0.6), 0.04, keys.UNDECIDED, keys.DISTIL, "Too close to call: pilots of cnv"),
         # Without a pilot, the benefit.
         ((0.5, 0.2, 0.6), np.nan, keys.DISTIL, keys.DISTIL, "rna adds to what cnv knows of er_status: 0.40 ± 0.05"),
         ((0.5, 0.3, 0.1), np.nan, keys.DO_NOT_DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status"),
@@ -86,7 +87,9 @@ def test_verdicts(terms, pilot, verdict, plain, said):
 
 def test_the_probability_of_a_gain_is_the_pilots_or_else_that_of_the_benefit():
     asked, other = judge(pair(0.5, 0.2, 0.24, pilot=-0.1), pair(0.5, 0.2, 0.24)).itertuples()
-    assert asked.p_gain_positive == pytest.approx(0.0228, abs=1e-4)
+    gains = np.linspace(-0.4, 0.4, 80001)
+    posterior = norm.pdf(gains, scale=GAIN_SD) * norm.pdf(-0.1, gains, 0.05)
+    assert asked.p_gain_positive == pytest.approx(posterior[gains > 0].sum() / posterior.sum(), abs=1e-4)
     assert other.p_gain_positive == other.p_benefit_positive == pytest.approx(0.7881, abs=1e-4)
     assert asked.p_benefit_positive == other.p_benefit_positive
 

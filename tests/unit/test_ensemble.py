@@ -30,25 +30,36 @@ def grid():
         temperatures=torch.tensor([1.0, 2.0, 1.0, 4.0]),
     )
     rest = (1 - weights) / (1 - weights).sum(1, keepdim=True)
-    return samples, ensemble.Samples(inputs, samples.labels, rest), list(range(G))
+    other = torch.randn(G, M, C, N, generator=generator).softmax(2)
+    return samples, dataclasses.replace(samples, label_weight=rest, soft=other), list(range(G))
 
 
 def start(seeds, n_models):
     return ensemble.initialise(seeds, n_models, K, R, C)
 
 
-def loss_in_words(logits, samples):
-    """The formula of `Samples`, one network after the other."""
-    total = torch.zeros(())
+def losses_in_words(logits, samples):
+    """(G, M) the formula of `Samples`, one network after the other."""
+    rows = []
     for g in range(G):
+        row = []
         for m in range(M):
             label_loss = -(samples.labels[g] * logits[g, m].log_softmax(0)).sum(0)
             temperature, weight = samples.temperatures[m], samples.lambdas[m]
             log_student = (logits[g, m] / temperature).log_softmax(0)
             soft_loss = (samples.soft[g, m] * (samples.soft[g, m].log() - log_student)).sum(0)
-            total = total + (1 - weight) * (samples.label_weight[g] * label_loss).sum()
-            total = total + weight * temperature**2 * (samples.soft_weight[g, m] * soft_loss).sum()
-    return total
+            of_labels = (1 - weight) * (samples.label_weight[g] * label_loss).sum()
+            row.append(of_labels + weight * temperature**2 * (samples.soft_weight[g, m] * soft_loss).sum())
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+def judged_losses(networks, held_out):
+    return losses_in_words(networks.logits(networks.represent(held_out.inputs)), held_out)
+
+
+def without_teacher(samples):
+    return dataclasses.replace(samples, soft=None, soft_weight=None, lambdas=None, temperatures=None)
 
 
 def part(samples, groups, models=slice(None)):
@@ -81,7 +92,7 @@ def test_gradients_are_those_of_the_stated_loss(grid, monkeypatch):
     shifted = ensemble.Networks(*(p.add(0.1).requires_grad_() for p in start(seeds, M).parameters()))
     # represent() works in place, which autograd does not see through: the first layer is written out.
     hidden = torch.tanh(shifted.bias + shifted.weight @ samples.inputs.transpose(1, 2)[:, None])
-    loss_in_words(shifted.logits(hidden), samples).backward()
+    losses_in_words(shifted.logits(hidden), samples).sum().backward()
     plain = ensemble.Networks(*(p.detach() for p in shifted.parameters()))
     found = [torch.empty_like(p) for p in plain.parameters()]
     scratch = ensemble._Scratch(plain, N)
@@ -96,7 +107,7 @@ def test_a_network_is_the_same_in_a_batch_and_alone(grid):
     for g in range(G):
         for m in range(M):
             groups, models = slice(g, g + 1), slice(m, m + 1)
-            one, judged = part(samples, groups, models), part(held_out, groups)
+            one, judged = part(samples, groups, models), part(held_out, groups, models)
             alone = ensemble.train(start([seeds[g]], 1), one, judged, ALONE[groups], [seeds[g]], **OPTIONS)
             assert_same(of_networks(together, groups, models), alone)
 
@@ -114,7 +125,7 @@ def test_a_network_is_the_same_though_others_finish_before_it(grid):
         groups = slice(2 * b, 2 * b + 2)
         for m in range(M):
             models = slice(m, m + 1)
-            one, judged = part(samples, groups, models), part(held_out, groups)
+            one, judged = part(samples, groups, models), part(held_out, groups, models)
             alone = ensemble.train(start(seeds[groups], 1), one, judged, blocks[:1], seeds[groups], **options)
             assert_same(of_networks(together, groups, models), alone)
 
@@ -130,7 +141,7 @@ def test_groups_one_after_the_other_are_those_at_once(grid, monkeypatch, at_once
 def test_training_is_adamw_of_pytorch(grid):
     """One network without dropout takes the steps of torch.optim.AdamW."""
     samples, held_out, _ = grid
-    alone = dataclasses.replace(samples, soft=None, soft_weight=None)
+    alone, held_out = without_teacher(samples), without_teacher(held_out)
     options = OPTIONS | {"dropout": 0.0, "checkpoint_every": 12}
     trained = ensemble.train(start([0, 1, 2], 1), alone, held_out, ALONE, [0, 1, 2], **options).networks
 
@@ -152,7 +163,7 @@ def test_training_is_adamw_of_pytorch(grid):
 
 def test_samples_of_no_weight_change_nothing(grid):
     samples, held_out, seeds = grid
-    alone = dataclasses.replace(samples, soft=None, soft_weight=None)
+    alone, held_out = without_teacher(samples), without_teacher(held_out)
     before = ensemble.train(start(seeds, 1), alone, held_out, ALONE, seeds, **OPTIONS)
     changed = samples.inputs.clone()
     changed[samples.label_weight == 0] += 100
@@ -162,7 +173,7 @@ def test_samples_of_no_weight_change_nothing(grid):
 
 
 def test_the_best_checkpoint_is_kept(grid):
-    """It is the one of which a training of so many epochs has the lowest loss, with its weights."""
+    """It is the one after which a training of so many epochs has the lowest loss, of labels and soft targets."""
     samples, held_out, seeds = grid
     options = OPTIONS | dict(epochs=40, checkpoint_every=4, learning_rate=0.03)
     kept = ensemble.train(start(seeds, M), samples, held_out, ALONE, seeds, **options)
@@ -172,9 +183,13 @@ def test_the_best_checkpoint_is_kept(grid):
         )
         for epochs in range(4, 41, 4)
     }
-    losses = torch.stack([last.score for last in lasts.values()])
+    losses = torch.stack([judged_losses(last.networks, held_out) for last in lasts.values()])
     assert torch.equal(kept.epochs, 4 * (1 + losses.argmin(0)))
     assert len(kept.epochs.unique()) > 1
+    # What networks are compared by is of labels alone, and another checkpoint would have been the best for that.
+    of_labels = torch.stack([last.score for last in lasts.values()])
+    torch.testing.assert_close(kept.score, of_labels.gather(0, losses.argmin(0)[None])[0])
+    assert not torch.equal(losses.argmin(0), of_labels.argmin(0))
     for g in range(G):
         for m in range(M):
             last = lasts[int(kept.epochs[g, m])]
@@ -197,7 +212,7 @@ def test_a_longer_patience_changes_only_what_it_finds_later(grid):
     options = OPTIONS | dict(epochs=60, checkpoint_every=2, learning_rate=0.05)
     patient = ensemble.train(start(seeds, M), samples, held_out, ALONE, seeds, **options)
     hasty = ensemble.train(start(seeds, M), samples, held_out, ALONE, seeds, **options | dict(patience=6))
-    assert (hasty.score >= patient.score - 1e-6).all()
+    assert (judged_losses(hasty.networks, held_out) >= judged_losses(patient.networks, held_out) - 1e-6).all()
     same = hasty.epochs == patient.epochs
     assert same.any()
     torch.testing.assert_close(hasty.networks.weight[same], patient.networks.weight[same], atol=1e-5, rtol=1e-4)
@@ -238,7 +253,7 @@ def test_inputs_are_dropped_at_random_and_keep_their_mean():
 
 def test_groups_of_different_sizes_are_padded(grid):
     samples, held_out, _ = grid
-    alone = dataclasses.replace(samples, soft=None, soft_weight=None, lambdas=None, temperatures=None)
+    alone, held_out = without_teacher(samples), without_teacher(held_out)
     small = dataclasses.replace(part(alone, slice(0, 1)), inputs=samples.inputs[:1, :30, :5])
     small = dataclasses.replace(small, labels=small.labels[..., :30], label_weight=small.label_weight[:, :30])
     judged = dataclasses.replace(part(held_out, slice(0, 1)), inputs=held_out.inputs[:1, :, :5])

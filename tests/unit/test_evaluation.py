@@ -249,14 +249,14 @@ def test_without_offsets_the_largest_logit_decides_and_probabilities_stay(made: 
 
 
 def verdicts(splits: Splits) -> pd.DataFrame:
-    """strong -> weak: positive gap, our `distil` in three of four splits; weak -> strong: undecided, no gap once."""
+    """strong -> weak: positive gap, our `distil` of the cohort alone; weak -> strong: undecided, no gap once."""
     rows = []
     for s in range(len(splits.fold)):
         whole = s == splits.whole
         row: dict[str, Any] = dict.fromkeys(keys.VERDICT_COLUMNS, np.nan)
         row |= {"repeat": splits.repeat[s], "fold": splits.fold[s], "estimator": "ksg"}
         up = {"teacher": "strong", "student": "weak", "gap": 99.0 if whole else 0.1 * s, "advantage": 0.5}
-        up |= {"verdict": keys.DO_NOT_DISTIL if whole or s == 0 else keys.DISTIL}
+        up |= {"verdict": keys.DISTIL if whole else keys.DO_NOT_DISTIL}
         down = {"teacher": "weak", "student": "strong", "gap": np.nan if s == 1 else -0.3, "advantage": -0.5}
         down |= {"verdict": keys.UNDECIDED}
         up |= {"log_loss_benefit": 99.0 if whole else 0.1 * s, "log_loss_benefit_se": 0.2}
@@ -273,7 +273,7 @@ def test_pairs_carry_scores_of_the_training_side_and_gains_of_the_test_side(made
     assert len(table) == len(CRITERIA) * 2
     up = table[table["teacher"] == "strong"].set_index("criterion")
     down = table[table["teacher"] == "weak"].set_index("criterion")
-    # The whole split's 99 is no part of it: mean of 0, 0.1, 0.2, 0.3.
+    # The whole split's 99 is no part of a score, the mean of 0, 0.1, 0.2, 0.3; its verdict is the pair's.
     assert up.loc["cch", "score"] == pytest.approx(0.15)
     assert down.loc["cch", "score"] == pytest.approx(-0.3)
     # Without a pilot the benefit, mean of 0, 0.1, 0.2, 0.3.

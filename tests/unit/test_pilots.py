@@ -11,7 +11,7 @@ from cch_omics.config import LAMBDA
 from cch_omics.criteria import linear_pilot, pilot
 from cch_omics.criteria.linear_pilot import PENALTIES, SHARPNESS, linear_students, ridge
 from cch_omics.criteria.log_loss import fit_pool
-from cch_omics.criteria.pilot import accuracy_gain
+from cch_omics.criteria.pilot import accuracy_gain, mean_gain
 from cch_omics.tasks.classification import class_offsets, decide
 
 C = 3
@@ -121,7 +121,8 @@ def answers(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def gain_of(sides, labels, groups):
     """Of labelled samples alone: what the teacher says of them does not matter."""
-    return accuracy_gain(*sides, np.zeros((len(labels), C)), labels, groups)
+    gain = accuracy_gain(*sides, np.zeros((len(labels), C)), labels, groups)
+    return gain.value, gain.se
 
 
 def test_gain_is_the_difference_of_balanced_accuracies():
@@ -188,7 +189,8 @@ def test_unlabelled_samples_narrow_a_gain_and_its_error_says_by_how_much():
         found.append(accuracy_gain(*logits, few, groups))
         labelled_only.append(accuracy_gain(*(each[kept] for each in (*logits, labels, groups))))
         all_labels.append(accuracy_gain(*logits, labels, groups))
-    (gain, error), (gain_of_few, _), (truth, _) = (np.array(each).T for each in (found, labelled_only, all_labels))
+    gain, gain_of_few, truth = (np.array([each.value for each in of]) for of in (found, labelled_only, all_labels))
+    error = np.array([each.se for each in found])
     assert truth.mean() > 0.08
     assert gain.mean() == pytest.approx(truth.mean(), abs=0.02)
     assert gain.std(ddof=1) < 0.65 * gain_of_few.std(ddof=1)
@@ -198,7 +200,8 @@ def test_unlabelled_samples_narrow_a_gain_and_its_error_says_by_how_much():
 def test_what_samples_without_a_label_say_is_the_pools_posterior():
     labels, *logits = students(0, n=60)
     few = np.where(np.arange(60) < 30, labels, -1)
-    gain, error = accuracy_gain(*logits, few, np.arange(60))
+    found = accuracy_gain(*logits, few, np.arange(60))
+    gain, error = found.value, found.se
     logp = log_softmax(np.stack(logits, axis=2), axis=1)
     pool = fit_pool(logp[:30], labels[:30])
     posterior = np.exp(log_softmax(logp @ pool.weights + pool.offsets, axis=1))
@@ -219,14 +222,62 @@ def test_what_samples_without_a_label_say_is_the_pools_posterior():
     theta = np.concatenate([pool.weights, pool.offsets])
     slope = np.array([(at(theta + 1e-5 * e) - at(theta - 1e-5 * e)) / 2e-5 for e in np.eye(6)])
     with mock.patch.object(pilot, "fit_pool", lambda *_: dataclasses.replace(pool, covariance=np.zeros((6, 6)))):
-        _, of_patients = accuracy_gain(*logits, few, np.arange(60))
+        of_patients = accuracy_gain(*logits, few, np.arange(60)).se
     assert error**2 - of_patients**2 == pytest.approx(slope @ pool.covariance @ slope, rel=1e-3)
 
 
 def test_without_offsets_the_most_probable_class_is_called():
     labels, alone, taught, teacher = students(1)
-    gain, _ = accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)), offsets=False)
+    gain = accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)), offsets=False).value
     right = [each.argmax(1) == labels for each in (alone, taught)]
     recalls = [np.mean([each[labels == c].mean() for c in range(C)]) for each in right]
     assert gain == pytest.approx(recalls[1] - recalls[0])
-    assert gain != accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)))[0]
+    assert gain != accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels))).value
+
+
+def training_sets(seed: int, n: int = 240, number: int = 8, of_networks: float = 0.8):
+    """Gains in training sets of one cohort: of its patients in each, what they look like, and a network's own noise."""
+    random = np.random.default_rng(seed)
+    labels, *logits = students(seed, n=n)
+    gains = []
+    for _ in range(number):
+        members = np.flatnonzero(random.random(n) < 0.8)
+        alone, taught, teacher = (
+            each[members] + of_networks * random.standard_normal((len(members), C)) for each in logits
+        )
+        gain = accuracy_gain(alone, taught, teacher, labels[members], members)
+        influence = np.bincount(members, weights=gain.influence, minlength=n)
+        gains.append(dataclasses.replace(gain, influence=influence))
+    return gains
+
+
+def test_error_of_a_mean_gain_is_its_spread_over_cohorts():
+    """Less than that of one gain, more than if training sets shared no patients."""
+    cohorts = [training_sets(seed) for seed in range(150)]
+    means, errors = np.array([mean_gain(gains) for gains in cohorts]).T
+    spread = means.std(ddof=1)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.2)
+    of_one = np.sqrt(np.mean([gains[0].se ** 2 for gains in cohorts]))
+    assert of_one / np.sqrt(8) < 0.8 * spread < 0.8 * 0.9 * of_one
+
+
+def test_an_influence_is_what_a_little_more_of_a_patient_does():
+    """Of a labelled patient and one without a label, by weighing samples: three times one is two more of it."""
+    labels, *logits = students(4, n=400)
+    few = np.where(np.arange(400) < 100, labels, -1)
+    fixed = np.zeros(C)
+    with mock.patch.object(pilot, "class_offsets", lambda *_: fixed):
+        gain = accuracy_gain(*logits, few, np.arange(400))
+        for i in [*range(0, 100, 20), *range(100, 400, 60)]:
+            rows = np.append(np.arange(400), [i])
+            more = accuracy_gain(*(each[rows] for each in logits), few[rows], rows)
+            assert more.value - gain.value == pytest.approx(gain.influence[i], rel=0.15, abs=2e-5)
+
+
+def test_a_mean_gain_of_the_same_gain_is_as_sure_as_one_and_one_without_an_error_is_left_out():
+    (gain,) = training_sets(0, number=1)
+    unknown = pilot.Gain(0.5, float("nan"), np.zeros(240))
+    assert mean_gain([gain, gain, unknown]) == pytest.approx((gain.value, gain.se))
+    assert np.isnan(mean_gain([unknown])).all()
+    nothing = pilot.Gain(0.0, 0.0, np.zeros(240))
+    assert mean_gain([nothing, nothing]) == (0.0, 0.0)
