@@ -192,7 +192,7 @@ def fit(
     device = sets[0].inputs.device
     codes = torch.as_tensor(labels, device=device).clamp(min=0)
     one_hot = torch.nn.functional.one_hot(codes, n_classes).T.float()
-    of_splits = teachings or [None] * len(sets)
+    of_splits: Sequence[Teaching | None] = [None] * len(sets) if teachings is None else teachings
 
     def train(splits: slice, models: slice) -> list[ensemble.Trained]:
         batch = sets[splits]
