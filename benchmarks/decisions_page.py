@@ -21,11 +21,13 @@ from decisions_predictions import Task
 from decisions_scores import (
     LINEAR,
     OUTCOMES,
+    REPEATS,
     against_references,
     all_pairs,
     by_split,
     criteria_table,
     differences,
+    few_repeats,
     foretold,
     left_out,
     outcomes_table,
@@ -91,7 +93,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "left out": markdown(tables["left_out"]),
         "within": markdown(within(tables["within"])),
         "within decisions": markdown(within_decisions(splits)),
-        "came of": markdown(came_of(pairs)),
+        "came of": markdown(came_of(pairs, few_repeats(output, tasks, budgets))),
         "advice": markdown(advice_by_cluster(pairs)),
         "promised": markdown(promised(pairs)),
         "misses": markdown(misses(pairs)),
@@ -237,22 +239,31 @@ def better(differences: pd.DataFrame) -> str:
     return markdown(pd.DataFrame(lines)) if lines else "None is, either way."
 
 
-def came_of(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What the verdict said, and what came of it: gains in points, over training alone and over self."""
+def came_of(pairs: pd.DataFrame, few: pd.DataFrame) -> pd.DataFrame:
+    """What the verdict said, and what came of it: gains in points, over training alone and over self.
+
+    Parameters
+    ----------
+    few
+        Of `few_repeats`: verdicts that fewer pilots were asked for, of the same gains.
+    """
     said = pairs[(pairs["criterion"] == VERDICT) & (pairs["way"] == "default") & pairs["gain"].notna()]
+    pair = ["cohort", "target", "budget", "teacher", "student"]
     rows = []
-    for (budget, decision), part in said.groupby(["budget", "decision"]):
-        rows.append(
-            {
-                "labels": percent(budget),
-                "verdict": decision,
-                "pairs": len(part),
-                "mean gain": f"{100 * part['gain'].mean():+.1f}",
-                "gain > 0": percent((part["gain"] > 0).mean()),
-                "over self": f"{100 * part['gain_over_self'].mean():+.1f}",
-                "over self > 0": percent((part["gain_over_self"] > 0).mean()),
-            }
-        )
+    for repeats, verdicts in {"all": said, str(REPEATS): said.drop(columns="decision").merge(few, on=pair)}.items():
+        for (budget, decision), part in verdicts.groupby(["budget", "decision"]):
+            rows.append(
+                {
+                    "pilots of repeats": repeats,
+                    "labels": percent(budget),
+                    "verdict": decision,
+                    "pairs": len(part),
+                    "mean gain": f"{100 * part['gain'].mean():+.1f}",
+                    "gain > 0": percent((part["gain"] > 0).mean()),
+                    "over self": f"{100 * part['gain_over_self'].mean():+.1f}",
+                    "over self > 0": percent((part["gain_over_self"] > 0).mean()),
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from cch_omics import criteria, keys
-from cch_omics.config import CriterionConfig, InformationConfig
+from cch_omics.config import CriterionConfig, InformationConfig, SplitsConfig
 from cch_omics.criteria import cch
 from cch_omics.criteria.cch import ask_pilots, decide
 from cch_omics.criteria.table import CRITERIA, VERDICT
@@ -64,6 +65,8 @@ DRAWS = 2000
 # What `left_out` chooses from, and how often it wants a decided sign to be right.
 CONFIDENCES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 RIGHT = 0.95
+# Of the outer splits by default.
+REPEATS = SplitsConfig().repeats
 # Share of pairs that may be left undecided where signs are judged.
 UNDECIDED = 0.25
 # The outcomes to be foretold: what was distilled how, and whether decisions are made with class offsets.
@@ -172,6 +175,33 @@ def asked_networks(stored: Stored, outcome: str, room: Path) -> pd.DataFrame:
         room / "scores" / f"pilots-{outcome}-{code_hash('pilots')}.parquet",
         lambda: network_pilots(stored.cohort, stored.splits, stored.encodings, stored.taught[way], offsets=offsets),
     )
+
+
+def few_repeats(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -> pd.DataFrame:
+    """The cohort's verdict on each pair by the pilots of `REPEATS` repeats alone, as the workflow ships it.
+
+    Columns: `cohort, target, budget, teacher, student, decision`.
+    """
+    tables = []
+    for task, budget, room in rooms(output, tasks, budgets):
+        stored = load(room)
+        splits, kept_splits = first_repeats(stored.splits, REPEATS), stored.splits.repeat < REPEATS
+        encodings = {
+            name: replace(each, logits=each.logits[kept_splits], representation=each.representation[kept_splits])
+            for name, each in stored.encodings.items()
+        }
+        taught = {
+            name: replace(each, logits=each.logits[:, kept_splits]) for name, each in stored.taught["default"].items()
+        }
+        pilots = kept(
+            room / "scores" / f"pilots-default-{REPEATS}-{code_hash('pilots')}.parquet",
+            partial(network_pilots, stored.cohort, splits, encodings, taught),
+        )
+        judged = default_judge(ask_pilots(information(stored, room)[0], pilots))
+        judged = judged.loc[judged["repeat"] == -1, ["teacher", "student", "verdict"]]
+        judged = judged.rename(columns={"verdict": "decision"})
+        tables.append(judged.assign(cohort=task.cohort, target=task.target, budget=budget))
+    return pd.concat(tables, ignore_index=True)
 
 
 def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
