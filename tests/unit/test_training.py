@@ -245,6 +245,28 @@ def test_unlabelled_paired_samples_are_taught(cohort, splits, fitted):
     assert (lambdas_and_logits(True)[0, 0] != lambdas_and_logits(False)[0, 0]).any()
 
 
+def test_students_stop_by_what_their_teacher_says_of_held_out_samples(cohort, splits, fitted):
+    """Of inner folds, by encoders without them; that changes nothing else, and of test samples nothing is asked."""
+    encodings, _ = fitted
+    point = DistillationConfig(lambdas=[0.9], temperatures=[1.0])
+    given = ENCODER.model_copy(update={"max_epochs": 5})
+
+    def students(logits, encoder=ENCODER):
+        changed = encodings | {"rna": dataclasses.replace(encodings["rna"], logits=logits)}
+        return distil(cohort, splits, changed, "cnv", point, encoder, seed=0, device=CPU)
+
+    said = encodings["rna"].logits
+    before = students(said)
+    of_rna = np.array([name == "rna" for name in before.teachers])
+    after = students(np.where(splits.train[..., None], -said, said))
+    assert (before.epochs[of_rna] != after.epochs[of_rna]).any()
+    np.testing.assert_array_equal(before.logits[~of_rna], after.logits[~of_rna])
+    of_tested = students(np.where(splits.test[..., None], -said, said))
+    np.testing.assert_array_equal(before.logits, of_tested.logits)
+    one, other = (students(logits, given).logits for logits in (said, -said))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_folded_networks_predict_from_raw_features(cohort, splits, fitted):
     """A network on raw features is the encoder that predicted: shown on the test samples of a cohort of one split."""
     one = Splits(*(part[:1] for part in (splits.repeat, splits.fold, splits.inner, splits.labelled)))
