@@ -125,7 +125,7 @@ class CriterionConfig(Section):
     """When a difference is believed."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.7,
+        0.95,
         description="Probability with which a gain must be positive for `distil`; with one minus it at most: "
         "`do_not_distil`.",
     )

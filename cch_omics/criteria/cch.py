@@ -54,7 +54,8 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     Let c be `settings.confidence`. A pair is
 
     - `do_not_distil` if P(gain > 0) <= 1 - c;
-    - `distil` if P(gain > 0) >= c, and P(I(T;Y) > 0), by log-loss, and P(I(T;S) > 0) are above one half;
+    - `distil` if P(gain > 0) >= c, and I(T;Y), by log-loss, and I(T;S) are more likely positive than not; of the whole
+      split these too are means over the outer training sets, if there are any;
     - `undecided` otherwise.
 
     Parameters
@@ -69,8 +70,20 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     DataFrame
         `repeat, fold` and `keys.VERDICT_COLUMNS`, a row for each of `pairs`; `cch_verdict` is the plain rule's.
     """
-    rows = [_decide_pair(row, settings, target) for row in pairs.to_dict("records")]
+    rows = [
+        _decide_pair(row, needed, settings, target)
+        for row, needed in zip(pairs.to_dict("records"), _needed(pairs).to_dict("records"), strict=True)
+    ]
     return pd.DataFrame(rows, columns=["repeat", "fold", *keys.VERDICT_COLUMNS])
+
+
+def _needed(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What has to be positive for `distil`, with its errors; of the whole split the means of outer training sets."""
+    names = [f"{name}{of}" for name in ("log_loss_teacher_label", "mi_teacher_student") for of in ("", "_se")]
+    whole = pairs["repeat"] == -1
+    means = pairs[~whole].groupby(["teacher", "student"])[names].mean()
+    of_whole = means.reindex(pd.MultiIndex.from_frame(pairs[["teacher", "student"]])).set_index(pairs.index)
+    return pairs[names].where(~whole | of_whole.isna().all(axis=1), of_whole)
 
 
 def ask_pilots(pairs: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
@@ -157,10 +170,12 @@ def shown_sign(row: Mapping[Hashable, Any]) -> int:
     return -1 if all(p <= 1 - SHOWN for p in each) else 0
 
 
-def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target: str) -> dict[Hashable, Any]:
+def _decide_pair(
+    row: Mapping[Hashable, Any], needed: Mapping[Hashable, Any], settings: CriterionConfig, target: str
+) -> dict[Hashable, Any]:
     benefit, pilot = _probability_positive(row, "log_loss_benefit"), _probability_gain(row)
     gain = benefit if np.isnan(pilot) else pilot
-    verdict = _verdict(row, gain, settings.confidence)
+    verdict = _verdict(needed, gain, settings.confidence)
     plain = "" if np.isnan(row["gap"]) else keys.DISTIL if row["gap"] > 0 else keys.DO_NOT_DISTIL
     judged: dict[Hashable, Any] = {
         "p_gap_positive": _probability_positive(row, "gap"),
@@ -170,7 +185,7 @@ def _decide_pair(row: Mapping[Hashable, Any], settings: CriterionConfig, target:
         "cross_check_p_gap_positive": _probability_positive(row, "cross_check_gap"),
         "cch_verdict": plain,
         "verdict": verdict,
-        "reason": _reason(row, verdict, gain, settings.confidence, target),
+        "reason": _reason(row, needed, verdict, gain, settings.confidence, target),
     }
     return dict(row) | judged
 
@@ -201,17 +216,24 @@ def _normal_positive(mean: float, sd: float) -> float:
     return float(norm.cdf(mean / sd))
 
 
-def _verdict(row: Mapping[Hashable, Any], gain: float, confidence: float) -> str:
+def _verdict(needed: Mapping[Hashable, Any], gain: float, confidence: float) -> str:
     if np.isnan(gain):
         return keys.UNDECIDED
     if gain <= 1 - confidence:
         return keys.DO_NOT_DISTIL
     # A missing I(T;S) is not a likely one.
-    likely = all(_probability_positive(row, name) > 0.5 for name in ("log_loss_teacher_label", "mi_teacher_student"))
+    likely = needed["log_loss_teacher_label"] > 0 and needed["mi_teacher_student"] > 0
     return keys.DISTIL if gain >= confidence and likely else keys.UNDECIDED
 
 
-def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: float, target: str) -> str:
+def _reason(
+    row: Mapping[Hashable, Any],
+    needed: Mapping[Hashable, Any],
+    verdict: str,
+    gain: float,
+    confidence: float,
+    target: str,
+) -> str:
     """The verdict in words, what it rests on first."""
     teacher, student = row["teacher"], row["student"]
     if np.isnan(gain):
@@ -220,8 +242,8 @@ def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: 
             f"and a label ({row.get('n_labelled', 0)} could be used)."
         )
 
-    def nats(name: str) -> str:
-        return f"{row[name]:.2f} ± {row[f'{name}_se']:.2f} nats"
+    def nats(name: str, of: Mapping[Hashable, Any] = row) -> str:
+        return f"{of[name]:.2f} ± {of[f'{name}_se']:.2f} nats"
 
     adds = "adds to" if row["log_loss_benefit"] > 0 else "adds nothing to"
     evidence = [f"{teacher} {adds} what {student} knows of {target}: {nats('log_loss_benefit')}"]
@@ -241,12 +263,14 @@ def _reason(row: Mapping[Hashable, Any], verdict: str, gain: float, confidence: 
             f"{target} (the gap is {sign})"
         )
     if verdict == keys.UNDECIDED and gain >= confidence:
-        if not _probability_positive(row, "log_loss_teacher_label") > 0.5:
-            first = f"{teacher} knows nothing of {target}, as far as can be seen ({nats('log_loss_teacher_label')})"
-        elif np.isnan(row["mi_teacher_student"]):
+        if not needed["log_loss_teacher_label"] > 0:
+            known = nats("log_loss_teacher_label", needed)
+            first = f"{teacher} knows nothing of {target}, as far as training sets show ({known})"
+        elif np.isnan(needed["mi_teacher_student"]):
             first = f"what {student} shares with {teacher} could not be estimated"
         else:
-            first = f"{student} shares nothing with {teacher}, as far as can be seen ({nats('mi_teacher_student')})"
+            shared = nats("mi_teacher_student", needed)
+            first = f"{student} shares nothing with {teacher}, as far as training sets show ({shared})"
         evidence.insert(0, f"{first}, so that a gain would be luck")
     elif verdict == keys.UNDECIDED:
         evidence[0] = f"too close to call: {evidence[0]}"

@@ -116,7 +116,7 @@ def test_the_benefit_is_by_log_losses():
 def test_the_gain_of_a_teacher_that_knows_nothing_is_luck():
     row = judge(pair(0.5, 0.2, 0.6, known=-0.02, pilot=0.2)).iloc[0]
     assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("rna knows nothing of er_status, as far as can be seen (-0.02 ± 0.05 nats)")
+    assert row["reason"].startswith("rna knows nothing of er_status, as far as training sets show (-0.02 ± 0.05 nats)")
     # It need not be shown: to be more likely than not is enough.
     assert judge(pair(0.5, 0.2, 0.6, known=0.01, pilot=0.2)).iloc[0]["verdict"] == keys.DISTIL
     # Nor is it needed for a loss.
@@ -126,10 +126,23 @@ def test_the_gain_of_a_teacher_that_knows_nothing_is_luck():
 def test_the_gain_of_a_student_that_shares_nothing_is_luck():
     row = judge(pair(-0.01, 0.0, 0.6, pilot=0.2)).iloc[0]
     assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("cnv shares nothing with rna, as far as can be seen (-0.01 ± 0.05 nats)")
+    assert row["reason"].startswith("cnv shares nothing with rna, as far as training sets show (-0.01 ± 0.05 nats)")
     missing = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
     assert missing["verdict"] == keys.UNDECIDED
     assert missing["reason"].startswith("What cnv shares with rna could not be estimated")
+
+
+def test_what_a_gain_needs_is_asked_of_the_training_sets_of_the_outer_splits():
+    """Each of them of itself, the cohort of their means: here of I(T;Y) 0.3 and -0.2 in two, and -0.5 in the whole."""
+    whole = pair(0.5, 0.2, 0.6, known=-0.5, pilot=0.2)
+    first, second = (pair(0.5, 0.2, 0.6, known=each, pilot=0.2) | {"repeat": 0} for each in (0.3, -0.2))
+    assert judge(first, second, whole)["verdict"].tolist() == [keys.DISTIL, keys.UNDECIDED, keys.DISTIL]
+    found = judge(second, whole)
+    assert found["verdict"].tolist() == [keys.UNDECIDED] * 2
+    assert "(-0.20 ± 0.05 nats)" in found["reason"].iloc[1]
+    # Another pair's training sets say nothing of it.
+    other = first | {"teacher": "rppa"}
+    assert judge(other, whole)["verdict"].tolist() == [keys.DISTIL, keys.UNDECIDED]
 
 
 def test_probability_is_of_a_normal_error():

@@ -189,7 +189,7 @@ def test_editing_a_submodule_reruns_what_uses_it(run: Path, snakemake, module: s
     ("change", "rules"),
     [
         ("report={title: Another}", {"report_cohort", "pool", "all"}),
-        ("criterion={confidence: 0.95}", {"verdict", "evaluate", "student", "report_cohort", "pool", "all"}),
+        ("criterion={confidence: 0.9}", {"verdict", "evaluate", "student", "report_cohort", "pool", "all"}),
         ("criterion={pilot: linear}", {"verdict", "evaluate", "student", "report_cohort", "pool", "all"}),
     ],
 )
