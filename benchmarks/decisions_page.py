@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from decisions_extras import extra_tables
+from decisions_halves import halves_table
 from decisions_predictions import Task
 from decisions_scores import (
     LINEAR,
@@ -79,6 +80,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         "references": references,
         "left_out": left_out(output, tasks, budgets),
         "within": within_splits(splits),
+        "halves": halves_table(output, tasks, budgets),
         "seconds": seconds_table(output, tasks, budgets),
     }
     for name, table in tables.items():
@@ -91,6 +93,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
         "left out": markdown(tables["left_out"]),
+        "halves": markdown(tables["halves"]),
         "within": markdown(within(tables["within"])),
         "within decisions": markdown(within_decisions(splits)),
         "came of": markdown(came_of(pairs, few_repeats(output, tasks, budgets))),

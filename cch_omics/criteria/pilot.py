@@ -79,6 +79,12 @@ def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
     return float(np.mean([gain.value for gain in known])), float(np.sqrt(left * variance))
 
 
+def answers(logits: NDArray[np.floating], labels: NDArray[np.int64], *, offsets: bool = True) -> NDArray[np.float64]:
+    """(n, C) one-hot decisions, with class offsets by the labels that are not -1."""
+    shift = class_offsets(logits, labels, labels >= 0) if offsets else np.zeros(logits.shape[1])
+    return np.asarray(np.eye(logits.shape[1])[decide(logits, shift)])
+
+
 def accuracy_gain(
     alone: NDArray[np.floating],
     taught: NDArray[np.floating],
@@ -127,13 +133,9 @@ def accuracy_gain(
     pool = fit_pool(logp[labelled], labels[labelled])
     one_hot = np.eye(alone.shape[1])
     p = np.where(labelled[:, None], one_hot[labels], np.exp(pool.log_probabilities(logp)))
-    nothing = np.zeros(alone.shape[1])
-    said = [
-        one_hot[decide(logits, class_offsets(logits, labels, labelled) if offsets else nothing)]
-        for logits in (alone, taught)
-    ]
+    difference = answers(taught, labels, offsets=offsets) - answers(alone, labels, offsets=offsets)
     present = p.sum(0) > 0
-    p, difference = p[:, present], (said[1] - said[0])[:, present]
+    p, difference = p[:, present], difference[:, present]
     mass, n_classes = p.sum(0), int(present.sum())
     of_class = (p * difference).sum(0) / mass
     off = difference - of_class

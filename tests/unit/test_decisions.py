@@ -271,7 +271,8 @@ def test_nobody_foretells_the_error_of_what_is_measured(scores: Any) -> None:
     assert np.isnan(list(scores.ceilings(gain, np.full(2000, 2.0)).values())).all()
 
 
-def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> None:
+def made_up() -> SimpleNamespace:
+    """What a folder of predictions would have of one pair: logits that know something of the label."""
     cohort = replace(make_cohort(n=200), label_budget=1.0)
     splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=3), seed=0)
     random = np.random.default_rng(1)
@@ -282,12 +283,49 @@ def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> 
     alone, taught = (np.full(shape, np.nan, dtype=np.float32) for _ in range(2))
     for logits, signal in ((alone, 0.8), (taught, 1.4)):
         logits[:, rows] = signal * truth[rows] + random.standard_normal((shape[0], len(rows), n_classes))
-    stored = SimpleNamespace(
+    return SimpleNamespace(
         cohort=cohort,
         splits=splits,
-        encodings={"cnv": SimpleNamespace(logits=alone)},
+        encodings={"cnv": SimpleNamespace(logits=alone), "rna": SimpleNamespace(logits=taught)},
         taught={"default": {"cnv": SimpleNamespace(teachers=("rna",), logits=taught[None])}},
     )
+
+
+def test_no_patient_is_judged_in_both_halves() -> None:
+    """By hand: right answers of each patient over splits, mean over a class, mean over classes."""
+    halves = module("decisions_halves")
+    stored = made_up()
+    cohort, splits = stored.cohort, stored.splits
+    alone, taught = stored.encodings["cnv"].logits, stored.taught["default"]["cnv"].logits[0]
+    table = halves._halves(stored)
+    assert len(table) == 2 * halves.DRAWS and set(table["first"]) == {0, 1}
+    # What is asked of one half is foretold of the other.
+    mirrored = table.sort_values(["draw", "first"], ascending=[True, False])
+    np.testing.assert_allclose(table["gain"], mirrored["gain_of_others"])
+    assert (table["gain"] != table["gain_of_others"]).all()
+
+    sums = halves._sums(stored, alone, taught, taught)
+    members = np.arange(len(cohort.labels)) % 3 > 0
+    for score, of in {"gain": splits.test, "teacher_minus_student_accuracy": splits.train}.items():
+        recalls = []
+        for c in range(len(cohort.classes)):
+            of_class = members & (cohort.labels == c) & cohort.profiled("cnv")
+            more = []
+            for s in range(splits.whole):
+                right = [
+                    (each[s] + halves.class_offsets(each[s], cohort.labels, splits.labelled[s])).argmax(1) == c
+                    for each in (alone, taught)
+                ]
+                more += (1.0 * right[1] - right[0])[of_class & of[s]].tolist()
+            recalls.append(np.mean(more))
+        assert halves._of_half(*sums[score], members) == pytest.approx(np.mean(recalls))
+
+
+def test_error_of_a_gain_is_that_of_drawing_other_test_patients(scores: Any) -> None:
+    stored = made_up()
+    cohort, splits, n_classes = stored.cohort, stored.splits, len(stored.cohort.classes)
+    alone, taught = stored.encodings["cnv"].logits, stored.taught["default"]["cnv"].logits[0]
+    random = np.random.default_rng(2)
     (row,) = scores._patient_errors(stored, "default", offsets=False).to_dict("records")
 
     # Bootstrap of patients within classes.
