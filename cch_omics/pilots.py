@@ -94,7 +94,7 @@ def pilot_gains(
         experiment with a chance of its own.
     """
     patient = np.unique(cohort.groups, return_inverse=True)[1]
-    names = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
+    where = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
     rows = []
     for teacher, logits in taught.items():
         found = []
@@ -109,5 +109,5 @@ def pilot_gains(
         each = [(gain.value, gain.se) for gain in found]
         if splits.whole > 0:
             each[splits.whole] = mean_gain(found[: splits.whole])
-        rows += [(*where, teacher, student, *gain) for where, gain in zip(names, each, strict=True)]
+        rows += [(*split, teacher, student, *gain) for split, gain in zip(where, each, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
