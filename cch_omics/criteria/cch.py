@@ -18,8 +18,9 @@ Neither says whether the student's omics can express what the teacher knows. A p
 taught on inner folds, by teachers that have not seen the labels that it is judged by, and what it gained there. On real
 cohorts that foretells the gain better than gap and benefit, and better than the combinations with them that were tried
 (docs/decisions.md). So the verdict rests on the pilot's gain, and on the benefit where no pilot can be asked; what gap
-and benefit say is reported beside it. Two things have to be more likely than not, because a gain without them is luck:
-that the teacher knows something of the label, I(T;Y) > 0, and that it shares something with the student, I(T;S) > 0.
+and benefit say is reported beside it. Two things are asked for, because a gain without them is luck: that the teacher
+more likely than not knows something of the label, I(T;Y) > 0, and that it is shown to share something with the student,
+I(T;S) > 0.
 """
 
 from collections.abc import Hashable, Mapping
@@ -55,8 +56,8 @@ def decide(pairs: pd.DataFrame, settings: CriterionConfig, *, target: str) -> pd
     Let c be `settings.confidence`. A pair is
 
     - `do_not_distil` if P(gain > 0) <= 1 - c;
-    - `distil` if P(gain > 0) >= c, and I(T;Y), by log-loss, and I(T;S) are more likely positive than not; of the whole
-      split these too are means over the outer training sets, if there are any;
+    - `distil` if P(gain > 0) >= c, P(I(T;S) > 0) >= c, and I(T;Y), by log-loss, is more likely positive than not; of
+      the whole split these too are means over the outer training sets, if there are any;
     - `undecided` otherwise.
 
     Parameters
@@ -221,9 +222,10 @@ def _verdict(needed: Mapping[Hashable, Any], gain: float, confidence: float) -> 
         return keys.UNDECIDED
     if gain <= 1 - confidence:
         return keys.DO_NOT_DISTIL
+    shared = _normal_positive(needed["mi_teacher_student"], needed["mi_teacher_student_se"])
     # A missing I(T;S) is not a likely one.
-    likely = needed["log_loss_teacher_label"] > 0 and needed["mi_teacher_student"] > 0
-    return keys.DISTIL if gain >= confidence and likely else keys.UNDECIDED
+    luck = not (needed["log_loss_teacher_label"] > 0 and shared >= confidence)
+    return keys.DISTIL if gain >= confidence and not luck else keys.UNDECIDED
 
 
 def _reason(
@@ -270,7 +272,7 @@ def _reason(
             first = f"what {student} shares with {teacher} could not be estimated"
         else:
             shared = nats("mi_teacher_student", needed)
-            first = f"{student} shares nothing with {teacher}, as far as training sets show ({shared})"
+            first = f"{student} is not shown to share anything with {teacher} ({shared})"
         evidence.insert(0, f"{first}, so that a gain would be luck")
     elif verdict == keys.UNDECIDED:
         evidence[0] = f"too close to call: {evidence[0]}"
