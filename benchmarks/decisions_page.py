@@ -93,7 +93,7 @@ def write_page(output: Path, tasks: tuple[Task, ...], budgets: tuple[float, ...]
         **{f"criteria {way}": criteria_blocks(criteria, way) for way in OUTCOMES},
         "better": better(tables["differences"]),
         "left out": markdown(tables["left_out"]),
-        "halves": markdown(tables["halves"]),
+        "halves": markdown(tables["halves"].rename(columns={"spearman": "Spearman", "sign_right": "sign right"})),
         "within": markdown(within(tables["within"])),
         "within decisions": markdown(within_decisions(splits)),
         "came of": markdown(came_of(pairs, few_repeats(output, tasks, budgets))),
