@@ -129,10 +129,11 @@ def encode_all(
 ) -> tuple[dict[str, Encoding], Batches]:
     """All encoders, from principal components that are fitted before the clock starts."""
     encodings, batches, total = {}, [], 0.0
+    whole = Splits(*(each[-1:] for each in (splits.repeat, splits.fold, splits.inner, splits.labelled)))
     for name in cohort.modalities:
         options = {"seed": 0, "device": device, "without_pairs": True}
         ready = [training.training_sets(cohort, splits, s, name, ENCODER, **options) for s in range(len(splits.fold))]
-        deployed = encoders.encode(cohort, splits.only_whole(), name, ENCODER, seed=0, device=device).network
+        deployed = encoders.encode(cohort, whole, name, ENCODER, seed=0, device=device).network
         with (
             mock.patch.object(encoders, "training_sets", lambda *given, ready=ready, **_: ready[given[2]]),
             mock.patch.object(encoders, "fold_in", lambda *_, deployed=deployed: [deployed]),
@@ -251,7 +252,7 @@ def loop(batch: Batch, m: int, cohort: Cohort, device: torch.device, *, own_mask
     one_hot = nn.functional.one_hot(labels, len(cohort.classes)).T.float()
     teaching = None if batch.teaching is None else batch.teaching.models(slice(m, m + 1))
     data = training._gather(sets, sets.train, one_hot, teaching)
-    held_out = training._gather(sets, sets.predicted, one_hot)
+    held_out = training._gather(sets, sets.predicted, one_hot, teaching)
     masked = ensemble._Inputs(data.inputs, list(sets.seeds), data.numbers, ENCODER.dropout)
     inputs = [data.inputs if own_masks else masked.at(epoch).clone() for epoch in range(1, n_epochs + 1)]
     start = ensemble.initialise(list(sets.seeds), 1, sets.inputs.shape[2], ENCODER.units, len(cohort.classes))
@@ -279,10 +280,7 @@ def loop(batch: Batch, m: int, cohort: Cohort, device: torch.device, *, own_mask
             if epoch % training.CHECKPOINT_EVERY == 0:
                 network.eval()
                 with torch.no_grad():
-                    each = nn.functional.cross_entropy(
-                        network(held_out.inputs[g]), held_out.labels[g].argmax(0), reduction="none"
-                    )
-                losses.append((each * held_out.label_weight[g]).sum())
+                    losses.append(weighted_loss(network(held_out.inputs[g]), held_out, g))
                 kept[g].append({name: value.clone() for name, value in network.state_dict().items()})
     scores = (
         training.judges(sets.n_held_out, sets.pairs) @ torch.stack(losses).view(len(kept), -1).double().cpu().numpy()

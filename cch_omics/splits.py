@@ -59,10 +59,6 @@ class Splits:
         """Two non-negative numbers that name a split, for the seeds of what is random in it."""
         return int(self.repeat[split]) + 1, int(self.fold[split]) + 1
 
-    def only_whole(self) -> "Splits":
-        """The whole split alone: enough for a verdict."""
-        return Splits(self.repeat[-1:], self.fold[-1:], self.inner[-1:], self.labelled[-1:])
-
 
 def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     """Draw the outer splits, the inner folds of each and the labels that may be used.
