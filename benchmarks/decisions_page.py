@@ -39,7 +39,7 @@ from decisions_scores import (
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cch_omics import plotting
+from cch_omics import keys, plotting
 from cch_omics.criteria.table import CRITERIA, VERDICT
 from cch_omics.io.files import atomic, write_table
 from cch_omics.splits import load_splits
@@ -282,14 +282,21 @@ def within(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def within_decisions(splits: pd.DataFrame) -> pd.DataFrame:
-    """What the verdict said in each training set, and the mean gain, in points, on its test patients."""
+    """What the verdict said in each training set, and the mean gain, in points, on its test patients.
+
+    `sign right`: of the decided ones, by the mean gain of the pair over all splits.
+    """
+    pair = ["cohort", "target", "budget", "teacher", "student"]
+    splits = splits.assign(mean_gain=splits.groupby(pair)["gain"].transform("mean"))
     rows = []
     for budget, part in splits.groupby("budget"):
         row = {"labels": percent(budget)}
         for decision, those in part.groupby("decision"):
             row[f"{decision}, share"] = percent(len(those) / len(part))
             row[f"{decision}, gain"] = f"{100 * those['gain'].mean():+.2f}"
-        rows.append(row)
+        decided = part["decision"] != keys.UNDECIDED
+        right = (part["decision"] == keys.DISTIL) == (part["mean_gain"] > 0)
+        rows.append(row | {"sign right": percent(right[decided].mean())})
     return pd.DataFrame(rows)
 
 
