@@ -13,10 +13,8 @@ import pandas as pd
 from decisions_predictions import Stored, Task, load
 from decisions_scores import UNDECIDED, kept, rooms, spearman
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
-from cch_omics.criteria.log_loss import fit_pool
-from cch_omics.criteria.pilot import answers
+from cch_omics.criteria.pilot import answers, posterior
 from cch_omics.provenance import code_hash
 from cch_omics.tasks.classification import class_offsets, decide
 
@@ -100,10 +98,8 @@ def _sums(stored: Stored, alone: Floats, taught: Floats, teacher: Floats) -> dic
 
         trained = splits.train[s] & known
         of = labels[trained]
-        said = [answers(each[s, trained], of) for each in (alone, taught, teacher)]
-        logp = np.stack([log_softmax(each[s, trained].astype(np.float64), 1) for each in (alone, taught, teacher)], 2)
-        pool = fit_pool(logp[of >= 0], of[of >= 0])
-        p = np.where((of >= 0)[:, None], one_hot[of], np.exp(pool.log_probabilities(logp)))
-        add("pilot_gain", trained, said[1] - said[0], p)
+        logits = [each[s, trained] for each in (alone, taught, teacher)]
+        said = [answers(each, of) for each in logits]
+        add("pilot_gain", trained, said[1] - said[0], posterior(*logits, of)[0])
         add("teacher_minus_student_accuracy", trained, said[2] - said[0], (of >= 0)[:, None] * one_hot[of])
     return sums

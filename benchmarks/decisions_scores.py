@@ -185,14 +185,10 @@ def few_repeats(output: Path, tasks: Iterable[Task], budgets: Iterable[float]) -
     tables = []
     for task, budget, room in rooms(output, tasks, budgets):
         stored = load(room)
-        splits, kept_splits = first_repeats(stored.splits, REPEATS), stored.splits.repeat < REPEATS
-        encodings = {
-            name: replace(each, logits=each.logits[kept_splits], representation=each.representation[kept_splits])
-            for name, each in stored.encodings.items()
-        }
-        taught = {
-            name: replace(each, logits=each.logits[:, kept_splits]) for name, each in stored.taught["default"].items()
-        }
+        splits, first = first_repeats(stored.splits, REPEATS), stored.splits.repeat < REPEATS
+        # A pilot's gain is of logits alone.
+        encodings = {name: replace(each, logits=each.logits[first]) for name, each in stored.encodings.items()}
+        taught = {name: replace(each, logits=each.logits[:, first]) for name, each in stored.taught["default"].items()}
         pilots = kept(
             room / "scores" / f"pilots-default-{REPEATS}-{code_hash('pilots')}.parquet",
             partial(network_pilots, stored.cohort, splits, encodings, taught),

@@ -98,7 +98,8 @@ def pilot_gains(
     rows = []
     for teacher, logits in taught.items():
         found = []
-        for s in range(len(splits.fold)):
+        # The whole split has a pilot of its own only where it is alone.
+        for s in range(splits.whole or 1):
             of_all = (encodings[student].logits[s], logits[s], encodings[teacher].logits[s])
             usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in of_all])
             labels = np.where(splits.labelled[s], cohort.labels, -1)
@@ -108,6 +109,6 @@ def pilot_gains(
             found.append(replace(gain, influence=of_patients))
         each = [(gain.value, gain.se) for gain in found]
         if splits.whole > 0:
-            each[splits.whole] = mean_gain(found[: splits.whole])
+            each.append(mean_gain(found))
         rows += [(*split, teacher, student, *gain) for split, gain in zip(where, each, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))

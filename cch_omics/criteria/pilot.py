@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from cch_omics.criteria.accuracy import decided_accuracy
-from cch_omics.criteria.log_loss import fit_pool, pool_design
+from cch_omics.criteria.log_loss import Pool, fit_pool, pool_design
 from cch_omics.criteria.pair import Pair
 from cch_omics.tasks.classification import class_offsets, decide, log_loss
 
@@ -85,6 +85,23 @@ def answers(logits: NDArray[np.floating], labels: NDArray[np.int64], *, offsets:
     return np.asarray(np.eye(logits.shape[1])[decide(logits, shift)])
 
 
+def posterior(
+    alone: NDArray[np.floating], taught: NDArray[np.floating], teacher: NDArray[np.floating], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Pool]:
+    """Of which class each sample is: its label, or where that is -1 the probabilities of the pool.
+
+    Returns
+    -------
+    tuple
+        (n, C) probabilities; (n, C, 3) log-probabilities of the three, and the pool that is fitted to the labels.
+    """
+    labelled = labels >= 0
+    logp = np.stack([log_softmax(np.asarray(each, dtype=np.float64), axis=1) for each in (alone, taught, teacher)], 2)
+    pool = fit_pool(logp[labelled], labels[labelled])
+    one_hot = np.eye(alone.shape[1])
+    return np.where(labelled[:, None], one_hot[labels], np.exp(pool.log_probabilities(logp))), logp, pool
+
+
 def accuracy_gain(
     alone: NDArray[np.floating],
     taught: NDArray[np.floating],
@@ -129,10 +146,7 @@ def accuracy_gain(
     labelled = labels >= 0
     if not labelled.any():
         return Gain(float("nan"), float("nan"), np.zeros(len(labels)))
-    logp = np.stack([log_softmax(np.asarray(each, dtype=np.float64), axis=1) for each in (alone, taught, teacher)], 2)
-    pool = fit_pool(logp[labelled], labels[labelled])
-    one_hot = np.eye(alone.shape[1])
-    p = np.where(labelled[:, None], one_hot[labels], np.exp(pool.log_probabilities(logp)))
+    p, logp, pool = posterior(alone, taught, teacher, labels)
     difference = answers(taught, labels, offsets=offsets) - answers(alone, labels, offsets=offsets)
     present = p.sum(0) > 0
     p, difference = p[:, present], difference[:, present]
@@ -146,7 +160,7 @@ def accuracy_gain(
     gradient = ((off[~labelled] / mass)[:, :, None] * slope).sum((0, 1)) / n_classes
     influence = (p * off / mass).sum(1) / n_classes
     # One more of a label moves the parameters by their covariance times the slope of its log-probability.
-    surprise = one_hot[labels[labelled]] - np.exp(pool.log_probabilities(logp[labelled]))
+    surprise = np.eye(alone.shape[1])[labels[labelled]] - np.exp(pool.log_probabilities(logp[labelled]))
     influence[labelled] += (surprise[:, :, None] * design[labelled]).sum(1) @ pool.covariance @ gradient
 
     gain, freedom = float(of_class.mean()), len(labels) - n_classes
