@@ -56,12 +56,20 @@ def _lines(folder: Path) -> list[tuple[str, ...]]:
                 " -> ".join(pair),
                 row["verdict"],
                 # Results of an earlier version have no P(gain > 0).
-                *(f"{float(p):.2f}" if (p := row.get(name)) else "" for name in ("p_gain_positive", "p_gap_positive")),
+                *(_probability(row.get(name, "")) for name in ("p_gain_positive", "p_gap_positive")),
                 f"{100 * fmean(gains[pair]):+.1f}" if gains[pair] else "",
                 "yes" if pair in chosen else "",
             )
         )
     return lines
+
+
+def _probability(value: str) -> str:
+    """Two digits, and never a certainty, as in the report."""
+    if not value:
+        return ""
+    p = float(value)
+    return ">0.99" if p > 0.99 else "<0.01" if p < 0.01 else f"{p:.2f}"
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

@@ -155,6 +155,13 @@ def test_summary_shows_what_a_verdict_rests_on(tmp_path: Path, capsys: pytest.Ca
     assert lines[1].split()[-3:] == ["do_not_distil", "0.08", "0.97"]
 
 
+def test_summary_calls_nothing_certain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "brca" / "pam50" / "verdicts.tsv"
+    write(table, "teacher\tstudent\tverdict\tp_gap_positive\tp_gain_positive", "rna\tcnv\tdistil\t0.003\t0.9991")
+    assert main(["summary", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-3:] == ["distil", ">0.99", "<0.01"]
+
+
 def test_summary_of_nothing_names_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
