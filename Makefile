@@ -5,14 +5,19 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check benchmark-decisions clean
+.PHONY: demo test test-all check benchmark-decisions clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/cch summary results
 
-test: .venv/installed  ## All tests, the end-to-end runs among them.
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 20
+
+test: .venv/installed  ## What the README promises (at most 5 minutes on 2 cores).
+	$(PYTEST) -m "not slow"
+
+test-all: test  ## The rest as well: a real Slurm and its faults, coverage of intervals, long runs of the workflow.
+	$(PYTEST) -m slow
 
 check: .venv/installed  ## Format, lint and types.
 	$(BIN)/ruff format --check .
@@ -27,9 +32,9 @@ check: .venv/installed  ## Format, lint and types.
 
 # Cohorts, and a folder for the predictions; neither belongs to the repository.
 DATA ?= ../shared/data
-DECISIONS ?= benchmarks/decisions
+DECISIONS ?= research/build/decisions
 benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): docs/decisions.md.
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/decisions.py --data $(DATA) --output $(DECISIONS) --threads 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --threads 2
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.
 	rm -rf results logs .snakemake

@@ -1,9 +1,41 @@
 """A checked cohort: aligned arrays of several omics, and one target."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cch_omics.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted.
+
+    Attributes
+    ----------
+    name
+        As in the sheet.
+    task
+        What kind of target it is: everything that depends on the kind is asked of it.
+    values
+        (n, ...) as the task encodes them. Only the task looks into them; others pick rows.
+    """
+
+    name: str
+    task: Task
+    values: NDArray[Any]
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """(n,) whether a sample has a label."""
+        return self.task.observed(self.values)
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """(n,) position in `task.strata_names`, -1 without a label: what splits are stratified by."""
+        return self.task.strata(self.values)
 
 
 @dataclass(frozen=True)
@@ -27,11 +59,11 @@ class Modality:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Samples of one cohort, their omics and one target of classification.
+    """Samples of one cohort, their omics and one target.
 
     Attributes
     ----------
-    name, target
+    name
         As in the sheet.
     samples
         (n,) sample ids, unique, sorted.
@@ -39,12 +71,12 @@ class Cohort:
         (n,) patient ids: samples with the same patient never part in a split.
     sites
         (n,) tissue source site, "" where unknown.
-    labels
-        (n,) position in `classes`, -1 where the label is missing.
-    classes
-        Class names.
+    target
+        What is to be predicted, of the n samples.
     modalities
         By name; a sample may lack any of them.
+    teachers
+        Names of the views that may teach (`cch_omics.views`).
     label_budget
         Fraction of each training set's labels that may be used.
     derived_from
@@ -52,23 +84,20 @@ class Cohort:
     """
 
     name: str
-    target: str
     samples: NDArray[np.str_]
     groups: NDArray[np.str_]
     sites: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
+    target: Target
     modalities: dict[str, Modality]
+    teachers: tuple[str, ...]
     label_budget: float = 1.0
     derived_from: str = ""
 
-    def profiled(self, modality: str) -> NDArray[np.bool_]:
-        """(n,) whether a sample has the modality."""
-        present = np.zeros(len(self.samples), dtype=bool)
-        present[self.modalities[modality].rows] = True
-        return present
-
-    @property
-    def labelled(self) -> NDArray[np.bool_]:
-        """(n,) whether a sample has a label."""
-        return self.labels >= 0
+    def profiled(self, view: str) -> NDArray[np.bool_]:
+        """(n,) whether a sample has all modalities of a view, such as `rna` or `rna+cnv`."""
+        everyone = np.ones(len(self.samples), dtype=bool)
+        for name in view.split("+"):
+            has = np.zeros(len(self.samples), dtype=bool)
+            has[self.modalities[name].rows] = True
+            everyone &= has
+        return everyone

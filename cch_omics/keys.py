@@ -19,98 +19,65 @@ INFORMATION_COLUMNS = (
     "unit",
 )
 
+# What names a row of evidence.tsv: a split (-1, -1 is the full cohort), a pair and a recipe.
+SPLIT_COLUMNS = ("repeat", "fold")
+PAIR_COLUMNS = ("teacher", "student", "recipe")
+
 # verdicts.tsv
 VERDICT_COLUMNS = (
-    "teacher",
-    "student",
-    "estimator",
+    *PAIR_COLUMNS,
     "mi_teacher_student",
-    "mi_teacher_student_se",
     "mi_student_label",
-    "mi_teacher_label",
     "gap",
     "gap_se",
-    "advantage",
-    "log_loss_advantage",
-    "log_loss_advantage_se",
-    "log_loss_benefit",
-    "log_loss_benefit_se",
+    "p_gap_positive",
     "pilot_gain",
     "pilot_gain_se",
-    "p_gap_positive",
-    "p_advantage_positive",
-    "p_benefit_positive",
     "p_gain_positive",
-    "cross_check_estimator",
-    "cross_check_gap",
-    "cross_check_gap_se",
-    "cross_check_gap_at_zero",
-    "cross_check_gap_twin_sd",
-    "cross_check_p_gap_positive",
-    "gap_at_zero",
-    "gap_twin_sd",
-    "bracket_low",
-    "bracket_high",
-    "twin_bias",
-    "twin_coverage",
-    "twin_sign_errors",
-    "flags",
     "cch_verdict",
     "verdict",
     "reason",
 )
-# Flags of a gap that changes its sign, and with what.
-DRIFTS = {
-    "drift_samples": "the number of samples",
-    "drift_neighbours": "the number of neighbours",
-    "drift_dimension": "the number of components",
-}
 DISTIL = "distil"
 DO_NOT_DISTIL = "do_not_distil"
 UNDECIDED = "undecided"
 VERDICTS = (DISTIL, DO_NOT_DISTIL, UNDECIDED)
 
 # teachers.tsv
-TEACHER_COLUMNS = ("student", "teacher", "verdict", "p_gap_positive")
+TEACHER_COLUMNS = ("student", "teacher", "recipe", "rule", "verdict", "p_gain_positive", "p_gap_positive")
 
 # gains.tsv
 CONTROLS = ("none", "self", "shuffled")
 GAIN_COLUMNS = (
-    "teacher",
-    "student",
+    *PAIR_COLUMNS,
     "control",
-    "repeat",
-    "fold",
+    *SPLIT_COLUMNS,
     "metric",
     "baseline",
     "distilled",
     "gain",
     "n_test",
-    "lambda",
-    "temperature",
 )
 
 # references.tsv
-REFERENCE_COLUMNS = (
-    "modality",
-    "reference",
-    "repeat",
-    "fold",
-    "metric",
-    "value",
-    "n_test",
-)
+REFERENCE_COLUMNS = ("student", "baseline", *SPLIT_COLUMNS, "metric", "value", "n_test")
+
+# intermediate/summary.tsv: mean gains over splits; intermediate/performance.tsv: mean scores of models.
+SUMMARY_COLUMNS = (*PAIR_COLUMNS, "control", "metric", "gain", "ci_low", "ci_high", "n_splits")
+PERFORMANCE_COLUMNS = ("student", "model", "metric", "mean", "ci_low", "ci_high", "n_splits")
+# intermediate/comparisons.tsv: the primary metric of a student minus that of a baseline on the same test samples.
+COMPARISON_COLUMNS = ("student", "model", "baseline", "difference", "ci_low", "ci_high")
+
+# intermediate/criteria.tsv: score and decision of each criterion for each pair, beside the realised gain.
+CRITERIA_COLUMNS = ("cohort", "target", "metric", "criterion", *PAIR_COLUMNS, "score", "decision", "gain")
 
 # scorecard.tsv
 SCORECARD_COLUMNS = (
     "cohort",
     "target",
+    "metric",
     "criterion",
     "n_pairs",
-    "n_harmed",
-    "n_gained",
-    "auroc_harmed",
-    "auroc_gained",
     "spearman",
     "sign_accuracy",
     "abstention",

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cch_omics import keys, plotting
+from cch_omics import keys
 from cch_omics.errors import InputError
+from cch_omics.report import pair_plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,4 +41,4 @@ def gap_matrix(mdata: "MuData", *, key: str = "cch", ax: "Axes | None" = None) -
         raise InputError(
             where, f"no column {', '.join(missing)}", "the table of verdicts", "Run cch_omics.tl.cch again."
         )
-    return plotting.gap_matrix(verdicts, ax=ax)
+    return pair_plots.gap_matrix(verdicts, ax=ax)

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
 from cch_omics.errors import InputError
-from cch_omics.io.files import atomic
+from cch_omics.runtime.files import atomic
 
 
 @dataclass(frozen=True)
 class Splits:
-    """S splits of n samples: repeats x folds outer splits, then the *whole* split, which has no test samples.
+    """S splits of n samples: repeats x folds outer splits, then the *full cohort*, which has no test samples.
 
-    The whole split is the cohort as its owner will use it: the verdict and the deployable students come from it, the
+    The full cohort is the cohort as its owner will use it: the verdict and the deployed students come from it, the
     gains from the others.
 
     Attributes
     ----------
     repeat, fold
-        (S,) of each outer split; -1 for the whole split.
+        (S,) of each outer split; -1 for the full cohort.
     inner
         (S, n) inner fold of a training sample, -1 for a test sample.
     labelled
@@ -51,8 +51,8 @@ class Splits:
         return int(self.inner.max()) + 1
 
     @property
-    def whole(self) -> int:
-        """Position of the whole split."""
+    def full(self) -> int:
+        """Position of the full cohort, and number of outer splits."""
         return len(self.fold) - 1
 
     def entropy(self, split: int) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     Raises
     ------
     InputError
-        If a class has fewer patients than a training set has inner folds, or sites are asked for and unknown.
+        If a stratum has fewer patients than a training set has inner folds, or sites are asked for and unknown.
     """
     _check_folds(cohort, settings)
     n = len(cohort.samples)
@@ -78,7 +78,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     test = [
         (repeat, fold, folds == fold)
         for repeat in range(settings.repeats)
-        for folds in [_folds(cohort.labels, outer_groups, settings.folds, _seed(seed, 0, repeat))]
+        for folds in [_folds(cohort.target.strata, outer_groups, settings.folds, _seed(seed, 0, repeat))]
         for fold in range(settings.folds)
     ]
     test.append((-1, -1, np.zeros(n, dtype=bool)))
@@ -89,7 +89,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
         train = np.flatnonzero(~is_test)
         kept = _kept_labels(cohort, train, settings.inner_folds, _seed(seed, 1, repeat + 1, fold + 1))
         labelled[s, train[kept]] = True
-        usable = np.where(kept, cohort.labels[train], -1)
+        usable = np.where(kept, cohort.target.strata[train], -1)
         inner[s, train] = _folds(
             usable, cohort.groups[train], settings.inner_folds, _seed(seed, 2, repeat + 1, fold + 1)
         )
@@ -113,47 +113,47 @@ def load_splits(path: Path) -> Splits:
         return Splits(**{name: arrays[name] for name in ("repeat", "fold", "inner", "labelled")})
 
 
-def _folds(labels: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed: int) -> NDArray[np.int64]:
+def _folds(strata: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed: int) -> NDArray[np.int64]:
     """(n,) fold of each sample."""
     # Here, because most steps only read splits, and importing scikit-learn takes most of a second.
     from sklearn.model_selection import StratifiedGroupKFold
 
-    fold = np.empty(len(labels), dtype=np.int64)
+    fold = np.empty(len(strata), dtype=np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A few missing labels are a small stratum, of which nothing is asked; classes are checked before.
+        # A few missing labels are a small stratum, of which nothing is asked; the others are checked before.
         warnings.filterwarnings("ignore", message="The least populated class")
-        for k, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
+        for k, (_, held_out) in enumerate(splitter.split(strata, strata, groups)):
             fold[held_out] = k
     return fold
 
 
 def _kept_labels(cohort: Cohort, train: NDArray[np.int64], inner_folds: int, seed: int) -> NDArray[np.bool_]:
-    """(n_train,) whose labels are within the budget: the same fraction of each class, at least one an inner fold."""
-    labels = cohort.labels[train]
+    """(n_train,) whose labels are within the budget: the same fraction of each stratum, at least one an inner fold."""
+    strata = cohort.target.strata[train]
     if cohort.label_budget == 1:
-        return labels >= 0
+        return strata >= 0
     random = np.random.default_rng(seed)
     kept = np.zeros(len(train), dtype=bool)
-    for code in range(len(cohort.classes)):
-        members = np.flatnonzero(labels == code)
+    for stratum in range(len(cohort.target.task.strata_names)):
+        members = np.flatnonzero(strata == stratum)
         n_kept = max(round(cohort.label_budget * len(members)), min(inner_folds, len(members)))
         kept[random.permutation(members)[:n_kept]] = True
     return kept
 
 
 def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
-    patients = [len(np.unique(cohort.groups[cohort.labels == code])) for code in range(len(cohort.classes))]
-    # A class must reach every inner fold of a training set that has lost one outer fold.
-    needed = max(settings.folds, -(-settings.inner_folds * settings.folds // (settings.folds - 1)))
-    for name, found in zip(cohort.classes, patients, strict=True):
+    strata, names = cohort.target.strata, cohort.target.task.strata_names
+    needed = settings.fewest_patients
+    for position, name in enumerate(names):
+        found = len(np.unique(cohort.groups[strata == position]))
         if found < needed:
             raise InputError(
-                f"cohort {cohort.name}, target {cohort.target}, class {name!r}",
+                f"cohort {cohort.name}, target {cohort.target.name}, labels {name!r}",
                 f"{found} labelled patients",
                 f"at least {needed} for splits.folds = {settings.folds} and "
                 f"splits.inner_folds = {settings.inner_folds}",
-                "Leave the class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
+                "Leave a class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
             )
     if settings.by_site and (cohort.sites == "").any():
         unknown = int((cohort.sites == "").sum())

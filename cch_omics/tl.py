@@ -15,14 +15,16 @@ from cch_omics.config import (
     SplitsConfig,
     section,
 )
-from cch_omics.criteria.cch import ask_pilots, decide
-from cch_omics.distillation import distil
-from cch_omics.encoders import encode
+from cch_omics.data.assemble import assemble
+from cch_omics.data.mudata import from_mudata
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.io.assemble import assemble
-from cch_omics.io.mudata import from_mudata
-from cch_omics.pilots import network_pilots
+from cch_omics.models.distil import distil
+from cch_omics.models.encode import encode
 from cch_omics.splits import make_splits
+from cch_omics.verdict.criteria import CRITERIA
+from cch_omics.verdict.evidence import gather
+from cch_omics.verdict.rule import choose_teachers, decide
+from cch_omics.views import teachers_of, views_of
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -32,7 +34,9 @@ def cch(
     mdata: "MuData",
     *,
     target: str,
+    task: str = "",
     modalities: Collection[str] = (),
+    teachers: Collection[str] = (),
     classes: Collection[str] = (),
     group: str = "",
     splits: dict[str, Any] | None = None,
@@ -44,36 +48,43 @@ def cch(
     device: str = "cpu",
     key_added: str = "cch",
 ) -> pd.DataFrame:
-    """Should a model on one omics be distilled from another? A verdict for every ordered pair of modalities.
+    """Should a model on one omics be distilled from another? A verdict for every teacher and student.
 
-    The same numbers as the workflow's `verdicts.tsv`, on one core, and the same outer training sets, whose pilots a
-    verdict is made of. What distilling gained on their test patients is in the workflow's results.
+    The same numbers as the workflow's `verdicts.tsv` and `teachers.tsv`, on one core. What distilling gained on test
+    patients is in the workflow's results.
 
     Parameters
     ----------
     mdata
         Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
     target
-        The column of `.obs` with the class labels.
-    modalities, classes
+        The column of `.obs` with the labels: classes or numbers.
+    task
+        A name in `cch_omics.tasks.TASKS`; by default seen from the column.
+    modalities
+        Those to use; by default all.
+    teachers
+        Views that may teach, such as `rna` or `rna+cnv`; by default every modality.
+    classes
         Those to use; by default all. Labels of other classes count as missing.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
     splits, encoder, information, criterion, distillation
-        Keys of these sections of the configuration, where they differ from the defaults. With the criterion's `pilot`
-        at `linear` no students are distilled.
+        Keys of these sections of the configuration, where they differ from the defaults. With a criterion whose `rule`
+        needs no distillation no students are trained.
     seed
         Of every random number.
     device
         Of torch.
     key_added
-        Where the table is stored.
+        Where the tables are stored.
 
     Returns
     -------
     DataFrame
-        One row per ordered pair, with the columns of `keys.VERDICT_COLUMNS`; information in nats. Also in
-        `mdata.uns[key_added]`.
+        One row per teacher, student and recipe, with the columns of `keys.VERDICT_COLUMNS`; information in nats. Also
+        in `mdata.uns[key_added]`; the teacher of each student, with the columns of `keys.TEACHER_COLUMNS`, in
+        `mdata.uns[f"{key_added}_teachers"]`.
 
     Raises
     ------
@@ -86,40 +97,44 @@ def cch(
             "cohort": "mdata",
             "source": "mdata",
             "target": target,
+            "task": task,
             "modalities": ",".join(modalities),
+            "teachers": ";".join(teachers),
             "classes": ",".join(classes),
             "group": group,
         },
         "tl.cch",
     )
-    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row)
-    drawn = make_splits(cohort, section(SplitsConfig, splits or {}, "tl.cch, splits"), seed=seed)
+    folds = section(SplitsConfig, splits or {}, "tl.cch, splits")
     networks = section(EncoderConfig, encoder or {}, "tl.cch, encoder")
-    encodings = {
-        name: encode(cohort, drawn, name, networks, seed=seed, device=torch.device(device))
-        for name in cohort.modalities
-    }
     estimates = section(InformationConfig, information or {}, "tl.cch, information")
-    pairs = estimate_pairs(cohort, drawn, encodings, estimates, seed=seed, device=device)
     rule = section(CriterionConfig, criterion or {}, "tl.cch, criterion")
-    if rule.pilot == "network":
-        soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
-        taught = {
+    soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
+    on = torch.device(device)
+
+    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row, splits=folds)
+    drawn = make_splits(cohort, folds, seed=seed)
+    encodings = {view: encode(cohort, drawn, view, networks, seed=seed, device=on) for view in views_of(cohort)}
+    shared = estimate_pairs(cohort, drawn, encodings, estimates, seed=seed, device=on)
+    students = None
+    if CRITERIA[rule.rule].needs_distillation:
+        students = {
             name: distil(
                 cohort,
                 drawn,
                 encodings,
                 name,
+                teachers_of(cohort, name),
                 soft_targets,
                 networks,
                 seed=seed,
-                device=torch.device(device),
+                device=on,
                 shuffled_controls=False,
             )
-            for name in encodings
+            for name in cohort.modalities
         }
-        pairs = ask_pilots(pairs, network_pilots(cohort, drawn, encodings, taught))
-    verdicts = decide(pairs, rule, target=target)
-    table = verdicts[verdicts["repeat"] == -1].drop(columns=["repeat", "fold"]).reset_index(drop=True)
-    mdata.uns[key_added] = table
-    return table
+    evidence = gather(cohort, drawn, encodings, students, shared)
+    verdicts = decide(evidence, rule, cohort.target)
+    mdata.uns[key_added] = verdicts
+    mdata.uns[f"{key_added}_teachers"] = choose_teachers(evidence, rule, cohort.target, cohort.modalities)
+    return verdicts

@@ -6,19 +6,11 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cch_omics.information.cross_fit import Part, constant_columns, cross_fit
 from cch_omics.information.neighbours import chebyshev, coincide
-from cch_omics.information.networks import (
-    Fitting,
-    Parameters,
-    Part,
-    constant_columns,
-    cross_fit,
-    fit,
-    initial,
-    perceptron,
-)
+from cch_omics.information.networks import Fitting, Perceptrons, fit
 from cch_omics.information.result import Estimates
 
 UNITS = 16
@@ -31,14 +23,33 @@ FEWEST = 50
 Bound = Callable[[Tensor, Tensor], Tensor]
 
 
+class Critics(nn.Module):
+    """M critics f(x, y) = g(x) . h(y), of the items' samples: all pairs of samples cost one matrix product.
+
+    h starts at zero, and with it every score.
+    """
+
+    def __init__(self, columns: tuple[int, int], models: int, items: int, seed: int, device: torch.device) -> None:
+        super().__init__()
+        self.g, self.h = (
+            Perceptrons((d, UNITS, EMBEDDING), [1 + seed + models * side + m for m in range(models)], items, device)
+            for side, d in enumerate(columns)
+        )
+        nn.init.zeros_(self.h.output)
+
+    def forward(self, part: Part) -> Tensor:
+        """(M, b, b) g(x_i) . h(y_j)."""
+        scores: Tensor = self.g(part.x) @ self.h(part.y).mT
+        return scores
+
+
 def held_out_bound(
     x: Tensor, y: Tensor, valid: Tensor, *, bound: Bound, repeats: int, seed: int, fitting: Fitting
 ) -> tuple[Estimates, Tensor]:
     """Fit critics to halves of the samples so that the bound is largest, and take the bound on the other halves.
 
-    Critics are f(x, y) = g(x) . h(y), perceptrons g and h with one hidden layer each: all pairs of samples cost one
-    matrix product. h starts at zero, and with it every score: where no step makes the bound larger on the samples that
-    say when to stop, the estimate is that of a constant score, 0.
+    Where no step makes the bound larger on the samples that say when to stop, the estimate is that of a constant score,
+    0.
 
     Parameters
     ----------
@@ -61,32 +72,18 @@ def held_out_bound(
     items, n = len(valid), valid.sum(-1)
     enough = n >= FEWEST
     parts = cross_fit(x, y, valid, repeats=repeats, seed=seed)
-    models = 2 * repeats
-    start: Parameters = ()
-    for network, columns in enumerate((x.shape[-1], y.shape[-1])):
-        seeds = [1 + seed + models * network + model for model in range(models)]
-        start += initial((columns, UNITS, EMBEDDING), seeds, items, x.device)
-    start = (*start[:6], torch.zeros_like(start[6]), start[7])
-
-    def loss(parameters: Parameters, part: Part) -> Tensor:
-        return -bound(_scores(parameters, part), part.members)
-
-    fitted = fit(start, loss, parts.train, parts.stop, fitting)
+    critics = Critics((x.shape[-1], y.shape[-1]), 2 * repeats, items, seed, x.device)
+    converged = fit(critics, lambda part: -bound(critics(part), part.members), parts.train, parts.stop, fitting)
     with torch.no_grad():
-        found = bound(_scores(fitted.parameters, parts.held_out).double(), parts.held_out.members)
-    value = found.view(items, models).mean(-1)
+        found = bound(critics(parts.held_out).double(), parts.held_out.members)
+    value = found.view(items, -1).mean(-1)
     flags = {
         "too_few_samples": ~enough,
-        "not_converged": enough & ~fitted.converged.view(items, models).all(-1),
+        "not_converged": enough & ~converged.view(items, -1).all(-1),
         "columns_left_out": (n > 0) & (constant_columns(x, valid) | constant_columns(y, valid)),
         "ties": coincide(chebyshev(x, valid)) | coincide(chebyshev(y, valid)),
     }
     return Estimates(torch.where(enough, value, math.nan), n, flags), n // 2
-
-
-def _scores(parameters: Parameters, part: Part) -> Tensor:
-    """(M, b, b) g(x_i) . h(y_j)."""
-    return perceptron(part.x, parameters[:4]) @ perceptron(part.y, parameters[4:]).mT
 
 
 def joint(scores: Tensor, members: Tensor) -> Tensor:

@@ -9,7 +9,9 @@ import math
 import torch
 from torch import Tensor
 
+from cch_omics.information.estimators import Estimator
 from cch_omics.information.neighbours import mean_over
+from cch_omics.information.points import select_points
 from cch_omics.information.result import Estimates
 
 
@@ -72,3 +74,6 @@ def label_entropy(labels: Tensor, valid: Tensor, *, classes: int) -> tuple[Tenso
     frequency = counts / n[:, None]
     plug_in = -torch.special.xlogy(frequency, frequency).sum(-1)
     return plug_in + ((counts > 0).sum(-1) - 1) / (2 * n), counts
+
+
+CROSSENTROPY = Estimator(prepare=log_probabilities, select=select_points, estimate=crossentropy)

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from cch_omics.information.estimators import Estimator
+from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
 
 # Relative to the largest eigenvalue of a correlation matrix: below it, a direction counts as constant.
@@ -85,3 +87,6 @@ def _whitened(points: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 def _at(table: Tensor, position: Tensor) -> Tensor:
     """(B, m) and (B,) -> (B,)."""
     return table.gather(-1, position[:, None])[:, 0]
+
+
+GAUSSIAN = Estimator(prepare=as_float64, select=select_points, estimate=gaussian)

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from cch_omics.information.critics import FITTING, held_out_bound, joint
+from cch_omics.information.cross_fit import bytes_of_one
+from cch_omics.information.estimators import Estimator
 from cch_omics.information.networks import Fitting
+from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
 
 # Nearer to log m than this, the bound says more of m than of the data.
@@ -60,3 +63,6 @@ def infonce_bound(scores: Tensor, members: Tensor) -> Tensor:
     among_x = scores.masked_fill(~members[:, :, None], -math.inf).logsumexp(1)
     total = (0.5 * (among_x + among_y)).masked_fill(~members, 0.0)
     return joint(scores, members) - (share * total).sum(-1) + torch.log(members.sum(-1).to(scores.dtype))
+
+
+INFONCE = Estimator(prepare=as_float64, select=select_points, estimate=infonce, memory=bytes_of_one)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, smallest
+from cch_omics.information.estimators import Estimator
+from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, select, smallest
 from cch_omics.information.result import Estimates
 from cch_omics.information.selections import members, within_nearest
 
@@ -118,3 +119,6 @@ def ksg_of_selections(x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, nei
     return Estimates(
         torch.where(size > neighbours, value, math.nan), size, {"ties": torch.zeros_like(size, dtype=torch.bool)}
     )
+
+
+KSG = Estimator(prepare=chebyshev, select=select, estimate=ksg_from_distances, of_selections=ksg_of_selections)

@@ -7,29 +7,49 @@ representations, NeurIPS 37, arXiv 2409.02732.
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cch_omics.information.cross_fit import Part, bytes_of_one, constant_columns, cross_fit
+from cch_omics.information.estimators import Estimator
 from cch_omics.information.ksg import ksg
-from cch_omics.information.networks import (
-    Fitting,
-    Parameters,
-    Part,
-    constant_columns,
-    cross_fit,
-    fit,
-    initial,
-    perceptron,
-)
+from cch_omics.information.networks import Fitting, Perceptrons, fit
+from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
 
 # What of a variable is reconstructed from its own latent counts for so much: with two dimensions to a latent, what
 # X and Y do not share would else take them.
 OWN = 0.3
+UNITS = 16
+DIMENSION = 2
 # Fewer samples leave less than two to stop by.
 FEWEST = 20
 FITTING = Fitting(epochs=200, patience=15, learning_rate=0.04, weight_decay=1.0)
 # Relative to the largest variance of a latent: a direction with less is constant.
 FLAT = 1e-9
+
+
+class Latents(nn.Module):
+    """Encoders f of X and g of Y, and decoders of both variables from each latent."""
+
+    def __init__(self, columns: tuple[int, int], models: int, items: int, seed: int, device: torch.device) -> None:
+        super().__init__()
+        both = (DIMENSION, UNITS, sum(columns))
+        sizes = [*((d, UNITS, DIMENSION) for d in columns), both, both]
+        networks = [
+            Perceptrons(size, [1 + seed + models * place + m for m in range(models)], items, device)
+            for place, size in enumerate(sizes)
+        ]
+        self.encoders, self.decoders = nn.ModuleList(networks[:2]), nn.ModuleList(networks[2:])
+
+    def loss(self, part: Part) -> Tensor:
+        """(M,) errors of both reconstructions of both variables."""
+        both, p, share = torch.cat([part.x, part.y], -1), part.x.shape[-1], part.weights[:, None]
+        total = part.x.new_zeros(len(part.x))
+        for side, (own_x, own_y) in enumerate(((OWN, 1.0), (1.0, OWN))):
+            error = self.decoders[side](self.encoders[side](part[side])) - both
+            per_column = (share @ error.square())[:, 0]
+            total = total + own_x * per_column[:, :p].mean(-1) + own_y * per_column[:, p:].mean(-1)
+        return total
 
 
 def latent(
@@ -38,8 +58,6 @@ def latent(
     valid: Tensor,
     *,
     neighbours: int = 3,
-    dimension: int = 2,
-    units: int = 16,
     repeats: int = 2,
     seed: int = 0,
     fitting: Fitting = FITTING,
@@ -65,10 +83,6 @@ def latent(
         (B, n) False on padding.
     neighbours
         k of KSG.
-    dimension
-        Of a latent.
-    units
-        Of each hidden layer.
     repeats
         Random halvings.
     seed
@@ -82,49 +96,27 @@ def latent(
         NaN where n < 20 or half of n is no more than k (flag `too_few_samples`). Flags `not_converged`: a network was
         still improving at the last step; `columns_left_out`: a column is constant; `ties`: latents coincide.
     """
-    items, device, n = len(valid), x.device, valid.sum(-1)
+    items, n = len(valid), valid.sum(-1)
     enough = (n >= FEWEST) & (n // 2 > neighbours)
-    flags = {
-        "too_few_samples": ~enough,
-        "columns_left_out": (n > 0) & (constant_columns(x, valid) | constant_columns(y, valid)),
-    }
     parts = cross_fit(x, y, valid, repeats=repeats, seed=seed)
-    models = 2 * repeats
-    columns = (x.shape[-1], y.shape[-1])
-    sizes = [(d, units, dimension) for d in columns] + 2 * [(dimension, units, sum(columns))]
-    start: Parameters = ()
-    for network, layers in enumerate(sizes):
-        seeds = [1 + seed + models * network + model for model in range(models)]
-        start += initial(layers, seeds, items, device)
-    fitted = fit(start, _loss, parts.train, parts.stop, fitting)
-
+    networks = Latents((x.shape[-1], y.shape[-1]), 2 * repeats, items, seed, x.device)
+    converged = fit(networks, networks.loss, parts.train, parts.stop, fitting)
     with torch.no_grad():
-        encoders = fitted.parameters[:4], fitted.parameters[4:8]
         latents = [
-            _whitened(perceptron(parts.train[side], f), perceptron(parts.held_out[side], f), parts.train)
-            for side, f in enumerate(encoders)
+            whitened(encoder(parts.train[side]), encoder(parts.held_out[side]), parts.train)
+            for side, encoder in enumerate(networks.encoders)
         ]
     found = ksg(latents[0], latents[1], parts.held_out.members, neighbours=neighbours)
-    value = found.value.view(items, models).mean(-1)
-    flags["not_converged"] = enough & ~fitted.converged.view(items, models).all(-1)
-    flags["ties"] = enough & found.flags["ties"].view(items, models).any(-1)
-    return Estimates(torch.where(enough, value, math.nan), n, flags)
+    flags = {
+        "too_few_samples": ~enough,
+        "not_converged": enough & ~converged.view(items, -1).all(-1),
+        "columns_left_out": (n > 0) & (constant_columns(x, valid) | constant_columns(y, valid)),
+        "ties": enough & found.flags["ties"].view(items, -1).any(-1),
+    }
+    return Estimates(torch.where(enough, found.value.view(items, -1).mean(-1), math.nan), n, flags)
 
 
-def _loss(parameters: Parameters, part: Part) -> Tensor:
-    """(M,) of the networks f, g, a, b, four parameters each."""
-    encoders, decoders = (parameters[:4], parameters[4:8]), (parameters[8:12], parameters[12:])
-    both, p = torch.cat([part.x, part.y], -1), part.x.shape[-1]
-    share, total = part.weights[:, None], part.x.new_zeros(len(part.x))
-    for side in (0, 1):
-        error = perceptron(perceptron(part[side], encoders[side]), decoders[side]) - both
-        per_column = (share @ (error * error))[:, 0]
-        own_x, own_y = (OWN, 1.0) if side == 0 else (1.0, OWN)
-        total = total + own_x * per_column[:, :p].mean(-1) + own_y * per_column[:, p:].mean(-1)
-    return total
-
-
-def _whitened(train: Tensor, held_out: Tensor, part: Part) -> Tensor:
+def whitened(train: Tensor, held_out: Tensor, part: Part) -> Tensor:
     """(M, b, l) held-out latents, in units of the training latents' principal components."""
     share = part.weights.double()[..., None]
     train, held_out = train.double(), held_out.double()
@@ -134,3 +126,6 @@ def _whitened(train: Tensor, held_out: Tensor, part: Part) -> Tensor:
     scale = torch.where(kept, variances, math.inf).rsqrt()
     white: Tensor = (held_out - mean) @ (axes * scale[:, None])
     return white
+
+
+LATENT = Estimator(prepare=as_float64, select=select_points, estimate=latent, memory=bytes_of_one)

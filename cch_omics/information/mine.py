@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from cch_omics.information.critics import FITTING, held_out_bound, joint
+from cch_omics.information.cross_fit import bytes_of_one
+from cch_omics.information.estimators import Estimator
 from cch_omics.information.networks import Fitting
+from cch_omics.information.points import as_float64, select_points
 from cch_omics.information.result import Estimates
 
 
@@ -57,3 +60,6 @@ def donsker_varadhan(scores: Tensor, members: Tensor) -> Tensor:
     others = others & ~torch.eye(members.shape[-1], dtype=torch.bool, device=members.device)
     unrelated = scores.masked_fill(~others, -math.inf).flatten(1).logsumexp(-1)
     return joint(scores, members) - unrelated + torch.log((count * (count - 1)).to(scores.dtype))
+
+
+MINE = Estimator(prepare=as_float64, select=select_points, estimate=mine, memory=bytes_of_one)

@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, smallest
+from cch_omics.information.estimators import Estimator
+from cch_omics.information.neighbours import TINY, chebyshev, coincide, digamma_table, mean_over, select, smallest
 from cch_omics.information.result import Estimates
 
 
@@ -55,3 +56,6 @@ def mixed_from_distances(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int
     psi = digamma_table(size, x.device)
     value = n.double().log() + mean_over(psi[k_i] - psi[n_x] - psi[n_y], valid)
     return Estimates(torch.where(n > neighbours, value, math.nan), n, flags)
+
+
+MIXED = Estimator(prepare=chebyshev, select=select, estimate=mixed_from_distances)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, smallest
+from cch_omics.information.estimators import Estimator
+from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, select, smallest
 from cch_omics.information.result import Estimates
 from cch_omics.information.selections import members, within_nearest
 
@@ -146,3 +147,6 @@ def ross_of_selections(
         torch.from_numpy(size),
         {flag: torch.from_numpy(found) for flag, found in flags.items()},
     )
+
+
+ROSS = Estimator(prepare=chebyshev, select=select, estimate=ross_from_distances, of_selections=ross_of_selections)

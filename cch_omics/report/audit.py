@@ -1,4 +1,4 @@
-"""The audit of a cohort, as tables. Keys are those of `cch_omics.audit.audit`; what an audit lacks is left out."""
+"""The audit of a cohort, as tables. Keys are those of `cch_omics.data.audit.audit`; what an audit lacks is left out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,9 +47,9 @@ def _counts(audit: Mapping[str, Any]) -> Table:
 
 
 def _modalities(audit: Mapping[str, Any]) -> Table:
-    """One row per omics and one for all samples; the classes are columns."""
-    classes = list(_mapping(audit, "classes"))
-    every = {"samples": audit.get("samples"), "labelled": audit.get("labelled"), "classes": _mapping(audit, "classes")}
+    """One row per omics and one for all samples; the strata are columns."""
+    strata = list(_mapping(audit, "strata"))
+    every = {"samples": audit.get("samples"), "labelled": audit.get("labelled"), "strata": _mapping(audit, "strata")}
     rows = []
     for name, entry in [*_mapping(audit, "modalities").items(), ("all samples", every)]:
         missing = entry.get("missing_fraction")
@@ -62,13 +62,13 @@ def _modalities(audit: Mapping[str, Any]) -> Table:
                     _count(entry.get("features")),
                     _count(entry.get("constant_features")),
                     "–" if missing is None else f"{100 * missing:.1f}%",
-                    *(_count(_mapping(entry, "classes").get(label)) for label in classes),
+                    *(_count(_mapping(entry, "strata").get(name)) for name in strata),
                 )
             )
         )
-    heads = ("Samples", "Labelled", "Features", "Constant", "Values missing", *classes)
+    heads = ("Samples", "Labelled", "Features", "Constant", "Values missing", *strata)
     columns = (Column("Omics"), *(Column(str(head), number=True) for head in heads))
-    return Table("Samples, features and labels by class of each omics", columns, rows if len(rows) > 1 else ())
+    return Table("Samples, features and labels of each omics", columns, rows if len(rows) > 1 else ())
 
 
 def _pairs(audit: Mapping[str, Any]) -> Table:
@@ -109,14 +109,13 @@ def _join(audit: Mapping[str, Any]) -> Table:
 def _leakage(audit: Mapping[str, Any]) -> Table:
     rows = []
     for name, entry in _mapping(audit, "leakage").items():
-        area = entry.get("auroc")
         rows.append(
             Row(
                 (
                     str(name),
                     str(entry.get("feature") or "–"),
-                    str(entry.get("class") or "–"),
-                    "–" if area is None else f"{area:.3f}",
+                    str(entry.get("stratum") or "–"),
+                    _measured(entry),
                     "yes" if entry.get("flagged") else "no",
                     "yes" if entry.get("defines_target") else "not declared",
                 )
@@ -125,8 +124,8 @@ def _leakage(audit: Mapping[str, Any]) -> Table:
     columns = (
         Column("Omics"),
         Column("Best single feature"),
-        Column("Tells apart class"),
-        Column("Held-out AUROC", number=True),
+        Column("Tells apart"),
+        Column("On held-out patients", number=True),
         Column("Suspicious"),
         Column("Target defined from it"),
     )
@@ -140,12 +139,19 @@ def _site(audit: Mapping[str, Any]) -> Table | None:
     cells = (
         _count(site.get("sites")),
         _count(site.get("samples")),
-        *("–" if site.get(key) is None else f"{site[key]:.3f}" for key in ("balanced_accuracy", "chance", "p_value")),
+        _measured(site),
+        *("–" if site.get(key) is None else f"{site[key]:.3f}" for key in ("chance", "p_value")),
         "yes" if site.get("flagged") else "no",
     )
-    heads = ("Sites", "Patients", "Balanced accuracy", "Chance", "P")
+    heads = ("Sites", "Patients", "What sites predict", "Chance", "P")
     columns = (*(Column(head, number=True) for head in heads), Column("Suspicious"))
     return Table("Site confounding: does the tissue source site alone predict the label?", columns, (Row(cells),))
+
+
+def _measured(entry: Mapping[str, Any]) -> str:
+    """A value with the name of what it is: "AUROC 0.970"."""
+    value = entry.get("value")
+    return "–" if value is None else f"{entry.get('measure') or ''} {value:.3f}".strip()
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:

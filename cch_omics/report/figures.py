@@ -1,14 +1,18 @@
 """The figures of the pages, as inline SVG with a text that says what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from cch_omics import plotting
-from cch_omics.report.results import METRIC, View
-from cch_omics.report.words import verdict_counts
+from cch_omics.report import model_plots, pair_plots
+from cch_omics.report.material import View
+from cch_omics.report.results import by_gap
+from cch_omics.report.sentences import verdict_counts
+from cch_omics.report.style import figure, shorten, style, svg
+from cch_omics.tasks.base import Metric, Task
+from cch_omics.vocabulary import model_name, pair_names, shown
 
 # Pairs beyond which points carry the number of their row in the table instead of names.
 MAX_NAMED = 12
@@ -28,40 +32,43 @@ def gap_matrix(verdicts: pd.DataFrame) -> str:
     """Gaps of all pairs, "" if there is none."""
     if verdicts.empty:
         return ""
-    names = plotting.modality_order(verdicts)
-    n, room = len(names), 0.9 if plotting.slants(names) else 0.0
+    students, teachers = verdicts["student"].unique(), verdicts["teacher"].unique()
+    room = 0.9 if pair_plots.slants(list(students)) else 0.0
+    n = max(len(students), len(teachers))
     # On a phone a small matrix shrinks, a large one scrolls.
     fit = _wide if n > 4 else str
     cell = 1.15 if n <= 6 else max(8.0 / n, 0.62)
-    with plotting.style():
-        figure, ax = plotting.figure(1.9 + room + cell * n, 0.9 + room + max(0.62, 0.55 * cell) * n)
-        plotting.gap_matrix(verdicts, ax=ax)
+    with style():
+        drawn, (ax,) = figure(1.9 + room + cell * len(students), 0.9 + room + max(0.62, 0.55 * cell) * len(teachers))
+        pair_plots.gap_matrix(verdicts, ax=ax)
         alt = f"Heat map of the gaps of {len(verdicts)} pairs. {verdict_counts(verdicts)}"
-        return fit(plotting.svg(figure, name="gaps", alt=alt))
+        return fit(svg(drawn, name="gaps", alt=alt))
 
 
-def gap_evidence(verdicts: pd.DataFrame) -> str:
-    """What speaks for the sign of each gap, the `MAX_NUMBERED` largest; "" if there is none."""
-    estimated = verdicts[verdicts["gap"].notna()]
-    if estimated.empty:
+def evidence(verdicts: pd.DataFrame, metric: Metric) -> str:
+    """The `MAX_NUMBERED` largest gaps and, where there are pilots, their gains beside them; "" if there is none."""
+    known = verdicts[verdicts["gap"].notna() | verdicts["pilot_gain"].notna()]
+    if known.empty:
         return ""
-    shown = estimated.sort_values("gap", ascending=False, kind="stable").head(MAX_NUMBERED)
-    apart = int((np.sign(shown["gap"]) != np.sign(shown["cross_check_gap"])).sum())
-    alt = f"Two estimates of the gap of each of {len(shown)} pairs; their signs differ in {apart}. "
-    alt += verdict_counts(shown)
-    with plotting.style():
-        figure, ax = plotting.figure(8.6, 1.3 + 0.36 * len(shown))
-        plotting.gap_evidence(shown, ax=ax)
-        return _wide(plotting.svg(figure, name="evidence", alt=alt))
+    rows = by_gap(known).head(MAX_NUMBERED)
+    piloted = bool(rows["pilot_gain"].notna().any())
+    apart = int((np.sign(rows["gap"]) * np.sign(rows["cross_check_gap"]) < 0).sum())
+    alt = f"Two estimates of the gap of each of {len(rows)} pairs; their signs differ in {apart}. "
+    alt += ("Beside them what the pilots gained. " if piloted else "") + verdict_counts(rows)
+    with style():
+        drawn, (left, *right) = figure(9.4 if piloted else 5.6, 1.4 + 0.32 * len(rows), columns=2 if piloted else 1)
+        pair_plots.corrected_gaps(rows, ax=left)
+        for ax in right:
+            pair_plots.pilot_gains(rows, metric, ax=ax)
+            ax.tick_params(labelleft=False)
+        pair_plots.verdict_symbols(rows, ax=[left, *right][-1])
+        return _wide(svg(drawn, name="evidence", alt=alt))
 
 
-def gap_against_gain(pairs: pd.DataFrame) -> str:
+def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, name: str = "gains") -> str:
     """Gap and realised gain of all pairs; numbers are the rows of the table beside it."""
     if len(pairs) <= MAX_NAMED:
-        labels = [
-            f"{plotting.shorten(row['teacher'], 14)} → {plotting.shorten(row['student'], 14)}"
-            for row in pairs.to_dict("records")
-        ]
+        labels = [shorten(text, 32) for text in pair_names(pairs)]
     else:
         labels = [str(k + 1) if len(pairs) <= MAX_NUMBERED else "" for k in range(len(pairs))]
     both = pairs[np.isfinite(pairs["gap"]) & np.isfinite(pairs["gain"])]
@@ -70,64 +77,47 @@ def gap_against_gain(pairs: pd.DataFrame) -> str:
         f"Scatter plot of gap against realised gain for {len(both)} pairs; in {agree} of them both have the same sign. "
         "The table below lists the values."
     )
-    with plotting.style():
-        figure, ax = plotting.figure(8.2, 5.0)
-        plotting.gap_against_gain(pairs, labels=labels, ax=ax)
-        return _wide(plotting.svg(figure, name="gains", alt=alt))
+    with style():
+        drawn, (ax,) = figure(8.2, 5.0)
+        pair_plots.gap_against_gain(pairs, metric, labels=labels, ax=ax)
+        return _wide(svg(drawn, name=name, alt=alt))
 
 
-def model_panels(performance: pd.DataFrame, modalities: Sequence[str], chosen: dict[str, str]) -> list[Panel]:
-    """One panel per student modality, all on the same scale."""
-    table = performance[performance["metric"] == METRIC]
-    ends = 100 * table[["mean", "ci_low", "ci_high"]].to_numpy(float)
+def model_panels(
+    performance: pd.DataFrame, task: Task, students: Sequence[str], chosen: Mapping[str, str]
+) -> list[Panel]:
+    """One panel per student, all on the same scale."""
+    metric = task.metrics[task.primary]
+    table = performance[performance["metric"] == task.primary]
+    ends = metric.scale * table[["mean", "ci_low", "ci_high"]].to_numpy(float)
     finite = ends[np.isfinite(ends)]
-    limits = (float(finite.min()) - 2, float(finite.max()) + 2) if len(finite) else (0.0, 100.0)
-    longest = max((len(plotting.model_name(model)) for model in table["model"]), default=0)
+    margin = 0.04 * float(np.ptp(finite)) if len(finite) else 0.0
+    limits = (float(finite.min()) - margin, float(finite.max()) + margin) if margin else None
     panels = []
-    for number, modality in enumerate(modalities):
-        models = table[table["modality"] == modality]
-        best = models.sort_values("mean", ascending=False).head(1)
-        alt = f"Balanced accuracy of {len(models)} models on {modality}."
-        for row in best.to_dict("records"):
-            alt += f" The best is {plotting.model_name(row['model'])} with {100 * row['mean']:.1f}%."
-        with plotting.style():
-            figure, ax = plotting.figure(4.1 if longest <= 22 else 4.6, 0.75 + 0.27 * max(len(models), 2))
-            plotting.model_performance(models, chosen=chosen.get(modality, "alone"), limits=limits, ax=ax)
-            panels.append(Panel(modality, plotting.svg(figure, name=f"models-{number}", alt=alt)))
+    for number, student in enumerate(students):
+        models = table[table["student"] == student]
+        alt = f"{metric.title} of {len(models)} models on {student}."
+        for row in models.sort_values("mean", ascending=not metric.higher_is_better).head(1).to_dict("records"):
+            alt += f" The best is {model_name(row['model'], task)} with {shown(metric, row['mean'])}."
+        with style():
+            drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(models), 2))
+            model_plots.model_performance(models, task, chosen=chosen.get(student, "alone"), limits=limits, ax=ax)
+            panels.append(Panel(student, svg(drawn, name=f"models-{number}", alt=alt)))
     return panels
 
 
-def view_panels(views: Sequence[View], classes: Sequence[str]) -> list[Panel]:
-    """One panel per modality: held-out representations of one inner fold."""
+def view_panels(views: Sequence[View], strata: Sequence[str]) -> list[Panel]:
+    """One panel per view: held-out representations of one inner fold."""
     panels = []
     for number, view in enumerate(views):
-        counts = [f"{int((view.labels == code).sum())} {name}" for code, name in enumerate(classes)]
-        unknown = int((view.labels < 0).sum())
-        listed = ", ".join(counts)
-        alt = f"{len(view.labels)} patients by two principal components: {listed}, {unknown} without label."
-        with plotting.style():
-            figure, ax = plotting.figure(3.4, 2.9)
-            plotting.representation(view.points, view.labels, len(classes), usable=view.usable, ax=ax)
-            drawn = plotting.svg(figure, name=f"view-{number}", alt=alt)
-        panels.append(Panel(view.modality, drawn, f"{len(view.labels)} held-out patients, {unknown} without label"))
-    return panels
-
-
-def score_panels(scorecard: pd.DataFrame) -> list[Panel]:
-    """How well each criterion foretold harm, gain and the order of gains."""
-    shown = [
-        ("auroc_harmed", 0.5, "Harmed", "AUROC, harmed"),
-        ("auroc_gained", 0.5, "Gained over the self control", "AUROC, gained"),
-        ("spearman", 0.0, "Order of the gains", "Spearman correlation with the gain"),
-    ]
-    panels = []
-    n = scorecard["criterion"].nunique()
-    for column, chance, heading, title in shown:
-        with plotting.style():
-            figure, ax = plotting.figure(4.1, 0.8 + 0.3 * max(n, 2))
-            plotting.criterion_scores(scorecard, column, chance=chance, title=title, ax=ax)
-            alt = f"{title} of {n} criteria; the table below lists the values."
-            panels.append(Panel(heading, plotting.svg(figure, name=column, alt=alt)))
+        counts = [f"{int((view.strata == code).sum())} {name}" for code, name in enumerate(strata)]
+        unknown = int((view.strata < 0).sum())
+        alt = f"{len(view.strata)} patients by two principal components: {', '.join(counts)}, {unknown} without label."
+        with style():
+            drawn, (ax,) = figure(3.4, 2.9)
+            model_plots.representation(view.points, view.strata, len(strata), usable=view.usable, ax=ax)
+            text = svg(drawn, name=f"view-{number}", alt=alt)
+        panels.append(Panel(view.name, text, f"{len(view.strata)} held-out patients, {unknown} without label"))
     return panels
 
 

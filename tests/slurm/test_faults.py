@@ -14,19 +14,21 @@ from pathlib import Path
 import pytest
 from cluster import Job, Slurm, short_host, wait_for
 from faults import FAULTS
-from workplace import Workplace, rules_run
+from workplace import Workplace, steps_run
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.slow
 CONFIG = {
     "splits": {"repeats": 7, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 16, "max_epochs": 200},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
-    "distillation": {"lambdas": [0.5], "temperatures": [2.0]},
-    "references": {"boosting": False},
+    "baselines": {"boosting": False},
 }
 N_SPLITS = 22
 FOLDER = "results/made/subtype"
-TABLES = [f"{name}.tsv" for name in ("information", "verdicts", "teachers", "gains", "references", "scorecard")]
+TABLES = [
+    f"{name}.tsv" for name in ("information", "evidence", "verdicts", "teachers", "gains", "references", "scorecard")
+]
+OF_STEPS = [f"{name}.tsv" for name in ("information", "summary", "performance", "comparisons", "criteria")]
 # The last table of a cohort, for which all others are made. One thread, so that there is time to break the training.
 COMMAND = (f"{FOLDER}/scorecard.tsv", "--set-threads", "encode=1")
 RNA = f"{FOLDER}/intermediate/encodings/rna.npz"
@@ -34,14 +36,11 @@ MUTATION = f"{FOLDER}/intermediate/encodings/mutation.npz"
 LOG = "logs/made/subtype/encode/rna.log"
 # What is still to be done in the copies that the tests break: all that is made from the encoders of rna.
 MADE_LATER = [f"{FOLDER}/{name}" for name in TABLES]
-MADE_LATER += [f"{FOLDER}/intermediate/distillations/{name}.npz" for name in ("rna", "mutation")]
-MADE_LATER += [
-    f"{FOLDER}/intermediate/{name}.parquet"
-    for name in ("information", "pilots", "verdicts", "pairs", "summary", "performance")
-]
+MADE_LATER += [f"{FOLDER}/intermediate/students/{name}.npz" for name in ("rna", "mutation")]
+MADE_LATER += [f"{FOLDER}/intermediate/{name}" for name in OF_STEPS]
 MISSING = [RNA, *MADE_LATER]
-AFTER_TRAINING = ["distil", "distil", "evaluate", "information", "pilots"]
-TO_DO = ["distil", "distil", "encode", "evaluate", "information", "pilots", "verdict"]
+AFTER_TRAINING = ["distil", "distil", "evaluate", "information", "verdict"]
+TO_DO = sorted(["encode", *AFTER_TRAINING])
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +118,8 @@ def went_on_from(place: Workplace, kept: dict[str, int]) -> None:
 def as_undisturbed(place: Workplace, undisturbed: Workplace) -> None:
     """Every table and array is that of the undisturbed run to the last byte, nothing half-written is left."""
     mine, other = place.files(".tsv", ".npz", ".json"), undisturbed.files(".tsv", ".npz", ".json")
-    assert {name for name in mine if name.endswith(".tsv")} == {f"made/subtype/{name}" for name in TABLES}
+    tables = {*TABLES, *(f"intermediate/{name}" for name in OF_STEPS)}
+    assert {name for name in mine if name.endswith(".tsv")} == {f"made/subtype/{name}" for name in tables}
     assert mine == other
     assert place.leftovers() == []
 
@@ -197,10 +197,10 @@ def test_a_node_goes_down_and_comes_back(three_times, undisturbed: Workplace) ->
 
 @pytest.fixture(scope="module")
 def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPathFactory):
-    """A run, a second one beside it, then the first one killed, and the same command again.
+    """A run, a second one beside it, then the first one killed, its lock removed, and the same command again.
 
-    Returns the place, what the second run and the last one said, the splits that were stored and the jobs that there
-    were when the first one was killed, the dates of results then, and all jobs in the end.
+    Returns the place, what the second run, one over the lock and the last one said, the splits that were stored and the
+    jobs that there were when the first one was killed, the dates of results then, and all jobs in the end.
     """
     place = undisturbed.copy(tmp_path_factory.mktemp("killed") / "place")
     for name in [*MISSING, LOG]:
@@ -213,6 +213,8 @@ def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPa
         kept, jobs, dates = splits(place), slurm.jobs(before), place.dates()
     finally:
         run.kill()
+    locked = place.on_slurm(*COMMAND).finish(fails=True)
+    place.on_slurm("--unlock").finish()
     again = place.on_slurm(*COMMAND)
     # The job of the dead run stands still until that of the new run goes on from its splits: else it might be done by
     # then, and nothing left to go on from.
@@ -225,13 +227,13 @@ def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPa
     said = again.finish()
     # The job of the dead run goes on, and ends well beside the new one.
     wait_for(lambda: not running(slurm), 300)
-    return place, beside, said, kept, jobs, dates, slurm.jobs(before)
+    return place, (beside, locked, said), kept, jobs, dates, slurm.jobs(before)
 
 
 def test_the_main_process_is_killed(killed, undisturbed: Workplace) -> None:
-    place, _, said, kept, _, dates, jobs = killed
-    assert "its lock is removed" in said
-    assert sorted(rules_run(said)) == TO_DO
+    place, (_, locked, said), kept, _, dates, jobs = killed
+    assert "Directory cannot be locked" in locked and "--unlock" in locked
+    assert sorted(steps_run(said)) == TO_DO
     assert [job.rule for job in jobs[:2]] == ["encode", "encode"]
     assert sorted(job.rule for job in jobs[2:]) == AFTER_TRAINING
     assert {job.state for job in jobs} == {"COMPLETED"}
@@ -241,9 +243,9 @@ def test_the_main_process_is_killed(killed, undisturbed: Workplace) -> None:
 
 
 def test_two_runs_in_one_directory(killed, undisturbed: Workplace) -> None:
-    place, beside, _, _, jobs, _, _ = killed
+    place, (beside, _, _), _, jobs, _, _ = killed
     assert "Directory cannot be locked" in beside
-    assert rules_run(beside) == []
+    assert steps_run(beside) == []
     assert [(job.rule, job.state) for job in jobs] == [("encode", "RUNNING")]
     as_undisturbed(place, undisturbed)
 
@@ -319,13 +321,12 @@ def test_a_truncated_file(undisturbed: Workplace, slurm: Slurm, tmp_path: Path) 
     damaged = place.path / MUTATION
     os.truncate(damaged, damaged.stat().st_size // 2)
     said = place.on_slurm(*COMMAND, "--retries", "0").finish(fails=True)
-    # The log of a job that failed is printed, hence the set.
-    assert set(rules_run(said)) == {"information", "distil"}
+    assert set(steps_run(said)) == {"distil", "information"}
     assert "mutation.npz is damaged" in said
     assert "run the same command again" in said
     assert not damaged.exists()
     said = place.on_slurm(*COMMAND, "--retries", "0").finish()
-    assert sorted(rules_run(said)) == TO_DO
+    assert sorted(steps_run(said)) == TO_DO
     aside = damaged.with_name(".mutation.npz.damaged")
     aside.unlink()
     as_undisturbed(place, undisturbed)
@@ -348,7 +349,7 @@ def test_a_corrupt_cache(place: Workplace, undisturbed: Workplace, slurm: Slurm)
     for note in (place.path / ".snakemake" / "metadata").iterdir():
         os.truncate(note, 0)
     said = place.on_slurm(*COMMAND, "--retries", "0").finish()
-    assert sorted(rules_run(said)) == TO_DO
+    assert sorted(steps_run(said)) == TO_DO
     went_on_from(place, kept)
     log = (place.path / LOG).read_text()
     assert [file.name for file in files if f"{file.name} is damaged" in log] == [files[0].name, files[1].name]
@@ -362,7 +363,7 @@ def test_a_clock_in_the_past(place: Workplace, undisturbed: Workplace, slurm: Sl
         os.utime(path, (later, later))
     said = place.on_slurm(*COMMAND).finish()
     assert "dated in the future" in said
-    assert sorted(rules_run(said)) == TO_DO
+    assert sorted(steps_run(said)) == TO_DO
     assert set(dates) <= set(place.dates())
     assert max(place.dates().values()) <= time.time_ns()
     as_undisturbed(place, undisturbed)

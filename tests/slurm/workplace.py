@@ -14,6 +14,8 @@ from pathlib import Path
 import yaml
 from cluster import Slurm
 
+from cch_omics.planning.steps import STEPS
+
 ROOT = Path(__file__).parents[2]
 COPIED = ("workflow", "config", "envs", "cch_omics")
 # GPUs are declared and counted, but CUDA sees none: auto, so that training goes on on the CPU.
@@ -131,6 +133,7 @@ class Run:
         return self.output.read_text()
 
 
-def rules_run(said: str) -> list[str]:
-    """Rules of the jobs that a run started, in order, without the last one that only collects."""
-    return [name for name in re.findall(r"^(?:local)?rule (\w+):$", said, re.MULTILINE) if name != "all"]
+def steps_run(said: str) -> list[str]:
+    """Steps of the jobs that a run started, in order."""
+    started = re.findall(r"^\d\d:\d\d:\d\d started  (.*)$", said, re.MULTILINE)
+    return [next(word for word in line.split() if word in STEPS) for line in started]

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,17 +20,20 @@ import pandas as pd
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 from cohorts import make_cohort
 from test_config import WRONG_CONFIGS, WRONG_SHEETS, WRONG_SOURCES
-from test_student import DAMAGE
+from test_student import DAMAGE, make_one
+from test_student import make_cohort as student_cohort
 
 import cch_omics
-from cch_omics.cohort import Cohort, Modality
+from cch_omics.cohort import Cohort
 from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, load_config, read_sheet
+from cch_omics.data.mudata import read_cohort
+from cch_omics.data.sources import ingest
+from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError
-from cch_omics.io import ingest, read_cohort, read_matrix
-from cch_omics.plan import modalities_of
-from cch_omics.predictions import Network
+from cch_omics.planning.sources import modalities_of, teachers_of_row
 from cch_omics.splits import make_splits
-from cch_omics.student import make_student, predict_file, read_student, write_student
+from cch_omics.student.bundle import read_student, write_student
+from cch_omics.student.predict import predict_file
 
 HTML = "<!DOCTYPE html>\n<html><body>404</body></html>"
 FOLDER = Path("cohort")
@@ -128,6 +131,28 @@ def line(number: int, change: Callable[[str], str]) -> Callable[[str], str]:
         return "\n".join(lines) + "\n"
 
     return apply
+
+
+def doses(values: Iterable[object]) -> Change:
+    """Give the 39 samples of the clinical table a number each."""
+
+    def spoil(folder: Path) -> None:
+        table = pd.read_csv(folder / "clinical.csv", index_col=0)
+        table["dose"] = list(values)
+        table.to_csv(folder / "clinical.csv")
+
+    return spoil
+
+
+def dose(bad: object) -> Change:
+    """All good numbers but one."""
+    return doses([number / 7 if number != 3 else bad for number in range(39)])
+
+
+def apart(folder: Path) -> None:
+    """Only ten patients have both omics."""
+    table = make_tables().rna
+    table.iloc[:20].to_csv(folder / "rna.csv.gz")
 
 
 def truncated(folder: Path) -> None:
@@ -245,36 +270,21 @@ def planned(source: str, modalities: str) -> Callable[[], object]:
     return run
 
 
+def planned_teachers(cell: str) -> Callable[[], object]:
+    def run() -> object:
+        write_folder(FOLDER, make_tables())
+        return teachers_of_row(sheet_row(FOLDER, teachers=cell))
+
+    return run
+
+
 def split(change: Callable[[Cohort], Cohort], **settings: object) -> Callable[[], object]:
     return lambda: make_splits(change(make_cohort()), SplitsConfig(**settings), seed=0)
 
 
 def make_bundle(folder: Path) -> None:
     """A student of three classes on seven features, cnv0 to cnv6."""
-    random = np.random.default_rng(0)
-    names = np.array([f"cnv{j}" for j in range(7)])
-    network = Network(
-        fill=np.zeros(7, np.float32),
-        weight=random.normal(size=(7, 3)).astype(np.float32),
-        bias=np.zeros(3, np.float32),
-        head_weight=random.normal(size=(3, 3)).astype(np.float32),
-        head_bias=np.zeros(3, np.float32),
-    )
-    ids = np.array([f"S{number:02d}" for number in range(9)])
-    values = random.normal(size=(9, 7)).astype(np.float32)
-    classes = ("A", "B", "C")
-    cohort = Cohort("c", "t", ids, ids, ids, np.arange(9) % 3, classes, {"cnv": Modality(values, names, np.arange(9))})
-    student = make_student(
-        cohort,
-        "cnv",
-        network,
-        offsets=np.zeros(3),
-        calibration_temperature=1.0,
-        labelled=cohort.labelled,
-        epochs=1,
-        verdict={"verdict": "do_not_distil"},
-    )
-    write_student(folder, student)
+    write_student(folder, make_one(student_cohort()))
 
 
 def damaged(change: Change) -> Callable[[], object]:
@@ -318,9 +328,9 @@ def unknown_format() -> object:
 
 
 def relabelled(cohort: Cohort) -> Cohort:
-    labels = np.where(cohort.labels == 2, -1, cohort.labels)
-    labels[np.flatnonzero(labels < 0)[:2]] = 2
-    return replace(cohort, labels=labels)
+    labels = np.where(cohort.target.values == 2, np.nan, cohort.target.values)
+    labels[np.flatnonzero(np.isnan(labels))[:2]] = 2
+    return replace(cohort, target=replace(cohort.target, values=labels))
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------
@@ -405,8 +415,41 @@ CLINICAL = {
     ),
     "one class asked for": (None, {"classes": "basal"}, ["one class only"]),
     "no label": (clinical(lambda text: text.replace("luminal", "").replace("basal", "NA")), {}, ["no label"]),
-    "a continuous target": (None, {"target": "age"}, ["'age'", "39 different values"]),
+    "values that are no classes": (
+        clinical(lambda text: re.sub(r"(?m)^(S\d\d),\w*,", r"\1,of \1,", text)), {},
+        ["'subtype'", "39 different values", "column of classes"],
+    ),
 }  # fmt: skip
+# The target is a number, `dose`, unless the row says otherwise.
+NUMBERS = {
+    "text among numbers": (dose("high"), {}, ["clinical.csv, column 'dose', row 'S03'", "text: 'high'", "empty"]),
+    "a decimal comma": (
+        dose("1,5"), {}, ["clinical.csv, column 'dose', row 'S03'", "decimal comma: '1,5'", "decimal point"],
+    ),
+    "numbers with a limit": (dose("<0.1"), {}, ["'dose', row 'S03'", "text: '<0.1'"]),
+    "an infinite number": (dose("-inf"), {}, ["'dose', row 'S03'", "an infinite number", "logarithm"]),
+    "a number beyond 32 bits": (dose("1e300"), {}, ["'dose', row 'S03'", "an infinite number"]),
+    "a constant": (doses([2.5] * 39), {}, ["'dose'", "the number 2.5 for all 39 labelled samples", "constant"]),
+    "too few numbers": (doses([*range(9), *[""] * 30]), {}, ["'dose'", "9 numbers", "at least 14", "fewer folds"]),
+    "no number": (doses(["NA"] * 39), {}, ["'dose'", "no label of any sample"]),
+    "classes of a number": (doses(range(39)), {"classes": "1,2"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "text asked to be a number": (
+        None, {"target": "subtype"}, ["'subtype', row 'S00'", "text: 'luminal'", "`classification`"],
+    ),
+    "a number asked to be a class": (
+        None, {"target": "age", "task": "classification"},
+        ["'age'", "39 different numbers among 39 labels", "`regression`"],
+    ),
+}  # fmt: skip
+TEACHERS = {
+    "a view of an unknown modality": ("rna+cnvs", ["column teachers", "'cnvs' in 'rna+cnvs'", "Did you mean 'cnv'"]),
+    "a modality twice in a view": ("rna+rna", ["column teachers", "'rna' twice in 'rna+rna'"]),
+    "a view twice": ("rna;rna", ["column teachers", "'rna' and 'rna', which are the same view"]),
+    "a view twice, in another order": ("rna+cnv;cnv+rna", ["'rna+cnv' and 'cnv+rna', which are the same view"]),
+    "an empty view": ("rna;", ["column teachers", "the view ''", "separated by ';'"]),
+    "half a view": ("rna+", ["column teachers", "the view 'rna+'", "joined by '+'"]),
+    "commas between views": ("rna,cnv", ["column teachers", "the view 'rna,cnv'", "separated by ';'"]),
+}
 PATTERN = "a pattern that matches no id"
 
 
@@ -420,6 +463,16 @@ def _cases() -> list[Case]:
         for title, (change, columns, said) in listed.items():
             add(section, title, spoilt(change, columns, {}), *said)
     add(section, PATTERN, spoilt(None, {}, {"patient_pattern": "(?P<patient>X.*)"}), "patient_pattern", "none", "'S10'")
+
+    for title, (change, columns, said) in NUMBERS.items():
+        row = {"target": "dose", "task": "regression", **columns}
+        add("A number as target", title, spoilt(change, row, {}), *said)
+    section = "The sheet's column `teachers`"
+    for title, (cell, said) in TEACHERS.items():
+        add(section, title, planned_teachers(cell), *said)
+    add(section, "a view of an unknown modality, when read", spoilt(None, {"teachers": "rna+cnvs"}, {}), "'cnvs'")
+    few = ("view 'rna+cnv'", "5 patients with subtype", "who have rna and cnv", "at least 7", "Leave the view out")
+    add(section, "a view that too few patients have", spoilt(apart, {"teachers": "rna+cnv"}, {}), *few)
 
     section = "MuData and other sources"
     add(section, "no such file", lambda: ingested(sheet_row("gone.h5mu")), "gone.h5mu", "no such file")
@@ -501,8 +554,8 @@ def _cases() -> list[Case]:
     add("Sources, when the work is planned", "a download without modalities", planned("xena:BRCA", ""), "modalities")
 
     section = "Folds"
-    add(section, "a class smaller than the folds", split(relabelled), "class 'c'", "2 labelled patients", "at least")
-    add(section, "more folds than patients of a class", split(lambda c: c, folds=40), "class", "splits.folds = 40")
+    add(section, "a class smaller than the folds", split(relabelled), "labels 'c'", "2 labelled patients", "at least")
+    add(section, "more folds than patients of a class", split(lambda c: c, folds=40), "labels 'a'", "splits.folds = 40")
     add(section, "sites that are not known", split(lambda c: c, by_site=True), "splits.by_site", "90 of 90 samples")
 
     for name, (change, _) in DAMAGE.items():

@@ -2,24 +2,31 @@
 
 import numpy as np
 
-from cch_omics.cohort import Cohort, Modality
+from cch_omics.cohort import Cohort, Modality, Target
+from cch_omics.tasks.classification import Classification
 
 
 def make_cohort(
     *,
     n: int = 90,
     seed: int = 0,
+    task: str = "classification",
     n_classes: int = 3,
     signal: float = 1.5,
     label_budget: float = 1.0,
     permuted: bool = False,
+    teachers: tuple[str, ...] = (),
 ) -> Cohort:
     """Three modalities of one latent: `rna` sees it well, `cnv` badly, `mutation` (0/1) hardly; some samples lack some.
 
     Parameters
     ----------
+    task
+        `classification`: classes a, b, ... that the latent tells apart; `regression`: a number that is linear in it.
     permuted
         Whether labels are drawn without regard to the features.
+    teachers
+        Views that may teach; by default every modality.
     """
     random = np.random.default_rng(seed)
     labels = random.integers(n_classes, size=n)
@@ -39,19 +46,34 @@ def make_cohort(
             values[random.random(values.shape) < 0.02] = np.nan
         features = np.array([f"{name}{j}" for j in range(width[name])])
         modalities[name] = Modality(values=values, features=features, rows=rows)
-    known = labels.copy()
+    known = labels.astype(float)
     if permuted:
         known = random.permutation(known)
-    known[random.random(n) < 0.1] = -1
+    known[random.random(n) < 0.1] = np.nan
     samples = np.array([f"P{i:03d}" for i in range(n)])
     return Cohort(
         name="made",
-        target="subtype",
         samples=samples,
         groups=samples,
         sites=np.full(n, ""),
-        labels=known,
-        classes=tuple("abcdefgh"[:n_classes]),
+        target=_number(known, latent, permuted) if task == "regression" else _classes(known, n_classes),
         modalities=modalities,
+        teachers=teachers or tuple(modalities),
         label_budget=label_budget,
     )
+
+
+def _classes(labels: np.ndarray, n_classes: int) -> Target:
+    return Target("subtype", Classification(tuple("abcdefgh"[:n_classes])), labels)
+
+
+def _number(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
+    """The same samples lack it as lack the class."""
+    from cch_omics.tasks.regression import Regression
+
+    random = np.random.default_rng(1)
+    numbers = 5 + latent @ np.array([1.0, -0.5, 0.5, 0.25]) + 0.5 * random.standard_normal(len(latent))
+    if permuted:
+        numbers = random.permutation(numbers)
+    numbers = np.where(np.isfinite(labels), numbers, np.nan)
+    return Target("score", Regression.of(numbers), numbers)

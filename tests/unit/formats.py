@@ -8,7 +8,7 @@ import mudata
 import numpy as np
 import pandas as pd
 
-from cch_omics.simulation import simulate
+from cch_omics.data.simulate import simulate
 
 TARGET = "subtype"
 

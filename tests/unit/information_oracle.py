@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
-from scipy.stats import norm, rankdata
 
 Array = NDArray[np.float64]
 
@@ -44,21 +43,6 @@ def slow_ross(x: Array, labels: NDArray[np.int64], k: int) -> float:
     return float(digamma(len(kept)) + total / len(kept))
 
 
-def slow_ksg2(x: Array, y: Array, k: int) -> float:
-    """Kraskov 2004, equation 9; all that are as far as the k-th neighbour are neighbours."""
-    n, total = len(x), 0.0
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        joint = {j: max(distance(x[i], x[j]), distance(y[i], y[j])) for j in others}
-        near = [j for j in others if joint[j] <= sorted(joint.values())[k - 1]]
-        reach_x, reach_y = max(distance(x[i], x[j]) for j in near), max(distance(y[i], y[j]) for j in near)
-        n_x = sum(distance(x[i], x[j]) <= reach_x for j in others)
-        n_y = sum(distance(y[i], y[j]) <= reach_y for j in others)
-        total += digamma(len(near)) - digamma(n_x) - digamma(n_y)
-        total -= 1 / len(near) if reach_x > 0 and reach_y > 0 else 0
-    return float(digamma(n) + total / n)
-
-
 def slow_mixed(x: Array, y: Array, k: int) -> float:
     """Gao 2017, algorithm 1, as in the authors' program."""
     n, total = len(x), 0.0
@@ -90,12 +74,6 @@ def slow_gaussian(x: Array, y: Array) -> float:
 
     plug_in = log_determinant(x) + log_determinant(y) - log_determinant(np.hstack([x, y]))
     return 0.5 * (plug_in - (f(p) + f(q) - f(p + q)))
-
-
-def slow_copula(x: Array, y: Array) -> float:
-    """`slow_gaussian` of normal scores."""
-    n = len(x)
-    return slow_gaussian(*(norm.ppf(rankdata(points, axis=0) / (n + 1)) for points in (x, y)))
 
 
 def slow_crossentropy(log_q: Array, labels: NDArray[np.int64]) -> float:

@@ -6,28 +6,34 @@ import numpy as np
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.io.files import write_json, write_table
-from cch_omics.tasks.classification import METRICS
+from cch_omics.runtime.files import write_json, write_table
+from cch_omics.tasks.base import Task
+from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.regression import Regression
 
-CLASSES = ("LumA", "LumB", "Her2", "Basal")
+SUBTYPE = Classification(("LumA", "LumB", "Her2", "Basal"))
+DOSE = Regression((-1.0, 0.25, 1.5))
+# Tables of intermediate/.
+INTERMEDIATE = ("summary", "performance", "comparisons")
 
 
-def audit(modalities: list[str]) -> dict[str, object]:
-    """Make what `cch_omics.audit.audit` returns."""
-    classes = dict(zip(CLASSES, (260, 140, 80, 117), strict=True))
+def audit(modalities: list[str], task: Task = SUBTYPE) -> dict[str, object]:
+    """Make what `cch_omics.data.audit.audit` returns."""
+    strata = dict(zip(task.strata_names, (260, 140, 80, 117), strict=True))
     return {
         "source": "demo:made-up",
         "origin": {"source": "a made-up study", "license": "CC BY-NC-ND 4.0"},
+        "task": task.name,
         "samples": 659,
         "patients": 659,
         "labelled": 597,
         "label_budget": 0.15,
         "derived_from": modalities[0],
-        "classes": classes,
+        "strata": strata,
         "modalities": {
             name: {
                 "samples": 600, "labelled": 540, "features": 2000, "constant_features": 3, "missing_fraction": 0.012,
-                "classes": classes,
+                "strata": strata,
             }
             for name in modalities
         },
@@ -43,17 +49,19 @@ def audit(modalities: list[str]) -> dict[str, object]:
             },
         },
         "leakage": {
-            name: {"feature": "ESR1", "class": "Basal", "auroc": 0.97, "flagged": name == modalities[0],
-                   "defines_target": name == modalities[0]}
+            name: {"feature": "ESR1", "stratum": "Basal" if task is SUBTYPE else "",
+                   "measure": "AUROC" if task is SUBTYPE else "Spearman correlation", "value": 0.97,
+                   "flagged": name == modalities[0], "defines_target": name == modalities[0]}
             for name in modalities
         },
-        "site_confounding": {"sites": 30, "samples": 500, "balanced_accuracy": 0.31, "chance": 0.25, "p_value": 0.02,
-                             "flagged": False},
+        "site_confounding": {"sites": 30, "samples": 500, "measure": task.metrics[task.primary].title,
+                             "value": 0.31, "chance": 0.25, "p_value": 0.02, "flagged": False},
         "warnings": ["62 of 659 samples have no label: they can carry soft targets only."],
     }  # fmt: skip
 
 
 def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
+    """verdicts.tsv, with the columns of evidence.tsv."""
     random = np.random.default_rng(seed)
     strength = dict(zip(modalities, np.linspace(1.1, 0.3, len(modalities)), strict=True))
     rows = []
@@ -62,38 +70,36 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
             if teacher == student:
                 continue
             shared = 0.55 * (strength[teacher] + 0.2) + random.normal(0, 0.05)
-            gap, advantage = shared - strength[student] + 0.15, strength[teacher] - strength[student]
-            probability = float(1 / (1 + np.exp(-30 * (gap + 0.5 * advantage))))
+            gap, ahead = shared - strength[student] + 0.15, strength[teacher] - strength[student]
+            probability = float(1 / (1 + np.exp(-30 * (gap + 0.5 * ahead))))
             verdict = "distil" if probability > 0.9 else "do_not_distil" if probability < 0.1 else "undecided"
             rows.append({
-                "teacher": teacher, "student": student, "estimator": "ksg-ross",
-                "mi_teacher_student": shared, "mi_student_label": strength[student],
-                "mi_teacher_label": strength[teacher], "gap": gap, "gap_se": 0.06,
-                "advantage": advantage, "log_loss_advantage": advantage, "log_loss_advantage_se": 0.05,
-                "log_loss_benefit": advantage, "log_loss_benefit_se": 0.05, "p_benefit_positive": float(advantage > 0),
-                "pilot_gain": 0.1 * advantage, "pilot_gain_se": 0.01, "p_gain_positive": float(advantage > 0),
-                "p_gap_positive": probability, "p_advantage_positive": float(advantage > 0),
+                "repeat": -1, "fold": -1, "teacher": teacher, "student": student, "recipe": "soft_targets",
+                "estimator": "ksg-ross", "mi_teacher_student": shared, "mi_student_label": strength[student],
+                "mi_teacher_label": strength[teacher], "gap": gap, "gap_se": 0.06, "p_gap_positive": probability,
+                "gap_at_zero": -0.04, "gap_simulated_sd": 0.05,
                 "cross_check_estimator": "gaussian-ross", "cross_check_gap": gap + 0.1, "cross_check_gap_se": 0.07,
-                "cross_check_gap_at_zero": 0.06, "cross_check_gap_twin_sd": 0.05,
-                "cross_check_p_gap_positive": probability, "gap_at_zero": -0.04, "gap_twin_sd": 0.05,
-                "bracket_low": gap - 0.3, "bracket_high": gap + 0.2,
-                "twin_bias": -0.04, "twin_coverage": 0.9, "twin_sign_errors": 0.06, "flags": "",
+                "cross_check_gap_at_zero": 0.06, "cross_check_gap_simulated_sd": 0.05,
+                "accuracy_difference": 0.2 * ahead, "teacher_information": strength[teacher],
+                "teacher_information_se": 0.08, "pilot_gain": 0.1 * ahead, "pilot_gain_se": 0.01,
+                "p_gain_positive": probability, "flags": "",
                 "cch_verdict": "distil" if gap > 0 else "do_not_distil", "verdict": verdict,
-                "reason": f"The gap is {gap:+.2f} nats and {teacher} knows {advantage:+.2f} nats more than {student}.",
+                "reason": f"Pilots of {student}, taught by {teacher}, gained {10 * ahead:+.1f} ± 1.0 points.",
             })  # fmt: skip
-    return pd.DataFrame(rows, columns=list(keys.VERDICT_COLUMNS))
+    evidence = ["repeat", "fold", "estimator", "cross_check_estimator", "flags", "teacher_information"]
+    return pd.DataFrame(rows, columns=None if rows else [*keys.VERDICT_COLUMNS, *evidence])
 
 
-def teachers(table: pd.DataFrame, modalities: list[str]) -> pd.DataFrame:
+def teachers(table: pd.DataFrame, modalities: list[str], rule: str = "pilot") -> pd.DataFrame:
     rows = []
     for student in modalities:
-        mine = table[table["student"] == student].sort_values("gap", ascending=False)
+        mine = table[table["student"] == student].sort_values("pilot_gain", ascending=False)
         if mine.empty:
             continue
         best = mine.iloc[0]
-        rows.append(
-            (student, best["teacher"] if best["verdict"] == "distil" else "", best["verdict"], best["p_gap_positive"])
-        )
+        taught = best["verdict"] == "distil"
+        chosen = (best["teacher"], best["recipe"]) if taught else ("", "alone")
+        rows.append((student, *chosen, rule, best["verdict"], best["p_gain_positive"], best["p_gap_positive"]))
     return pd.DataFrame(rows, columns=list(keys.TEACHER_COLUMNS))
 
 
@@ -104,112 +110,92 @@ def information(table: pd.DataFrame) -> pd.DataFrame:
         for quantity, column in zip(keys.QUANTITIES, columns, strict=True):
             value = row[column]
             estimator = "ksg" if quantity == "teacher_student" else "ross"
-            rows.append(
-                (
-                    row["teacher"],
-                    row["student"],
-                    quantity,
-                    estimator,
-                    value,
-                    0.05,
-                    value - 0.1,
-                    value + 0.1,
-                    400,
-                    8,
-                    "nats",
-                )
-            )
+            pair = (row["teacher"], row["student"])
+            rows.append((*pair, quantity, estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats"))
     return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
 
 
-def evaluation(table: pd.DataFrame, modalities: list[str], *, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """gains, references, summary and performance that go with verdicts."""
+def evaluation(table: pd.DataFrame, modalities: list[str], task: Task, *, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Summary, performance and comparisons that go with verdicts."""
     random = np.random.default_rng(seed + 1)
-    gains, summary, performance, references = [], [], [], []
-    outer = [(repeat, fold) for repeat in range(2) for fold in range(5)]
+    summary, performance, comparisons = [], [], []
     height = dict(zip(modalities, np.linspace(0.82, 0.55, len(modalities)), strict=True))
-    for metric, about in METRICS.items():
+    for metric, about in task.metrics.items():
         sign = 1.0 if about.higher_is_better else -1.0
         for student in modalities:
             base = height[student] if about.higher_is_better else 1.4 - height[student]
-            models = {
-                "alone": base,
-                "self": base + 0.002 * sign,
-                "logistic": base + 0.03 * sign,
-                "boosting": base - 0.02 * sign,
-            }
+            models = {"alone": base, "self:soft_targets": base + 0.002 * sign}
+            baselines = {"linear": base + 0.03 * sign, "boosting": base - 0.02 * sign}
             for row in table[table["student"] == student].to_dict("records"):
-                effect = sign * (0.1 * row["gap"] + 0.04 * row["advantage"] + random.normal(0, 0.01))
-                models[f"distilled:{row['teacher']}"] = base + effect
+                effect = sign * (0.1 * row["gap"] + 0.2 * row["accuracy_difference"] + random.normal(0, 0.01))
+                models[f"soft_targets:{row['teacher']}"] = base + effect
+                pair = (row["teacher"], student, "soft_targets")
                 for control, share in zip(keys.CONTROLS, (1.0, 0.8, 1.3), strict=True):
-                    each = effect * share + random.normal(0, 0.015, len(outer))
-                    gains += [
-                        (row["teacher"], student, control, *where, metric, base, base + gain, gain, 70, 0.9, 3.0)
-                        for where, gain in zip(outer, each, strict=True)
-                    ]
-                    summary.append(
-                        (
-                            row["teacher"],
-                            student,
-                            control,
-                            metric,
-                            each.mean(),
-                            each.mean() - 0.02,
-                            each.mean() + 0.02,
-                            10,
-                        )
-                    )
-            for model, mean in models.items():
-                performance.append((student, model, metric, mean, mean - 0.03, mean + 0.03))
-                if model in ("logistic", "boosting"):
-                    each = mean + random.normal(0, 0.01, len(outer))
-                    references += [
-                        (student, model, *where, metric, v, 70) for where, v in zip(outer, each, strict=True)
-                    ]
+                    gain = effect * share + random.normal(0, 0.005)
+                    summary.append((*pair, control, metric, gain, gain - 0.02, gain + 0.02, 10))
+            for model, mean in (models | baselines).items():
+                performance.append((student, model, metric, mean, mean - 0.03, mean + 0.03, 10))
+            if metric == task.primary:
+                for model, mean in models.items():
+                    for baseline, other in baselines.items():
+                        low, high = mean - other - 0.01, mean - other + 0.01
+                        comparisons.append((student, model, baseline, mean - other, low, high))
     return {
-        "gains": pd.DataFrame(gains, columns=list(keys.GAIN_COLUMNS)),
-        "references": pd.DataFrame(references, columns=list(keys.REFERENCE_COLUMNS)),
-        "summary": pd.DataFrame(
-            summary, columns=["teacher", "student", "control", "metric", "gain", "ci_low", "ci_high", "n_splits"]
-        ),
-        "performance": pd.DataFrame(performance, columns=["modality", "model", "metric", "mean", "ci_low", "ci_high"]),
+        "summary": pd.DataFrame(summary, columns=list(keys.SUMMARY_COLUMNS)),
+        "performance": pd.DataFrame(performance, columns=list(keys.PERFORMANCE_COLUMNS)),
+        "comparisons": pd.DataFrame(comparisons, columns=list(keys.COMPARISON_COLUMNS)),
     }
 
 
-def scorecard(cohort: str, target: str, n_pairs: int) -> pd.DataFrame:
+def scorecard(cohort: str, target: str, metric: str, n_pairs: int) -> pd.DataFrame:
     rows = [
-        (cohort, target, name, n_pairs, 2, 1, harmed, gained, spearman, 0.8, 0.2, 0.01)
-        for name, harmed, gained, spearman in [
-            ("cch_gap", 0.89, 0.68, 0.65),
-            ("gap_and_advantage", 0.93, 0.88, 0.84),
-            ("teacher_accuracy", 0.91, 0.82, 0.69),
-            ("always", np.nan, np.nan, np.nan),
+        (cohort, target, metric, name, n_pairs, spearman, 0.8, 0.2, 0.01)
+        for name, spearman in [
+            ("pilot", 0.84),
+            ("cch", 0.65),
+            ("accuracy_difference", 0.69),
+            ("always", np.nan),
+            ("never", np.nan),
         ]
     ]
     return pd.DataFrame(rows, columns=list(keys.SCORECARD_COLUMNS))
 
 
 def tables(
-    modalities: list[str], *, seed: int = 0, cohort: str = "made-up", target: str = "subtype"
+    modalities: list[str],
+    task: Task = SUBTYPE,
+    *,
+    seed: int = 0,
+    cohort: str = "made-up",
+    target: str = "subtype",
+    rule: str = "pilot",
 ) -> dict[str, pd.DataFrame]:
+    """Make all tables by name; `verdicts` has the columns of evidence.tsv too."""
     verdict = verdicts(modalities, seed=seed)
     return {
         "verdicts": verdict,
-        "teachers": teachers(verdict, modalities),
+        "teachers": teachers(verdict, modalities, rule),
         "information": information(verdict),
-        "scorecard": scorecard(cohort, target, len(verdict)),
-        **evaluation(verdict, modalities, seed=seed),
+        "scorecard": scorecard(cohort, target, task.primary, len(verdict)),
+        **evaluation(verdict, modalities, task, seed=seed),
     }
 
 
-def write_results(folder: Path, modalities: list[str], *, seed: int = 0, **given: pd.DataFrame) -> Path:
+def write_results(
+    folder: Path,
+    modalities: list[str],
+    task: Task = SUBTYPE,
+    *,
+    seed: int = 0,
+    rule: str = "pilot",
+    **given: pd.DataFrame,
+) -> Path:
     """Write `results/{cohort}/{target}` without intermediate arrays; tables given by name replace the made-up ones."""
-    content = tables(modalities, seed=seed, cohort=folder.parent.name, target=folder.name) | given
-    (folder / "intermediate").mkdir(parents=True, exist_ok=True)
+    names = {"cohort": folder.parent.name, "target": folder.name}
+    content = tables(modalities, task, seed=seed, rule=rule, **names) | given
+    content["evidence"] = content["verdicts"].drop(columns=["verdict", "reason", "cch_verdict"])
+    content["verdicts"] = content["verdicts"][[name for name in keys.VERDICT_COLUMNS if name in content["verdicts"]]]
     for name, table in content.items():
-        if name in ("summary", "performance"):
-            table.to_parquet(folder / "intermediate" / f"{name}.parquet")
-        else:
-            write_table(table, folder / f"{name}.tsv")
-    write_json(audit(modalities), folder / "audit.json")
+        write_table(table, (folder / "intermediate" if name in INTERMEDIATE else folder) / f"{name}.tsv")
+    write_json(audit(modalities, task), folder / "audit.json")
     return folder

@@ -5,13 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cohort_files import make_tables, sheet_row, write_folder
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from cch_omics.audit import Notes, TableNotes, audit, single_feature, site_prediction
-from cch_omics.cohort import Cohort, Modality
+from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import SplitsConfig
-from cch_omics.io import read_source, write_json
-from cch_omics.io.assemble import assemble
+from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
+from cch_omics.data.notes import Notes, TableNotes
+from cch_omics.data.sources import read_source
+from cch_omics.runtime.files import write_json
+from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.classification.reading import single_feature, site_dependence
+from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.regression.reading import site_dependence as regression_sites
 
 
 def make_cohort(n=200, p=50, seed=0, **changes) -> tuple[Cohort, Notes]:
@@ -25,16 +32,23 @@ def make_cohort(n=200, p=50, seed=0, **changes) -> tuple[Cohort, Notes]:
 
     cohort = Cohort(
         name="noise",
-        target="status",
         samples=samples,
         groups=samples,
         sites=np.array([f"{number % 10:02d}" for number in range(n)]),
-        labels=random.integers(0, 2, n),
-        classes=("no", "yes"),
+        target=status(random.integers(0, 2, n)),
         modalities={"rna": omics(np.arange(n)), "cnv": omics(np.arange(0, n, 2))},
+        teachers=("rna", "cnv"),
     )
     tables = {name: TableNotes(f"{name}.csv", len(m.rows), len(m.rows), 0) for name, m in cohort.modalities.items()}
-    return replace(cohort, **changes), Notes("folder", "sample", n, 0, tables, {})
+    return replace(cohort, **changes), Notes("folder", "sample", n, tables, {})
+
+
+def status(labels, classes=("no", "yes")) -> Target:
+    return Target("status", Classification(classes), np.asarray(labels, dtype=float))
+
+
+def score(numbers) -> Target:
+    return Target("score", Regression.of(numbers), numbers)
 
 
 def test_counts(tmp_path):
@@ -45,14 +59,14 @@ def test_counts(tmp_path):
     row = sheet_row(tmp_path / "a", classes="basal,luminal", label_budget=0.5, derived_from="rna")
     report = audit(*assemble(read_source(row), row))
     assert (report["samples"], report["patients"], report["labelled"]) == (40, 40, 37)
-    assert report["classes"] == {"basal": 18, "luminal": 19}
+    assert report["strata"] == {"basal": 18, "luminal": 19}
     assert report["modalities"]["rna"] == {
         "samples": 40,
         "labelled": 37,
         "features": 6,
         "constant_features": 1,
         "missing_fraction": pytest.approx(1 / 240),
-        "classes": {"basal": 18, "luminal": 19},
+        "strata": {"basal": 18, "luminal": 19},
     }
     assert report["pairs"]["rna"]["cnv"] == report["pairs"]["cnv"]["rna"] == {"samples": 30, "labelled": 29}
     assert report["pairs"]["rna"]["rna"] == {"samples": 40, "labelled": 37}
@@ -110,14 +124,14 @@ def test_classes_that_are_too_small_for_the_folds_are_said():
     labels = np.zeros(200, dtype=np.int64)
     labels[:24] = 1
     folds = SplitsConfig(folds=4, inner_folds=6)
-    report = audit(replace(cohort, labels=labels), notes, folds)
+    report = audit(replace(cohort, target=status(labels)), notes, folds)
     # cnv has every second sample: 12 of the class, of which three quarters are in a training set.
     assert report["folds"]["patients"]["cnv"] == {"no": 88, "yes": 12}
     assert report["folds"]["per_inner_fold"]["cnv"]["yes"] == 1.5
     said = [warning for warning in report["warnings"] if "inner fold" in warning]
     assert len(said) == 1
     assert said[0].startswith("cnv: ") and "'yes' (1.5)" in said[0]
-    few = audit(replace(cohort, labels=labels, label_budget=0.2), notes, folds)
+    few = audit(replace(cohort, target=status(labels), label_budget=0.2), notes, folds)
     assert few["folds"]["per_inner_fold"]["rna"]["yes"] == pytest.approx(0.6)
 
 
@@ -130,16 +144,17 @@ def test_keys_are_those_of_the_docstring():
 def test_pairs_that_never_meet_and_classes_that_are_absent_are_said():
     cohort, notes = make_cohort()
     rna, cnv = cohort.modalities.values()
-    labels = np.where(np.arange(200) < 100, cohort.labels, 0)
+    labels = np.where(np.arange(200) < 100, cohort.target.values, 0)
     apart = {"rna": replace(rna, values=rna.values[:100], rows=np.arange(100)),
              "cnv": replace(cnv, rows=np.arange(100, 200))}  # fmt: skip
-    text = " ".join(audit(replace(cohort, labels=labels, modalities=apart), notes)["warnings"])
+    text = " ".join(audit(replace(cohort, target=status(labels), modalities=apart), notes)["warnings"])
     assert "No sample has both rna and cnv" in text
-    assert "cnv: no sample of class 'yes'" in text
+    assert "cnv: no sample with status 'yes'" in text
 
 
 def test_odd_classes_and_dropped_values_are_said():
-    cohort, notes = make_cohort(classes=("no", "Not Performed"))
+    cohort, notes = make_cohort()
+    cohort = replace(cohort, target=status(cohort.target.values, ("no", "Not Performed")))
     report = audit(cohort, replace(notes, values_treated_as_missing={"Equivocal": 3}))
     text = " ".join(report["warnings"])
     assert "look like missing values: 'Not Performed'" in text
@@ -149,12 +164,12 @@ def test_odd_classes_and_dropped_values_are_said():
 def test_a_leaking_feature_is_named_in_either_direction():
     cohort, notes = make_cohort()
     values = cohort.modalities["rna"].values.copy()
-    values[:, 17] = -3 * cohort.labels + 0.3 * values[:, 17]
+    values[:, 17] = -3 * cohort.target.values + 0.3 * values[:, 17]
     leaky = {**cohort.modalities, "rna": replace(cohort.modalities["rna"], values=values)}
     report = audit(replace(cohort, modalities=leaky), notes)
     assert report["leakage"]["rna"]["feature"] == "g17"
     assert report["leakage"]["rna"]["flagged"]
-    assert report["leakage"]["rna"]["auroc"] > 0.99
+    assert report["leakage"]["rna"]["value"] > 0.99
     assert not report["leakage"]["cnv"]["flagged"]
     assert any("g17" in warning for warning in report["warnings"])
 
@@ -165,10 +180,10 @@ def test_the_best_of_many_noise_features_is_not_called_good():
     for seed in range(8):
         random = np.random.default_rng(seed)
         values, labels = random.normal(size=(60, 3000)), np.arange(60) % 2
-        best = single_feature(values, labels, np.arange(60).astype(str), 2)
+        best = single_feature(values, labels, np.arange(60).astype(str), ("a", "b"))
         assert best is not None
-        areas.append(best[2])
-        assert max(roc_auc_score(labels, column) for column in values.T[:200]) > 0.6
+        areas.append(best.value)
+        assert max(roc_auc_score(labels, column) for column in values.T[:40]) > 0.6
     # Two classes are each other's mirror, so that the better of both is the one measurement.
     assert abs(np.mean(areas) - 0.5) < 0.08
 
@@ -179,9 +194,9 @@ def test_a_known_auroc_is_found_among_three_classes():
     values = random.normal(size=(3000, 5)).astype(np.float32)
     values[:, 3] -= 1.5 * (labels == 2)
     values[random.random(3000) < 0.1, 0] = np.nan
-    feature, cls, area = single_feature(values, labels, np.arange(3000).astype(str), 3)
-    assert (feature, cls) == (3, 2)
-    assert area == pytest.approx(1 - roc_auc_score(labels == 2, values[:, 3]), abs=0.002)
+    best = single_feature(values, labels, np.arange(3000).astype(str), ("a", "b", "c"))
+    assert (best.feature, best.stratum, best.measure) == (3, "c", "AUROC")
+    assert best.value == pytest.approx(1 - roc_auc_score(labels == 2, values[:, 3]), abs=0.002)
 
 
 def test_patients_are_not_torn_apart():
@@ -190,22 +205,26 @@ def test_patients_are_not_torn_apart():
     patients = np.repeat(np.arange(20), 5)
     labels = np.repeat(random.permutation(np.arange(20) % 2), 5)
     values = np.repeat(random.normal(size=(20, 2000)), 5, axis=0) + 0.01 * random.normal(size=(100, 2000))
-    torn = single_feature(values, labels, np.arange(100).astype(str), 2)[2]
-    kept = single_feature(values, labels, patients.astype(str), 2)[2]
+    torn = single_feature(values, labels, np.arange(100).astype(str), ("a", "b")).value
+    kept = single_feature(values, labels, patients.astype(str), ("a", "b")).value
     assert torn > 0.8
     assert kept < 0.75
 
 
 def test_classes_too_small_for_the_check():
-    assert single_feature(np.ones((12, 2), dtype=np.float32), np.arange(12) % 6, np.arange(12).astype(str), 6) is None
+    values, labels = np.ones((12, 2), dtype=np.float32), np.arange(12) % 6
+    assert single_feature(values, labels, np.arange(12).astype(str), tuple("abcdef")) is None
+    assert site_dependence(labels, np.array(["x", "y"] * 6)) is None
 
 
 def test_sites_that_know_the_label_are_flagged_and_others_are_not():
     cohort, notes = make_cohort()
-    site = np.where(np.random.default_rng(5).random(200) < 0.8, cohort.labels, 1 - cohort.labels)
-    confounded = replace(cohort, sites=np.array([f"{code}{number % 3}" for number, code in enumerate(site)]))
+    site = np.where(np.random.default_rng(5).random(200) < 0.8, cohort.target.values, 1 - cohort.target.values)
+    confounded = replace(
+        cohort, sites=np.array([f"{code}{number % 3}" for number, code in enumerate(site.astype(int))])
+    )
     assert audit(confounded, notes)["site_confounding"]["flagged"]
-    assert audit(confounded, notes)["site_confounding"]["balanced_accuracy"] == pytest.approx(0.8, abs=0.07)
+    assert audit(confounded, notes)["site_confounding"]["value"] == pytest.approx(0.8, abs=0.07)
     assert not audit(cohort, notes)["site_confounding"]["flagged"]
     assert audit(replace(cohort, sites=np.full(200, "")), notes)["site_confounding"] is None
 
@@ -215,10 +234,10 @@ def test_a_rare_class_is_predicted_from_its_sites():
     random = np.random.default_rng(4)
     sites = random.integers(0, 4, 2000)
     labels = (random.random(2000) < np.where(sites < 2, 0.27, 0.03)).astype(np.int64)
-    accuracy, chance, p_value = site_prediction(labels, sites.astype(str), permutations=19)
-    assert accuracy > 0.65
-    assert chance == pytest.approx(0.5, abs=0.03)
-    assert p_value == pytest.approx(1 / 20)
+    found = site_dependence(labels, sites.astype(str), permutations=19)
+    assert found.value > 0.65
+    assert found.chance == pytest.approx(0.5, abs=0.03)
+    assert found.p_value == pytest.approx(1 / 20)
 
 
 def test_the_site_check_has_its_nominal_rate():
@@ -226,12 +245,103 @@ def test_the_site_check_has_its_nominal_rate():
     for seed in range(60):
         random = np.random.default_rng(seed)
         labels, sites = random.permutation(np.arange(90) % 3), random.integers(0, 15, 90).astype(str)
-        _, chance, p_value = site_prediction(labels, sites, permutations=39)
-        assert chance == pytest.approx(1 / 3, abs=0.05)
-        p_values.append(p_value)
+        found = site_dependence(labels, sites, permutations=39)
+        assert found.chance == pytest.approx(1 / 3, abs=0.05)
+        p_values.append(found.p_value)
     assert np.mean(np.array(p_values) <= 0.1) < 0.25
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.13)
 
 
 def test_an_audit_repeats_itself():
     assert audit(*make_cohort()) == audit(*make_cohort())
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def numbers(seed=3):
+    return np.random.default_rng(seed).normal(10, 2, 200)
+
+
+def test_a_number_is_counted_by_ranges_and_summarised():
+    cohort, notes = make_cohort()
+    known = numbers()
+    known[:40] = np.nan
+    report = audit(replace(cohort, target=score(known)), notes)
+    assert report["task"] == "regression"
+    assert list(report["strata"].values()) == [32] * 5
+    assert sum(report["modalities"]["cnv"]["strata"].values()) == report["modalities"]["cnv"]["labelled"] == 80
+    rest = known[40:]
+    assert report["summary"] == pytest.approx(
+        {"n": 160, "mean": rest.mean(), "sd": rest.std(ddof=1), "min": rest.min(), "max": rest.max()}
+    )
+    assert audit(cohort, notes)["summary"] == {}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_feature_that_follows_the_number_is_named_in_either_direction(sign):
+    cohort, notes = make_cohort()
+    target = numbers()
+    values = cohort.modalities["rna"].values.copy()
+    # Any monotonous function of it will do.
+    values[:, 17] = sign * np.exp(target) + values[:, 17]
+    values[5:9, 17] = np.nan
+    leaky = {**cohort.modalities, "rna": replace(cohort.modalities["rna"], values=values)}
+    report = audit(replace(cohort, target=score(target), modalities=leaky), notes)
+    found = report["leakage"]["rna"]
+    assert (found["feature"], found["stratum"], found["measure"]) == ("g17", "", "absolute Spearman correlation")
+    assert found["flagged"] and found["value"] > 0.95
+    assert not report["leakage"]["cnv"]["flagged"]
+    assert any("the single feature g17 predicts score, absolute Spearman" in said for said in report["warnings"])
+
+
+def test_the_best_of_many_noise_features_follows_no_number():
+    """In-sample the best of 2000 features correlates; on the other half of the patients it does not."""
+    found = []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        values, target = random.normal(size=(60, 2000)), random.normal(size=60)
+        best = Regression().single_feature(values, target, np.arange(60).astype(str))
+        found.append(best.value)
+        assert max(abs(stats.spearmanr(target, column).statistic) for column in values.T[:200]) > 0.25
+    assert abs(np.mean(found)) < 0.12
+
+
+def test_a_known_spearman_correlation_is_found():
+    random = np.random.default_rng(1)
+    target = random.normal(size=3000)
+    values = random.normal(size=(3000, 5)).astype(np.float32)
+    values[:, 3] -= target.astype(np.float32)
+    best = Regression().single_feature(values, target, np.arange(3000).astype(str))
+    assert best.feature == 3
+    assert best.value == pytest.approx(-stats.spearmanr(target, values[:, 3]).statistic, abs=0.01)
+
+
+def test_too_few_numbers_for_the_checks():
+    values, target = np.ones((12, 2), dtype=np.float32), np.arange(12.0)
+    assert Regression().single_feature(values, target, np.arange(12).astype(str)) is None
+    assert Regression().site_dependence(target, np.array(["x", "y"] * 6)) is None
+
+
+def test_sites_that_know_the_number_are_flagged_and_others_are_not():
+    cohort, notes = make_cohort()
+    target = numbers()
+    site = np.digitize(target + np.random.default_rng(5).normal(size=200), [8, 10, 12])
+    confounded = replace(cohort, target=score(target), sites=np.array([f"S{code}" for code in site]))
+    found = audit(confounded, notes)["site_confounding"]
+    assert found["flagged"] and found["measure"] == "R²"
+    # The share of variance between groups, by the textbook.
+    within = sum(((target[site == code] - target[site == code].mean()) ** 2).sum() for code in set(site.tolist()))
+    assert found["value"] == pytest.approx(1 - within / ((target - target.mean()) ** 2).sum())
+    assert found["chance"] == pytest.approx(3 / 199, abs=0.01)
+    assert not audit(replace(cohort, target=score(target)), notes)["site_confounding"]["flagged"]
+
+
+def test_the_site_check_of_numbers_has_its_nominal_rate():
+    p_values = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        target, sites = np.exp(random.normal(size=90)), random.integers(0, 15, 90).astype(str)
+        p_values.append(regression_sites(target, sites, permutations=39).p_value)
+    assert np.mean(np.array(p_values) <= 0.1) < 0.25
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.13)

@@ -6,7 +6,7 @@ import pytest
 from bad_inputs import CASES, message, page
 from cohort_files import make_tables, sheet_row, write_folder
 
-from cch_omics.io import ingest
+from cch_omics.data.sources import ingest
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad_inputs.md"
 pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
@@ -34,7 +34,7 @@ def test_nothing_is_written_when_the_audit_fails(tmp_path, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr("cch_omics.io.sources.audit", fail)
+    monkeypatch.setattr("cch_omics.data.sources.audit", fail)
     write_folder(tmp_path / "cohort", make_tables())
     with pytest.raises(RuntimeError):
         ingest(sheet_row(tmp_path / "cohort"), tmp_path / "cohort.h5mu", tmp_path / "audit.json")

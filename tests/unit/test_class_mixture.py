@@ -11,7 +11,10 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from cch_omics.errors import InputError
-from cch_omics.information.class_mixture import Gaps, class_mixture, class_mixture_gap, stratified
+from research.information.class_mixture import Gaps, class_mixture, class_mixture_gap, stratified
+
+# Code of `research`, which the package does not use.
+pytestmark = pytest.mark.slow
 
 Labels = NDArray[np.int64]
 CENTRES = np.array([[1.5, 0.0], [-1.0, 1.0], [-1.0, -1.0]])

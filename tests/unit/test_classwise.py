@@ -11,10 +11,13 @@ from scipy.special import digamma, logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
 from cch_omics.errors import InputError
-from cch_omics.information import GAP_ESTIMATORS
-from cch_omics.information.class_mixture import stratified
-from cch_omics.information.classwise import QUANTITIES, Terms, classwise, classwise_information, classwise_selections
 from cch_omics.information.gaussian import gaussian
+from research.information.class_mixture import stratified
+from research.information.classwise import QUANTITIES, Terms, classwise, classwise_information, classwise_selections
+from research.information.gap_estimators import GAP_ESTIMATORS
+
+# Code of `research`, which the package does not use.
+pytestmark = pytest.mark.slow
 
 Labels = NDArray[np.int64]
 CENTRES = np.array([[1.5, 0.0], [-1.0, 1.0], [-1.0, -1.0]])

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cch_omics import plan
-from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas
+from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas, teachers_of
 from cch_omics.errors import InputError
-from cch_omics.plan import files_of, modalities_of
+from cch_omics.information.registry import ESTIMATORS
+from cch_omics.planning.sources import files_of, modalities_of
+from cch_omics.tasks import TASKS
+from cch_omics.verdict.criteria import CRITERIA
 
 ROOT = Path(__file__).parents[2]
 HEADER = "cohort\tsource\ttarget"
@@ -43,18 +45,25 @@ WRONG_CONFIGS = {
         {"cohorts": "x", "information": {"teacher_student": "kgs"}},
         ["key information.teacher_student", "'kgs'", "one of 'ksg'"],
     ),
+    "unknown rule": (
+        {"cohorts": "x", "criterion": {"rule": "pilots"}},
+        ["key criterion.rule", "'pilots'", "one of 'pilot', 'cch'"],
+    ),
     "confidence of one": (
         {"cohorts": "x", "criterion": {"confidence": 1}},
         ["key criterion.confidence", "less than 1", "Probability"],
     ),
-    "no lambdas": ({"cohorts": "x", "distillation": {"lambdas": []}}, ["key distillation.lambdas", "at least 1 item"]),
-    "a lambda above one": (
-        {"cohorts": "x", "distillation": {"lambdas": [0.5, 2]}},
-        ["key distillation.lambdas.1", "2", "less than or equal to 1"],
+    "a weight above one": (
+        {"cohorts": "x", "distillation": {"weight": 2}},
+        ["key distillation.weight", "2", "less than or equal to 1"],
     ),
-    "one temperature, no list": (
-        {"cohorts": "x", "distillation": {"temperatures": 2}},
-        ["key distillation.temperatures", "2 (int)", "valid list"],
+    "a list of temperatures": (
+        {"cohorts": "x", "distillation": {"temperature": [1, 2]}},
+        ["key distillation.temperature", "[1, 2] (list)", "valid number"],
+    ),
+    "the students of chosen teachers, by a rule that needs all students": (
+        {"cohorts": "x", "distillation": {"evaluate": "chosen"}},
+        ["key distillation.evaluate", "'chosen' with criterion.rule 'pilot'", "cch, ", "all of them are distilled"],
     ),
     "a section that is a number": ({"cohorts": "x", "encoder": 12}, ["key encoder", "12 (int)", "section", "units"]),
     "an empty section": ({"cohorts": "x", "encoder": None}, ["key encoder", "None", "section", "units"]),
@@ -63,8 +72,8 @@ WRONG_CONFIGS = {
         ["key information.dimension", "8", "at most encoder.units, 4"],
     ),
     "yes for a switch": (
-        {"cohorts": "x", "references": {"boosting": "maybe"}},
-        ["key references.boosting", "'maybe'", "boolean"],
+        {"cohorts": "x", "baselines": {"boosting": "maybe"}},
+        ["key baselines.boosting", "'maybe'", "boolean"],
     ),
 }
 
@@ -91,7 +100,7 @@ WRONG_SHEETS = {
     "slash in a name": ([HEADER, "a/b\tdemo:tcga-brca\tpam50"], ["row 2, column cohort", "'a/b'", "letters, digits"]),
     "task not supported": (
         [HEADER + "\ttask", GOOD + "\tclasification"],
-        ["row 2, column task", "'clasification'", "'classification'"],
+        ["row 2, column task", "'clasification'", "one of 'classification', 'regression'"],
     ),
     "budget of zero": ([HEADER + "\tlabel_budget", GOOD + "\t0"], ["row 2, column label_budget", "greater than 0"]),
     "budget in percent": (
@@ -101,6 +110,26 @@ WRONG_SHEETS = {
     "one modality": ([HEADER + "\tmodalities", GOOD + "\trna"], ["row 2, column modalities", "only 'rna'", "two"]),
     "modality twice": ([HEADER + "\tmodalities", GOOD + "\trna,rna"], ["row 2, column modalities", "'rna' twice"]),
     "one class": ([HEADER + "\tclasses", GOOD + "\tLumA"], ["row 2, column classes", "only 'LumA'"]),
+    "classes of a number": (
+        [HEADER + "\ttask\tclasses", GOOD + "\tregression\tLumA,LumB"],
+        ["row 2, column classes", "'LumA,LumB'", "'regression'"],
+    ),
+    "teacher that is no modality": (
+        [HEADER + "\tmodalities\tteachers", GOOD + "\trna,mirna\trna;rna+cnv"],
+        ["column teachers", "'cnv' in 'rna+cnv'", "rna, mirna"],
+    ),
+    "teacher twice": (
+        [HEADER + "\tteachers", GOOD + "\trna; rna"],
+        ["row 2, column teachers", "'rna' and 'rna'", "same view"],
+    ),
+    "modality twice in a teacher": (
+        [HEADER + "\tteachers", GOOD + "\trna+rna"],
+        ["row 2, column teachers", "'rna' twice in 'rna+rna'"],
+    ),
+    "commas between teachers": (
+        [HEADER + "\tteachers", GOOD + "\trna,mirna"],
+        ["row 2, column teachers", "'rna,mirna'", "separated by ';'"],
+    ),
     "derived from elsewhere": (
         [HEADER + "\tmodalities\tderived_from", GOOD + "\trna,mirna\tmrna"],
         ["row 2, column derived_from", "'mrna'", "rna, mirna"],
@@ -171,15 +200,54 @@ def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
 
 
 def test_modalities_of_made_sources_are_as_planned() -> None:
-    from cch_omics.io import demo
-    from cch_omics.simulation import SIMULATED
+    from cch_omics.data import demo
+    from cch_omics.data.simulate import SIMULATED
+    from cch_omics.planning import sources
 
-    assert {name: made.modalities for name, made in demo.DEMOS.items()} == plan.DEMOS
-    assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == plan.SIMULATIONS
+    assert {name: made.modalities for name, made in demo.DEMOS.items()} == sources.DEMOS
+    assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == sources.SIMULATIONS
+
+
+TEACHERS = {
+    "all": ("", "", ("rna", "cnv", "rppa")),
+    "not what the target was defined from": ("rna", "", ("cnv", "rppa")),
+    "unless it is asked for": ("rna", "rna; cnv + rppa", ("rna", "cnv+rppa")),
+}
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_teachers_of_a_row(name: str, tmp_path: Path) -> None:
+    derived_from, teachers, expected = TEACHERS[name]
+    header = HEADER + "\tmodalities\tderived_from\tteachers"
+    (row,) = read_sheet(sheet(tmp_path, header, f"{GOOD}\trna,cnv,rppa\t{derived_from}\t{teachers}"))
+    assert teachers_of(row, comma_list(row.modalities)) == expected
+
+
+def test_a_row_says_its_task_or_leaves_it_open(tmp_path: Path) -> None:
+    rows = read_sheet(sheet(tmp_path, HEADER + "\ttask", GOOD + "\tregression", "b\tx\ty\t"))
+    assert [row.task for row in rows] == ["regression", ""]
+
+
+@pytest.mark.parametrize("rule", CRITERIA)
+def test_students_of_chosen_teachers_need_a_rule_that_decides_before(rule: str) -> None:
+    mapping = {"cohorts": "x", "criterion": {"rule": rule}, "distillation": {"evaluate": "chosen"}}
+    if CRITERIA[rule].needs_distillation:
+        with pytest.raises(InputError, match="chosen"):
+            load_config(mapping)
+    else:
+        assert load_config(mapping).criterion.rule == rule
+
+
+def test_choices_are_those_of_the_registries() -> None:
+    properties = schemas()["config.schema.json"]["$defs"]
+    assert properties["CriterionConfig"]["properties"]["rule"]["enum"] == list(CRITERIA)
+    assert set(properties["InformationConfig"]["properties"]["label"]["enum"]) == {"auto", *ESTIMATORS}
+    assert set(properties["InformationConfig"]["properties"]["teacher_student"]["enum"]) <= set(ESTIMATORS)
+    assert schemas()["cohorts.schema.json"]["properties"]["task"]["enum"] == ["", *TASKS]
 
 
 def test_modalities_of_a_h5mu_are_in_its_own_order(tmp_path: Path) -> None:
-    from cch_omics.simulation import write_simulated
+    from cch_omics.data.simulate import write_simulated
 
     file = tmp_path / "cohort.h5mu"
     write_simulated("complementary", file)

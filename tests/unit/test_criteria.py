@@ -1,224 +1,224 @@
+"""Every criterion of the registry, on rows of evidence made by hand."""
+
+import re
+from typing import Any
+
 import numpy as np
-import pandas as pd
 import pytest
-from scipy.stats import norm
+from evidence_rows import row
 
 from cch_omics import keys
-from cch_omics.config import CriterionConfig
-from cch_omics.criteria.cch import GAIN_SD, choose_teachers, decide, score, shown_sign
+from cch_omics.verdict.criteria import CRITERIA, Criterion
+from cch_omics.verdict.criteria.base import DISTIL, DO_NOT_DISTIL, UNDECIDED, by_sign
+from cch_omics.verdict.criteria.pilot import PILOT
 
-SETTINGS = CriterionConfig(confidence=0.9)
+CONFIDENCE = 0.9
+EVERY_CRITERION = pytest.mark.parametrize("criterion", CRITERIA.values(), ids=list(CRITERIA))
+nan = float("nan")
 
 
-def pair(
-    teacher_student,
-    student_label,
-    teacher_label,
-    *,
-    second=None,
-    log_loss=None,
-    known=None,
-    pilot=np.nan,
-    se=0.05,
-    at_zero=0.0,
-    twin_sd=0.01,
-    flags="",
-    teacher="rna",
-    student="cnv",
-):
-    """Estimates of a pair; `second`: I(T;S) by the second estimator, `log_loss` and `known`: benefit and I(T;Y).
-
-    Without a pilot, unless its gain is given.
-    """
-    gap, advantage = teacher_student - student_label, teacher_label - student_label
-    values = {
-        "mi_teacher_student": teacher_student,
-        "mi_student_label": student_label,
-        "mi_teacher_label": teacher_label,
-        "gap": gap,
-        "advantage": advantage,
-        "cross_check_gap": (teacher_student if second is None else second) - student_label,
-        "log_loss_advantage": advantage,
-        "log_loss_benefit": advantage if log_loss is None else log_loss,
-        "log_loss_teacher_label": teacher_label if known is None else known,
-        "pilot_gain": pilot,
-    }
-    return {
-        "repeat": -1,
-        "fold": -1,
-        "teacher": teacher,
-        "student": student,
-        "estimator": "ksg-ross",
-        **values,
-        **{f"{name}_se": se for name in values},
-        **{f"{name}_at_zero": at_zero if "gap" in name else 0.0 for name in values},
-        **{f"{name}_twin_sd": twin_sd for name in values},
-        "flags": flags,
-        "n_labelled": 100,
+def said(**changed: Any) -> dict[str, Any]:
+    """A row as `rule` gives it to the criteria."""
+    found = row(**changed)
+    return found | {
+        "target": "er_status",
+        "confidence": CONFIDENCE,
+        "pilot_gain_shown": f"{100 * found['pilot_gain']:+.1f} points of balanced accuracy",
+        "accuracy_difference_shown": f"{100 * found['accuracy_difference']:+.1f} points of balanced accuracy",
     }
 
 
-def judge(*pairs):
-    return decide(pd.DataFrame(pairs), SETTINGS, target="er_status")
+def judged(name: str, **changed: Any) -> tuple[str, str]:
+    """Verdict and reason."""
+    criterion, made = CRITERIA[name], said(**changed)
+    verdict = criterion.decide(made, CONFIDENCE)
+    return verdict, criterion.reason(made, verdict)
+
+
+def sentences(text: str) -> list[str]:
+    """Split text at the ends of its sentences; a decimal point is none."""
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", text)
+
+
+def test_the_registry_has_its_entries_by_name_and_no_second_spelling_of_the_verdicts() -> None:
+    assert all(name == criterion.name for name, criterion in CRITERIA.items())
+    assert list(CRITERIA) == ["pilot", "cch", "cch_calibrated", "accuracy_difference", "always", "never"]
+    assert (DISTIL, DO_NOT_DISTIL, UNDECIDED) == keys.VERDICTS
+    assert [name for name, criterion in CRITERIA.items() if criterion.needs_distillation] == ["pilot"]
+
+
+@EVERY_CRITERION
+def test_a_criterion_says_what_it_is(criterion: Criterion) -> None:
+    assert criterion.meaning.endswith(".") and criterion.title
+    assert criterion.probability in {"", *row()}
+
+
+@EVERY_CRITERION
+def test_a_reason_is_one_sentence_in_every_case(criterion: Criterion) -> None:
+    cases = [{}, {"gap": -0.3, "p_gap": 0.0, "cross_check": 0.0, "pilot": -0.1, "p_gain": 0.001, "ahead": -0.05}]
+    cases += [{"p_gain": 0.6, "p_gap": 0.6}, {"knows": -0.02}, {"shared": 0.01}, {"cross_check": 0.5}]
+    cases += [{"gap": nan, "gap_se": nan, "p_gap": nan, "cross_check": nan, "at_zero": nan}]
+    cases += [{"pilot": nan, "pilot_se": nan, "p_gain": nan}, {"ahead": nan}, {"knows": nan}, {"shared": nan}]
+    cases += [{"at_zero": nan}, {"cross_check": nan}]
+    for case in cases:
+        made = said(**case)
+        (reason,) = sentences(criterion.reason(made, criterion.decide(made, CONFIDENCE)))
+        assert reason[0].isupper() or reason.startswith(("rna", "cnv"))
+        assert reason.endswith(".") and not re.search(r"\bnan\b", reason)
+
+
+@EVERY_CRITERION
+@pytest.mark.parametrize("column", [name for name, value in row().items() if isinstance(value, float)])
+def test_nothing_breaks_where_a_number_is_missing(criterion: Criterion, column: str) -> None:
+    made = said() | {column: nan}
+    verdict = criterion.decide(made, CONFIDENCE)
+    assert verdict in keys.VERDICTS
+    assert isinstance(criterion.score(made), float)
+    assert criterion.reason(made, verdict)
+    everything = {name: nan if isinstance(value, float) else value for name, value in said().items()}
+    expected = {"always": keys.DISTIL, "never": keys.DO_NOT_DISTIL}.get(criterion.name, keys.UNDECIDED)
+    assert criterion.decide(everything, CONFIDENCE) == expected
+
+
+@EVERY_CRITERION
+def test_a_score_is_larger_for_a_better_teacher(criterion: Criterion) -> None:
+    better, worse = said(), said(gap=0.1, pilot=0.02, ahead=0.01)
+    if criterion.name in {"always", "never"}:
+        assert criterion.score(better) == criterion.score(worse)
+    else:
+        assert criterion.score(better) > criterion.score(worse)
+
+
+def test_by_sign_zero_is_no_gain_and_missing_is_a_doubt() -> None:
+    decide = by_sign(lambda made: made["x"])
+    assert [decide({"x": x}, CONFIDENCE) for x in (0.1, 0.0, -0.1, nan)] == [
+        keys.DISTIL, keys.DO_NOT_DISTIL, keys.DO_NOT_DISTIL, keys.UNDECIDED,
+    ]  # fmt: skip
+
+
+# pilot
 
 
 @pytest.mark.parametrize(
-    ("terms", "pilot", "verdict", "plain", "said"),
+    ("changed", "verdict", "reason"),
     [
-        ((0.5, 0.2, 0.6), 0.2, keys.DISTIL, keys.DISTIL, "Pilots of cnv, taught by rna, gained +20.0 ± 5.0 points"),
-        # The pilot decides, whatever the benefit and the gap say.
-        ((0.5, 0.3, 0.1), 0.2, keys.DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status: -0.20"),
-        ((0.1, 0.4, 0.6), 0.2, keys.DISTIL, keys.DO_NOT_DISTIL, "0.10 ± 0.05 nats, less than the 0.40"),
-        ((0.5, 0.2, 0.6), -0.2, keys.DO_NOT_DISTIL, keys.DISTIL, "gained -20.0 ± 5.0 points"),
-        ((0.5, 0.2, 0.6), 0.04, keys.UNDECIDED, keys.DISTIL, "Too close to call: pilots of cnv"),
-        # Without a pilot, the benefit.
-        ((0.5, 0.2, 0.6), np.nan, keys.DISTIL, keys.DISTIL, "rna adds to what cnv knows of er_status: 0.40 ± 0.05"),
-        ((0.5, 0.3, 0.1), np.nan, keys.DO_NOT_DISTIL, keys.DISTIL, "rna adds nothing to what cnv knows of er_status"),
-        ((0.6, 0.3, 0.32), np.nan, keys.UNDECIDED, keys.DISTIL, "Too close to call: rna adds"),
-        ((0.3, 0.3, np.nan), np.nan, keys.UNDECIDED, keys.DO_NOT_DISTIL, "could not be compared"),
+        ({}, keys.DISTIL, "Pilots of cnv, taught by rna, gained +10.0 points"),
+        ({"p_gain": 0.9}, keys.DISTIL, "Pilots of cnv"),
+        ({"p_gain": 0.89}, keys.UNDECIDED, "Too close to call: pilots of cnv, taught by rna, gained +10.0"),
+        ({"p_gain": 0.09, "pilot": -0.1}, keys.DO_NOT_DISTIL, "Pilots of cnv, taught by rna, gained -10.0"),
+        ({"p_gain": 0.11}, keys.UNDECIDED, "Too close to call"),
+        ({"pilot": nan, "pilot_se": nan, "p_gain": nan}, keys.UNDECIDED, "No pilot could be compared"),
+        # Whatever the gap says.
+        ({"gap": -1.0, "p_gap": 0.0}, keys.DISTIL, "Pilots of cnv"),
+        ({"gap": nan, "p_gap": nan}, keys.DISTIL, "Pilots of cnv"),
     ],
 )
-def test_verdicts(terms, pilot, verdict, plain, said):
-    row = judge(pair(*terms, pilot=pilot)).iloc[0]
-    assert row["verdict"] == verdict
-    assert row["cch_verdict"] == plain
-    assert said in row["reason"]
+def test_the_pilot_decides_by_its_probability_of_a_gain(changed: dict[str, Any], verdict: str, reason: str) -> None:
+    found, why = judged("pilot", **changed)
+    assert found == verdict
+    assert why.startswith(reason)
 
 
-def test_the_probability_of_a_gain_is_the_pilots_or_else_that_of_the_benefit():
-    asked, other = judge(pair(0.5, 0.2, 0.24, pilot=-0.1), pair(0.5, 0.2, 0.24)).itertuples()
-    gains = np.linspace(-0.4, 0.4, 80001)
-    posterior = norm.pdf(gains, scale=GAIN_SD) * norm.pdf(-0.1, gains, 0.05)
-    assert asked.p_gain_positive == pytest.approx(posterior[gains > 0].sum() / posterior.sum(), abs=1e-4)
-    assert other.p_gain_positive == other.p_benefit_positive == pytest.approx(0.7881, abs=1e-4)
-    assert asked.p_benefit_positive == other.p_benefit_positive
+def test_a_pilot_without_an_error_has_no_score() -> None:
+    assert PILOT.score(said(pilot=0.1, pilot_se=0.0)) == 0.1
+    assert np.isnan(PILOT.score(said(pilot=0.1, pilot_se=nan)))
 
 
-def test_pairs_are_ordered_by_the_pilots_gain_or_else_by_the_benefit():
-    sure = pair(0.9, 0.2, 0.9, pilot=0.0, se=0.0)
-    found = score(judge(pair(0.9, 0.2, 0.3, pilot=0.9), pair(0.9, 0.2, 0.3), sure))
-    assert found.tolist() == pytest.approx([0.9, 0.1, 0])
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"knows": -0.02}, "rna predicts er_status no better than no omics at all (-0.02 nats)"),
+        ({"knows": 0.0}, "rna predicts er_status no better"),
+        ({"knows": nan}, "What rna knows of er_status could not be estimated"),
+        ({"shared": -0.01}, "cnv is not shown to share information with rna (-0.01 ± 0.05 nats)"),
+        # To be more likely than not is not enough: at the confidence of 0.9 it takes 1.28 standard errors.
+        ({"shared": 0.06}, "cnv is not shown to share information with rna (0.06 ± 0.05 nats)"),
+        ({"shared": nan}, "What cnv shares with rna could not be estimated"),
+    ],
+)
+def test_a_gain_is_luck_where_the_teacher_knows_nothing_or_shares_nothing(
+    changed: dict[str, Any], reason: str
+) -> None:
+    verdict, why = judged("pilot", **changed)
+    assert verdict == keys.UNDECIDED
+    assert why.startswith(reason) and why.endswith("so that a gain would be luck.")
+    # A loss needs no such proof, and a doubtful gain is doubtful for its own reason.
+    assert judged("pilot", p_gain=0.01, pilot=-0.1, **changed)[0] == keys.DO_NOT_DISTIL
+    assert judged("pilot", p_gain=0.6, **changed)[1].startswith("Too close to call")
 
 
-def test_without_a_gap_there_is_a_verdict():
-    # Too few labels for a gap: what the two share needs none.
-    row = judge(pair(0.5, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
-    assert row["verdict"] == keys.DISTIL
-    assert row["cch_verdict"] == ""
-    assert "could not be estimated with so few labels" in row["reason"]
+def test_of_the_teachers_knowledge_the_better_half_of_doubt_is_enough() -> None:
+    assert judged("pilot", knows=0.001, shared=0.07)[0] == keys.DISTIL
 
 
-def test_the_benefit_is_by_log_losses():
-    assert judge(pair(0.5, 0.2, 0.6, log_loss=-0.4)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
-    assert judge(pair(0.5, 0.2, 0.1, log_loss=0.4, known=0.5)).iloc[0]["verdict"] == keys.DISTIL
+# cch
 
 
-def test_the_gain_of_a_teacher_that_knows_nothing_is_luck():
-    row = judge(pair(0.5, 0.2, 0.6, known=-0.02, pilot=0.2)).iloc[0]
-    assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("rna knows nothing of er_status, as far as training sets show (-0.02 ± 0.05 nats)")
-    # It need not be shown: to be more likely than not is enough.
-    assert judge(pair(0.5, 0.2, 0.6, known=0.01, pilot=0.2)).iloc[0]["verdict"] == keys.DISTIL
-    # Nor is it needed for a loss.
-    assert judge(pair(0.5, 0.2, 0.6, known=-0.02, pilot=-0.2)).iloc[0]["verdict"] == keys.DO_NOT_DISTIL
-
-
-def test_the_gain_of_a_student_that_shares_nothing_is_luck():
-    row = judge(pair(-0.01, 0.0, 0.6, pilot=0.2)).iloc[0]
-    assert row["verdict"] == keys.UNDECIDED
-    assert row["reason"].startswith("cnv is not shown to share anything with rna (-0.01 ± 0.05 nats)")
-    # To be more likely than not is not enough: at the confidence of 0.9 it takes 1.28 standard errors.
-    found = judge(pair(0.06, 0.0, 0.6, pilot=0.2), pair(0.07, 0.0, 0.6, pilot=0.2))
-    assert found["verdict"].tolist() == [keys.UNDECIDED, keys.DISTIL]
-    missing = judge(pair(np.nan, np.nan, np.nan, log_loss=0.4, known=0.5)).iloc[0]
-    assert missing["verdict"] == keys.UNDECIDED
-    assert missing["reason"].startswith("What cnv shares with rna could not be estimated")
-
-
-def test_what_a_gain_needs_is_asked_of_the_training_sets_of_the_outer_splits():
-    """Each of them of itself, the cohort of their means: here of I(T;Y) 0.3 and -0.2 in two, and -0.5 in the whole."""
-    whole = pair(0.5, 0.2, 0.6, known=-0.5, pilot=0.2)
-    first, second = (pair(0.5, 0.2, 0.6, known=each, pilot=0.2) | {"repeat": 0} for each in (0.3, -0.2))
-    assert judge(first, second, whole)["verdict"].tolist() == [keys.DISTIL, keys.UNDECIDED, keys.DISTIL]
-    found = judge(second, whole)
-    assert found["verdict"].tolist() == [keys.UNDECIDED] * 2
-    assert "(-0.20 ± 0.05 nats)" in found["reason"].iloc[1]
-    # Another pair's training sets say nothing of it.
-    other = first | {"teacher": "rppa"}
-    assert judge(other, whole)["verdict"].tolist() == [keys.DISTIL, keys.UNDECIDED]
-
-
-def test_probability_is_of_a_normal_error():
-    row = judge(pair(0.5, 0.4, 0.6, se=0.1)).iloc[0]
-    assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
-    assert row["p_advantage_positive"] == row["p_benefit_positive"] == pytest.approx(0.9772, abs=1e-4)
-
-
-def test_columns_are_the_contract():
-    assert list(judge(pair(0.5, 0.2, 0.6)).columns) == ["repeat", "fold", *keys.VERDICT_COLUMNS]
-
-
-def test_of_the_teachers_allowed_the_one_most_surely_ahead_is_chosen():
-    verdicts = judge(
-        pair(0.5, 0.2, 0.6, teacher="rna"),
-        pair(0.6, 0.2, 0.7, teacher="rppa"),
-        # The largest advantage of all, too uncertain to be allowed.
-        pair(2.0, 0.2, 2.0, teacher="mirna", se=1.5),
+def test_the_papers_rule_is_the_sign_of_the_gap() -> None:
+    assert judged("cch") == (
+        keys.DISTIL,
+        "The gap is +0.30 ± 0.05 nats: rna and cnv share 0.50 nats, cnv and er_status 0.20 nats.",
     )
-    assert choose_teachers(verdicts).to_dict("records") == [
-        {"student": "cnv", "teacher": "rppa", "verdict": keys.DISTIL, "p_gap_positive": verdicts["p_gap_positive"][1]}
-    ]
+    # Without a doubt, and without a correction.
+    assert judged("cch", gap=-0.001, gap_se=9.0, p_gap=0.99)[0] == keys.DO_NOT_DISTIL
+    assert judged("cch", gap=0.001, at_zero=9.0)[0] == keys.DISTIL
+    assert judged("cch", gap=nan) == (
+        keys.UNDECIDED,
+        "The gap could not be estimated: too few patients have both omics and a label.",
+    )
 
 
-def test_without_a_teacher_a_doubt_is_said():
-    refused = pair(0.5, 0.4, 0.2, teacher="rna")
-    doubtful = pair(0.33, 0.3, 0.29, teacher="rppa")
-    alone = choose_teachers(judge(refused)).iloc[0]
-    assert (alone["teacher"], alone["verdict"]) == ("", keys.DO_NOT_DISTIL)
-    in_doubt = choose_teachers(judge(refused, doubtful)).iloc[0]
-    assert (in_doubt["teacher"], in_doubt["verdict"]) == ("", keys.UNDECIDED)
-    assert in_doubt["p_gap_positive"] == pytest.approx(judge(doubtful)["p_gap_positive"][0])
+# cch_calibrated
 
 
-def test_a_doubtful_teacher_is_the_better_guess_if_it_is_more_likely_ahead_than_not():
-    ahead = pair(0.33, 0.3, 0.31, teacher="rppa")
-    further = pair(0.33, 0.3, 0.32, teacher="mirna")
-    behind = pair(0.33, 0.3, 0.29, teacher="methylation")
-    refused = pair(0.5, 0.4, 0.2, teacher="rna")
-    guess = choose_teachers(judge(refused, ahead, further, behind)).iloc[0]
-    assert (guess["teacher"], guess["verdict"]) == ("mirna", keys.UNDECIDED)
-    none = choose_teachers(judge(refused, behind)).iloc[0]
-    assert (none["teacher"], none["verdict"]) == ("", keys.UNDECIDED)
-    # A guess is none where a teacher is allowed, however large its own score.
-    sure = pair(0.5, 0.2, 0.6, teacher="rna")
-    assert choose_teachers(judge(sure, further)).iloc[0]["teacher"] == "rna"
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        (0.95, 0.95, keys.DISTIL),
+        (0.9, 0.9, keys.DISTIL),
+        (0.95, 0.5, keys.UNDECIDED),
+        (0.5, 0.95, keys.UNDECIDED),
+        (0.05, 0.05, keys.DO_NOT_DISTIL),
+        (0.05, 0.95, keys.UNDECIDED),
+        (0.05, 0.2, keys.UNDECIDED),
+        (0.99, nan, keys.UNDECIDED),
+        (nan, 0.99, keys.UNDECIDED),
+    ],
+)
+def test_the_calibrated_rule_needs_both_estimators(first: float, second: float, verdict: str) -> None:
+    assert judged("cch_calibrated", p_gap=first, cross_check=second)[0] == verdict
 
 
-def test_the_sign_of_a_gap_is_shown_by_two_estimators():
-    assert [shown_sign(pair(*terms, second=second)) for terms, second in SIGNS] == [1, -1, 0, 0]
-    assert shown_sign(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")) == 0
-    for terms, word in (((0.5, 0.2, 0.6), "positive"), ((0.1, 0.4, 0.6), "negative"), ((0.4, 0.4, 0.6), "of no sure")):
-        assert f"(the gap is {word}" in judge(pair(*terms)).iloc[0]["reason"]
-    drifting = judge(pair(0.1, 0.4, 0.6, flags="ties;drift_dimension")).iloc[0]["reason"]
-    assert "the gap is of no sure sign: it changes with the number of components" in drifting
+def test_the_calibrated_rule_takes_off_what_the_estimator_says_at_zero() -> None:
+    assert CRITERIA["cch_calibrated"].score(said(gap=0.3, at_zero=0.25)) == pytest.approx(0.05)
+    reason = judged("cch_calibrated", p_gap=0.995, cross_check=0.004)[1]
+    assert "more than 99% by one estimator and less than 1% by another" in reason
+    assert "is 97% by one estimator and not known by another" in judged("cch_calibrated", p_gap=0.97, cross_check=nan)[1]
 
 
-# I(T;S), I(S;Y) and I(T;Y); I(T;S) by the second estimator.
-SIGNS = (((0.5, 0.2, 0.6), None), ((0.1, 0.4, 0.6), None), ((0.5, 0.2, 0.6), 0.05), ((0.1, 0.4, 0.6), 0.4))
+def test_without_simulations_nothing_is_calibrated_and_nothing_decided() -> None:
+    verdict, reason = judged("cch_calibrated", at_zero=nan)
+    assert verdict == keys.UNDECIDED
+    assert reason.startswith("The gap could not be calibrated")
+    assert judged("cch_calibrated", gap=nan, gap_se=nan)[1].startswith("The gap could not be estimated")
 
 
-def test_what_the_estimator_says_at_zero_is_taken_off():
-    row = judge(pair(0.5, 0.2, 0.6, at_zero=0.3)).iloc[0]
-    assert row["p_gap_positive"] == pytest.approx(0.5)
-    # The paper's plain rule stays what it is.
-    assert row["cch_verdict"] == keys.DISTIL
+# accuracy_difference, always, never
 
 
-def test_the_wider_of_the_two_errors_counts():
-    assert judge(pair(0.5, 0.4, 0.6, se=0.1, twin_sd=0.2)).iloc[0]["p_gap_positive"] == pytest.approx(0.6915, abs=1e-4)
-    assert judge(pair(0.5, 0.4, 0.6, se=0.2, twin_sd=0.1)).iloc[0]["p_gap_positive"] == pytest.approx(0.6915, abs=1e-4)
+def test_the_difference_of_accuracies_decides_by_its_sign() -> None:
+    assert judged("accuracy_difference") == (
+        keys.DISTIL,
+        "On held-out patients rna is +5.0 points of balanced accuracy ahead of cnv.",
+    )
+    assert judged("accuracy_difference", ahead=-0.01)[0] == keys.DO_NOT_DISTIL
+    assert judged("accuracy_difference", ahead=nan) == (
+        keys.UNDECIDED,
+        "Teacher and student could not be compared: too few patients have both omics and a label.",
+    )
 
 
-def test_without_twins_the_estimate_stands_alone():
-    row = judge(pair(0.5, 0.4, 0.6, se=0.1, at_zero=np.nan, twin_sd=np.nan)).iloc[0]
-    assert row["p_gap_positive"] == pytest.approx(0.8413, abs=1e-4)
+def test_always_and_never_read_nothing() -> None:
+    assert CRITERIA["always"].decide({}, CONFIDENCE) == keys.DISTIL
+    assert CRITERIA["never"].decide({}, CONFIDENCE) == keys.DO_NOT_DISTIL
+    assert CRITERIA["always"].reason({}, "") == CRITERIA["never"].reason({}, "") != ""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cch_omics import evaluation, keys
 from cch_omics.cohort import Cohort, Modality
-from cch_omics.criteria.table import CRITERIA
-from cch_omics.evaluation import (
+from cch_omics.verdict.criteria import CRITERIA
+from cch_omics.evaluation.gains import (
     corrected_interval,
     gains,
     pairs,
@@ -21,8 +21,8 @@ from cch_omics.evaluation import (
     scorecard,
     summarise,
 )
-from cch_omics.predictions import Distillation, Encoding, Network
-from cch_omics.references import References
+from cch_omics.models.out_of_fold import Distillation, Encoding, Network
+from cch_omics.models.baselines import References
 from cch_omics.splits import Splits
 from cch_omics.tasks.classification import METRICS, class_offsets
 from cch_omics.tasks.classification import evaluate as score

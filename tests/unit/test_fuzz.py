@@ -14,10 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cch_omics.data import mudata as _mudata  # noqa: F401
+from cch_omics.data.source import MISSING
+from cch_omics.data.tables import read_clinical, read_matrix
+from cch_omics.data.text import read_labelled
 from cch_omics.errors import InputError
-from cch_omics.io import mudata as _mudata  # noqa: F401
-from cch_omics.io.source import MISSING
-from cch_omics.io.tables import read_clinical, read_labelled, read_matrix
+from cch_omics.tasks import TASKS, task_class
+from cch_omics.tasks.base import LabelColumn
+from cch_omics.tasks.reading import guess_task
 
 # A case that takes this long (milliseconds; the libraries are imported beforehand) hangs.
 FUZZ = settings(
@@ -179,3 +183,35 @@ def test_clinical_tables_and_studies(tmp_path, edits):
         assert "clinical.csv" in error.where
     else:
         assert study.values.shape == (len(study.labels["hugo_symbol"]), len(study.columns))
+
+
+LABELS = st.one_of(
+    st.just(""),
+    st.floats(allow_nan=False).map(str),
+    st.integers(-5, 5).map(str),
+    st.text(max_size=4),
+    st.sampled_from(["NA", "inf", "-Infinity", "1,5", "<0.1", "True", "1_000", "0x10", "1.0", "٣", "²"]),
+)
+
+
+@FUZZ
+@given(texts=st.lists(LABELS, min_size=1, max_size=60), task=st.sampled_from(["", *TASKS]))
+def test_a_column_of_labels_is_a_target_or_refused(texts, task):
+    texts = [text.strip() for text in texts]
+    samples = [f"S{number}" for number in range(len(texts))]
+    column = LabelColumn("clinical.csv, column 'y'", samples, texts, fewest=2)
+    name = task or guess_task(texts)
+    try:
+        made, values, left_out = task_class(name).read(column)
+    except InputError as error:
+        assert all((error.where, error.found, error.expected, error.advice))
+        assert "clinical.csv, column 'y'" in error.where
+        return
+    assert (made.name, left_out) == (name, {})
+    assert values.dtype == np.float64
+    np.testing.assert_array_equal(made.observed(values), [text != "" for text in texts])
+    assert np.bincount(made.strata(values)[made.observed(values)], minlength=len(made.strata_names)).min() > 0
+    if name == "regression":
+        assert [text for text in texts if text] == [text for text, value in zip(texts, values, strict=True) if text
+                                                    and float(text) == value]  # fmt: skip
+        assert len(np.unique(values[made.observed(values)])) > 1

@@ -1,6 +1,8 @@
 """Estimators of mutual information against plain loops, known values, scikit-learn and their invariances."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
 from cch_omics.errors import InputError
-from cch_omics.information import ESTIMATORS, mutual_information
+from cch_omics.information.half_samples import half_samples, half_to_whole
 from cch_omics.information.ksg import ksg
+from cch_omics.information.registry import BETWEEN_VIEWS, ESTIMATORS, WITH_LABEL
 from cch_omics.information.ross import ross
-from cch_omics.information.subsampling import half_samples, half_to_whole, partition_variance, partitions
+from research.information.single import mutual_information
 
 
 def batch(items: list[Array], size: int, padding: float = math.nan) -> tuple[torch.Tensor, torch.Tensor]:
@@ -270,19 +273,18 @@ SIX = np.arange(6.0)
         ({"x": SIX, "y": np.arange(5)}, "6 samples in x and 5 in y"),
         ({"x": SIX, "y": SIX, "neighbours": 6}, "neighbours = 6 with 6 samples"),
         ({"x": SIX, "y": SIX, "neighbours": 0}, "neighbours = 0"),
-        ({"x": SIX, "y": SIX, "subsamples": -1}, "subsamples = -1"),
-        ({"x": SIX, "y": SIX, "uncertainty": "bootstrap"}, "one of half_sampling, holmes_nemenman"),
-        ({"x": SIX, "y": SIX, "estimator": "magic"}, "one of auto, ksg, .*, ross"),
-        ({"x": SIX, "y": SIX, "estimator": "ross"}, "takes a label y, while y is continuous; expected one of ksg, "),
-        ({"x": SIX, "y": np.arange(6), "estimator": "ksg"}, "while y is a label .*; expected one of ross"),
-        ({"x": SIX, "y": np.zeros((6, 2), dtype=int)}, "one label per sample"),
-        ({"x": SIX, "y": np.zeros(6, dtype=int)}, "fewer than two classes"),
-        ({"x": SIX, "y": np.arange(6)}, "fewer than two classes"),
+        ({"x": SIX, "y": SIX, "estimator": "magic"}, "'magic', while y is continuous; expected one of auto, ksg, "),
+        ({"x": SIX, "y": SIX, "estimator": "ross"}, "'ross', while y is continuous; expected one of auto, ksg, "),
+        ({"x": SIX, "y": np.arange(6), "estimator": "ksg"}, "while y is classes .*; expected one of auto, ross"),
+        ({"x": SIX, "y": np.zeros((6, 2), dtype=int)}, "one class per sample"),
+        ({"x": SIX, "y": np.zeros(6, dtype=int)}, "of which fewer than two have two samples"),
+        ({"x": SIX, "y": np.arange(6)}, "of which fewer than two have two samples"),
         ({"x": SIX, "y": pd.Categorical(["a", "b", None, "a", "b", "a"])}, "1 missing labels"),
         ({"x": SIX, "y": np.array(["a", "b", None, "a", "b", "a"], dtype=object)}, "missing labels"),
         ({"x": np.array(list("abcdef")), "y": SIX}, "x: found ndarray that holds no numbers"),
         ({"x": np.zeros((6, 2, 2)), "y": SIX}, r"x: found shape \(6, 2, 2\)"),
-        ({"x": SIX, "y": SIX, "groups": ["a"]}, r"groups: found shape \(1,\)"),
+        ({"x": SIX, "y": SIX, "groups": ["a"]}, "groups: found 1 groups; expected 6"),
+        ({"x": SIX, "y": np.arange(6), "estimator": "crossentropy"}, "expected one of auto, ross"),
     ],
 )
 def test_wrong_input_is_named(arguments: dict[str, object], message: str) -> None:
@@ -290,13 +292,21 @@ def test_wrong_input_is_named(arguments: dict[str, object], message: str) -> Non
         mutual_information(arguments.pop("x"), arguments.pop("y"), **arguments)  # type: ignore[arg-type]
 
 
-def test_the_table_of_estimators_says_what_each_is() -> None:
-    for name, estimator in ESTIMATORS.items():
-        assert estimator.name == name
-        assert estimator.estimates
-        assert estimator.needs
-        assert estimator.limits
-        assert estimator.reference
+def test_the_registry_says_what_each_estimator_is_and_where() -> None:
+    for name, entry in ESTIMATORS.items():
+        assert entry.name == name
+        assert all((entry.estimates, entry.needs, entry.limits, entry.reference))
+        assert entry.load().prepare
+    assert "ross" not in BETWEEN_VIEWS and "ksg" in BETWEEN_VIEWS
+    assert WITH_LABEL[0] == "auto" and {"ross", "crossentropy", "ksg"} < set(WITH_LABEL)
+
+
+def test_the_registry_costs_nothing_to_import() -> None:
+    code = (
+        "import sys; from cch_omics.information.registry import ESTIMATORS; "
+        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Half-samples
@@ -347,69 +357,3 @@ def test_the_variance_of_a_half_is_scaled_to_that_of_the_whole() -> None:
     keep = torch.zeros(1, 2, 10, dtype=torch.bool)
     keep[0, 0, :3], keep[0, 1, 4:7] = True, True
     assert half_to_whole(keep, valid).tolist() == pytest.approx([(1 / 9) / (1 / 3 - 1 / 9)])
-
-
-# Partitions
-
-
-@pytest.mark.parametrize("estimator", ["ksg", "gaussian"])
-def test_partitions_and_half_samples_agree_on_the_standard_error(estimator: str) -> None:
-    pairs = [gaussian_pair(np.random.default_rng(seed), 200, 0.7) for seed in range(60)]
-    found = [
-        mutual_information(x, y, estimator=estimator, uncertainty="holmes_nemenman", seed=seed)
-        for seed, (x, y) in enumerate(pairs)
-    ]
-    spread = np.std([estimate.value for estimate in found])
-    # The standard deviation of 60 is known to 9%.
-    assert np.mean([estimate.se for estimate in found]) == pytest.approx(spread, rel=0.3)
-    halves = mutual_information(*pairs[0], estimator=estimator, subsamples=200)
-    parts = mutual_information(*pairs[0], estimator=estimator, subsamples=200, uncertainty="holmes_nemenman")
-    assert parts.value == halves.value
-    assert parts.se == pytest.approx(halves.se, rel=0.35)
-    assert parts.se != halves.se
-
-
-def test_partitions_of_a_label_are_stratified_and_parts_too_small_are_said() -> None:
-    rng = np.random.default_rng(22)
-    x, y = gaussian_pair(rng, 18, 0.7)
-    found = mutual_information(x, y, uncertainty="holmes_nemenman")
-    # A sixth of 18 samples is no more than k, a quarter is.
-    assert found.flags == ("parts_without_estimate",)
-    assert found.se > 0
-    few = mutual_information(x[:6], y[:6], uncertainty="holmes_nemenman")
-    assert math.isnan(few.se) and few.flags == ("parts_without_estimate",)
-    labels = np.repeat([0, 1], [150, 12])
-    with_label = mutual_information(rng.normal(size=(162, 2)) + labels[:, None], labels, uncertainty="holmes_nemenman")
-    # Every part has two of the small class.
-    assert "parts_without_estimate" not in with_label.flags
-    assert with_label.se > 0
-
-
-def test_parts_cover_everyone_once_and_halve_no_patient() -> None:
-    rng = np.random.default_rng(23)
-    strata, groups, valid = rng.integers(0, 3, 40), np.arange(40) // 2, np.ones(40, dtype=bool)
-    valid[:3] = False
-    arrays = (torch.as_tensor(rng.random((1, 7, 40))), *(torch.as_tensor(a)[None] for a in (strata, groups, valid)))
-    for m in (2, 5):
-        parts = partitions(*arrays, m)[0].view(7, m, 40).numpy()
-        assert (parts.sum(1) == valid).all()
-        # The first has no sample left.
-        for patient in range(1, 20):
-            members = parts[..., valid & (groups == patient)]
-            assert (members.all(-1) == members.any(-1)).all()
-        patients = np.array([[len(np.unique(groups[part])) for part in way] for way in parts])
-        assert patients.max() - patients.min() <= 1
-
-
-def test_the_variance_over_parts_is_carried_to_the_whole() -> None:
-    # By hand: variances 2 of two halves and 1 of three thirds, with one and two degrees of freedom.
-    halves, thirds = torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, math.sqrt(12) / 2, math.sqrt(12) / 2]])
-    assert float(thirds.var()) == pytest.approx(1.0)
-    expected = (1 * 2 / 2 + 2 * 1 / 3) / 3
-    assert float(partition_variance([halves, thirds])) == pytest.approx(expected)
-    assert float(partition_variance([halves, torch.tensor([[1.0, math.nan, 2.0]])])) == pytest.approx(1.0)
-    assert math.isnan(partition_variance([torch.tensor([[1.0, math.nan]])]))
-    # Of means of independent numbers, whatever the number of parts.
-    numbers = torch.as_tensor(np.random.default_rng(24).normal(size=(4000, 60)))
-    for m in (2, 6):
-        assert float(partition_variance([numbers.view(4000, m, -1).mean(-1)])) == pytest.approx(1 / 60, rel=0.1)

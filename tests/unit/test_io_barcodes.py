@@ -2,8 +2,8 @@
 
 import pytest
 
-from cch_omics.io import barcodes
-from cch_omics.io.barcodes import TCGA
+from cch_omics.data import barcodes
+from cch_omics.data.barcodes import TCGA
 
 ALIQUOT = "TCGA-3C-AAAU-01A-11R-A41B-07"
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from cohort_files import sheet_row
 
+from cch_omics.data import demo
+from cch_omics.data.assemble import assemble
+from cch_omics.data.mudata import read_mudata
+from cch_omics.data.sources import read_source
 from cch_omics.errors import InputError
-from cch_omics.io import demo, read_source
-from cch_omics.io.assemble import assemble
-from cch_omics.io.mudata import read_mudata
 
 PATIENTS = [f"TCGA-{site}-A{number:03d}" for number, site in enumerate(["3C", "A1"] * 13)][:25]
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from cohort_files import sheet_row
 
-from cch_omics.audit import audit
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import SheetRow
-from cch_omics.io import read_source
-from cch_omics.io.assemble import assemble
-from cch_omics.io.cbioportal import SILENT
-from cch_omics.layout import layout_of
-from cch_omics.plan import files_of, modalities_of
+from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
+from cch_omics.data.cbioportal import SILENT
+from cch_omics.data.sources import read_source
+from cch_omics.planning.layout import layout_of
+from cch_omics.planning.sources import files_of, modalities_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
 MODALITIES = ["cnv", "mutation", "rna", "rppa"]
@@ -46,7 +46,10 @@ def differences(one: Cohort, two: Cohort) -> list[str]:
     found = []
     for field in fields(Cohort):
         left, right = getattr(one, field.name), getattr(two, field.name)
-        if field.name != "modalities" and not np.array_equal(left, right):
+        if field.name == "target":
+            left, right = ([target.name, target.task, target.values.tobytes()] for target in (left, right))
+            found += ["target"] * (left != right)
+        elif field.name != "modalities" and not np.array_equal(left, right):
             found.append(field.name)
     for name, left in one.modalities.items():
         right = two.modalities[name]
@@ -65,8 +68,8 @@ def test_every_format_yields_the_cohort_of_the_h5mu_value_for_value(kind, mdata,
     cohort, notes = read(tmp_path / "data")
     assert differences(expected, cohort) == []
     assert isinstance(cohort.modalities["rna"], Modality)
-    assert audit(cohort, notes)["labelled"] == int(expected.labelled.sum())
-    assert 0 < expected.labelled.sum() < len(expected.samples)
+    assert audit(cohort, notes)["labelled"] == int(expected.target.observed.sum())
+    assert 0 < expected.target.observed.sum() < len(expected.samples)
 
 
 def test_the_comparison_can_fail(expected):

@@ -1,6 +1,7 @@
 """From sources to a cohort and back: nobody is lost, and every route gives the same cohort."""
 
 import os
+from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import pandas as pd
 import pytest
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 
-from cch_omics import cli
-from cch_omics.audit import audit
 from cch_omics.cohort import Cohort, Modality
-from cch_omics.config import IngestConfig
+from cch_omics.config import IngestConfig, SplitsConfig
+from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
+from cch_omics.data.mudata import from_mudata, read_cohort, write_cohort
+from cch_omics.data.notes import Notes
+from cch_omics.data.sources import ingest, read_source
 from cch_omics.errors import InputError
-from cch_omics.io import ingest, read_cohort, read_json, read_source, write_cohort
-from cch_omics.io.assemble import assemble
-from cch_omics.io.mudata import from_mudata
+from cch_omics.planning.sources import teachers_of_row, views_of_row
+from cch_omics.runtime.files import read_json
+from cch_omics.tasks.reading import guess_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
 DATA = Path(os.environ.get("CCH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -39,15 +43,17 @@ def real(name):
 def same(one: Cohort, two: Cohort) -> None:
     for field in fields(Cohort):
         left, right = getattr(one, field.name), getattr(two, field.name)
-        if field.name != "modalities":
+        if field.name == "target":
+            assert (left.name, left.task) == (right.name, right.task)
+            np.testing.assert_array_equal(left.values, right.values)
+        elif field.name != "modalities":
             np.testing.assert_array_equal(left, right, err_msg=field.name)
-            continue
-        assert list(left) == list(right)
-        for name in left:
-            for part in fields(Modality):
-                a, b = getattr(left[name], part.name), getattr(right[name], part.name)
-                np.testing.assert_array_equal(a, b, err_msg=f"{name}.{part.name}")
-                assert a.dtype.kind == b.dtype.kind
+    assert list(one.modalities) == list(two.modalities)
+    for name, left in one.modalities.items():
+        for part in fields(Modality):
+            a, b = getattr(left, part.name), getattr(two.modalities[name], part.name)
+            np.testing.assert_array_equal(a, b, err_msg=f"{name}.{part.name}")
+            assert a.dtype.kind == b.dtype.kind
 
 
 def from_folder(folder, tables=None, **columns):
@@ -56,13 +62,18 @@ def from_folder(folder, tables=None, **columns):
     return assemble(read_source(row), row)
 
 
+def reasons(notes: Notes, name: str) -> Counter:
+    """Rows of a table that were left out, by reason."""
+    return Counter(notes.tables[name].left_out.values())
+
+
 def test_nobody_is_lost(tmp_path):
     tables = make_tables()
     cohort, notes = from_folder(tmp_path / "a", tables)
     assert cohort.samples.tolist() == tables.rna.index.tolist()
-    assert cohort.classes == ("basal", "luminal")
-    assert (~cohort.labelled).nonzero()[0].tolist() == [5, 8, 39]
-    assert cohort.labels[:4].tolist() == [1, 0, 1, 0]
+    assert cohort.target.task.strata_names == ("basal", "luminal")
+    assert (~cohort.target.observed).nonzero()[0].tolist() == [5, 8, 39]
+    assert cohort.target.strata[:4].tolist() == [1, 0, 1, 0]
     assert list(cohort.modalities) == ["cnv", "rna"]
     assert cohort.modalities["cnv"].rows.tolist() == list(range(10, 40))
     np.testing.assert_array_equal(cohort.modalities["rna"].values, tables.rna.to_numpy(dtype=np.float32))
@@ -109,7 +120,7 @@ def test_a_cohort_survives_its_file_to_the_byte(tmp_path):
     assert (tmp_path / "one.h5mu").read_bytes() == (tmp_path / "two.h5mu").read_bytes()
     again = read_cohort(tmp_path / "one.h5mu")
     same(again, cohort)
-    assert again.classes == ("luminal", "basal")
+    assert again.target.task.strata_names == ("luminal", "basal")
     assert again.label_budget == 0.15
 
 
@@ -128,8 +139,8 @@ def test_the_sheet_s_columns(tmp_path):
         tmp_path / "a", tables, target="grade", classes="2, 1", group="patient", modalities="rna"
     )
     assert list(cohort.modalities) == ["rna"]
-    assert cohort.classes == ("2", "1")
-    assert cohort.labels[:4].tolist() == [1, 0, -1, 1]
+    assert cohort.target.task.strata_names == ("2", "1")
+    assert cohort.target.strata[:4].tolist() == [1, 0, -1, 1]
     assert notes.values_treated_as_missing == {"x": 13}
     assert cohort.groups[[0, 1, 2, 39]].tolist() == ["P0", "P0", "P1", "S39"]
     assert cohort.sites[[0, 39]].tolist() == ["05", ""]
@@ -142,8 +153,84 @@ def test_numeric_codes_become_class_names(codes):
     mdata = make_mudata(make_tables())
     mdata.obs["code"] = pd.Series(codes, index=[f"S{number:02d}" for number in range(40)]).reindex(mdata.obs_names)
     cohort, _ = assemble(from_mudata(mdata, "memory"), sheet_row("memory", target="code"))
-    assert cohort.classes == ("0", "1", "2")
-    assert cohort.labels[:4].tolist() == [0, 1, 2, 0]
+    assert cohort.target.task.strata_names == ("0", "1", "2")
+    assert cohort.target.strata[:4].tolist() == [0, 1, 2, 0]
+
+
+def drugs(**columns):
+    """Forty samples with an IC50, a few of them missing."""
+    tables = make_tables()
+    ic50 = np.random.default_rng(1).normal(size=len(tables.clinical)).round(6).astype(object)
+    ic50[[2, 7]] = [None, "NA"]
+    tables.clinical["ic50"] = ic50
+    return tables, {"target": "ic50", **columns}
+
+
+@pytest.mark.parametrize("task", ["", "regression"])
+def test_numbers_are_a_regression(tmp_path, task):
+    tables, columns = drugs(task=task)
+    cohort, notes = from_folder(tmp_path / "a", tables, **columns)
+    assert cohort.target.task.name == "regression"
+    assert cohort.target.values.dtype == np.float64
+    expected = pd.to_numeric(tables.clinical["ic50"], errors="coerce").reindex(tables.rna.index)
+    np.testing.assert_array_equal(cohort.target.values, expected)
+    assert cohort.target.observed.sum() == 37
+    assert notes.values_treated_as_missing == {}
+    # A guess is said, what the sheet says is not.
+    guesses = [remark for remark in notes.remarks if "column 'task'" in remark]
+    assert len(guesses) == (not task)
+    assert all("ic50 has 37 different numbers and was taken for a regression" in guess for guess in guesses)
+    for name in ("one", "two"):
+        write_cohort(cohort, tmp_path / f"{name}.h5mu")
+    assert (tmp_path / "one.h5mu").read_bytes() == (tmp_path / "two.h5mu").read_bytes()
+    same(read_cohort(tmp_path / "one.h5mu"), cohort)
+
+
+def test_a_number_is_the_same_from_mudata(tmp_path):
+    tables, columns = drugs()
+    mdata = make_mudata(tables)
+    numbers = pd.to_numeric(tables.clinical["ic50"], errors="coerce")
+    mdata.obs["ic50"] = numbers.reindex(mdata.obs_names)
+    row = sheet_row("memory", **columns)
+    same(assemble(from_mudata(mdata, "memory"), row)[0], from_folder(tmp_path / "a", tables, **columns)[0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (["basal", "luminal"] * 20, "classification"),
+        ([True, False] * 20, "classification"),
+        ([number % 10 for number in range(40)], "classification"),
+        ([number % 11 for number in range(40)], "regression"),
+        ([number / 7 for number in range(40)], "regression"),
+        ([f"{number},5" for number in range(40)], "regression"),
+        (["<5", *range(39)], "regression"),
+        ([f"P{number}" for number in range(40)], "classification"),
+    ],
+)  # fmt: skip
+def test_the_task_is_seen_from_the_column(labels, task):
+    assert guess_task(str(label) for label in [*labels, ""]) == task
+
+
+def test_listed_classes_of_numbers_are_classes(tmp_path):
+    tables = make_tables()
+    tables.clinical["stage"] = np.arange(39) % 13
+    cohort, notes = from_folder(tmp_path / "a", tables, target="stage", classes="1,2")
+    assert cohort.target.task.strata_names == ("1", "2")
+    assert not any("column 'task'" in remark for remark in notes.remarks)
+
+
+def test_teachers_of_the_sheet(tmp_path):
+    def teachers(**columns):
+        return from_folder(tmp_path / "a", **columns)[0].teachers
+
+    assert teachers() == ("cnv", "rna")
+    assert teachers(derived_from="rna") == ("cnv",)
+    assert teachers(derived_from="rna", teachers="rna; cnv + rna") == ("rna", "cnv+rna")
+    assert teachers(modalities="rna", derived_from="rna") == ("rna",)
+    row = sheet_row(tmp_path / "a", teachers="rna;rna+cnv")
+    assert teachers_of_row(row) == ["rna", "rna+cnv"]
+    assert views_of_row(row) == ["cnv", "rna", "rna+cnv"]
 
 
 def test_barcodes_of_different_levels_are_joined(tmp_path):
@@ -168,8 +255,8 @@ def test_barcodes_of_different_levels_are_joined(tmp_path):
     assert cohort.profiled("methylation").all()
     assert set(cohort.groups.tolist()) == set(people)
     assert set(cohort.sites.tolist()) == {"3C", "A1"}
-    assert cohort.labelled.all()
-    assert notes.tables["rna"].left_out == {"normal tissue": 1, "further aliquot of a sample": 1}
+    assert cohort.target.observed.all()
+    assert reasons(notes, "rna") == {"normal tissue": 1, "further aliquot of a sample": 1}
     chosen = cohort.modalities["rna"].values[cohort.samples.tolist().index(f"{people[1]}-01")]
     np.testing.assert_allclose(chosen, rna.iloc[1], rtol=1e-6)
 
@@ -181,7 +268,7 @@ def test_several_samples_of_a_patient_share_a_group(tmp_path):
     pd.DataFrame({"subtype": ["x", "y"] * 5}, index=people).to_csv(tmp_path / "clinical.csv")
     cohort, _ = assemble(read_source(sheet_row(tmp_path)), sheet_row(tmp_path))
     assert cohort.groups[:4].tolist() == [people[0], people[0], people[1], people[1]]
-    assert cohort.labels[:4].tolist() == [0, 0, 1, 1]
+    assert cohort.target.strata[:4].tolist() == [0, 0, 1, 1]
 
 
 def test_a_sample_without_any_value_is_not_profiled(tmp_path):
@@ -190,7 +277,7 @@ def test_a_sample_without_any_value_is_not_profiled(tmp_path):
     tables.cnv.iloc[0] = np.nan
     cohort, notes = from_folder(tmp_path / "a", tables)
     assert not cohort.profiled("cnv")[10]
-    assert notes.tables["cnv"].left_out == {"no value": 1}
+    assert reasons(notes, "cnv") == {"no value": 1}
 
 
 def test_ids_of_a_scheme_from_the_configuration(tmp_path):
@@ -207,8 +294,8 @@ def test_ids_of_a_scheme_from_the_configuration(tmp_path):
     cohort, notes = assemble(read_source(row, settings), row, settings)
     assert cohort.samples.tolist() == sorted([*ids, "C3L-00002-07", "odd"])
     assert cohort.groups.tolist().count("C3L-00002") == 2
-    assert cohort.labels[cohort.samples.tolist().index("C3L-00002-07")] == 0
-    assert notes.tables["rna"].left_out == {"further aliquot of a sample": 1, "normal tissue": 1}
+    assert cohort.target.strata[cohort.samples.tolist().index("C3L-00002-07")] == 0
+    assert reasons(notes, "rna") == {"further aliquot of a sample": 1, "normal tissue": 1}
     assert any("1 ids do not match" in remark and "'odd'" in remark for remark in notes.remarks)
 
 
@@ -224,7 +311,7 @@ def test_what_is_mostly_missing_is_left_out_and_counted(tmp_path):
     assert cohort.modalities["rna"].features.tolist() == ["GENE2", "GENE3", "GENE4", "GENE5"]
     assert notes.tables["rna"].features_left_out == {"no value": 1, "more than 50% missing": 1}
     assert "S07" not in cohort.samples
-    assert notes.tables["rna"].left_out == {"more than 70% missing": 1}
+    assert reasons(notes, "rna") == {"more than 70% missing": 1}
     kept = tables.rna.drop(index="S07").iloc[:, 2:].to_numpy(dtype=np.float32)
     np.testing.assert_array_equal(cohort.modalities["rna"].values, kept)
     report = audit(cohort, notes)
@@ -257,14 +344,12 @@ def test_survival_times_that_are_not_positive_are_counted(tmp_path):
     assert said[0].startswith(f"os_time is zero or negative for 2 of {n} rows")
 
 
-def test_the_command_takes_thresholds_and_folds(tmp_path, restored_logging):
+def test_thresholds_and_folds_reach_the_audit(tmp_path):
     tables = make_tables()
     tables.rna.iloc[:10, 0] = np.nan
     write_folder(tmp_path / "a", tables)
-    row = ["--cohort", "a", "--source", str(tmp_path / "a"), "--target", "subtype"]
-    files = ["--output", str(tmp_path / "a.h5mu"), "--audit", str(tmp_path / "a.json"), "--log", str(tmp_path / "log")]
-    given = ["--settings", '{"max_missing_feature": 0.2}', "--splits-settings", '{"folds": 3}']
-    assert cli.main(["ingest", *row, *files, *given]) == 0
+    settings, splits = IngestConfig(max_missing_feature=0.2), SplitsConfig(folds=3)
+    ingest(sheet_row(tmp_path / "a"), tmp_path / "a.h5mu", tmp_path / "a.json", settings, splits)
     assert read_cohort(tmp_path / "a.h5mu").modalities["rna"].features.tolist()[0] == "GENE1"
     audited = read_json(tmp_path / "a.json")
     assert audited["join"]["tables"]["rna"]["features_left_out"] == {"more than 20% missing": 1}
@@ -285,12 +370,13 @@ def test_a_relative_source_starts_at_the_working_directory(tmp_path, monkeypatch
     assert read_source(sheet_row("a")).available == ("cnv", "rna")
 
 
-def test_a_simulated_cohort_is_the_same_by_name_and_by_file(tmp_path):
-    from cch_omics.simulation import SIMULATED, write_simulated
+@pytest.mark.parametrize("name", ["misleading", "number"])
+def test_a_simulated_cohort_is_the_same_by_name_and_by_file(tmp_path, name):
+    from cch_omics.data.simulate import SIMULATED, write_simulated
 
-    name = next(iter(SIMULATED))
+    target = SIMULATED[name].target
     write_simulated(name, tmp_path / "a.h5mu")
-    by_name, by_file = sheet_row(f"simulated:{name}"), sheet_row(tmp_path / "a.h5mu")
+    by_name, by_file = (sheet_row(source, target=target) for source in (f"simulated:{name}", tmp_path / "a.h5mu"))
     cohort, notes = assemble(read_source(by_name), by_name)
     same(cohort, assemble(read_source(by_file), by_file)[0])
     assert set(cohort.modalities) == set(SIMULATED[name].modalities)
@@ -312,7 +398,7 @@ def test_brca_paired(tmp_path):
     row = sheet_row(real("brca-paired"), target="er_status", classes="Negative,Positive")
     ingest(row, tmp_path / "cohort.h5mu", tmp_path / "audit.json")
     audit = read_json(tmp_path / "audit.json")
-    assert audit["classes"] == {"Negative": 135, "Positive": 414}
+    assert audit["strata"] == {"Negative": 135, "Positive": 414}
     assert set(audit["values_treated_as_missing"]) == {"Indeterminate", "Not Performed", "Performed but Not Available"}
     assert audit["samples"] == audit["complete"]["samples"] == 705
     assert audit["labelled"] + sum(audit["values_treated_as_missing"].values()) <= 705
@@ -326,8 +412,8 @@ def test_tcga_brca(tmp_path):
         "cnv": (406, 860), "methylation": (769, 3000), "mirna": (769, 503), "mutation": (406, 249), "rna": (769, 3000),
         "rppa": (406, 223),
     }  # fmt: skip
-    assert cohort.classes == ("Basal", "Her2", "LumA", "LumB", "Normal")
-    assert cohort.labelled.sum() == 769
+    assert cohort.target.task.strata_names == ("Basal", "Her2", "LumA", "LumB", "Normal")
+    assert cohort.target.observed.sum() == 769
     audit = read_json(tmp_path / "audit.json")
     assert audit["complete"]["samples"] == 406
     assert audit["pairs"]["cnv"]["rna"] == {"samples": 406, "labelled": 406}
@@ -340,4 +426,4 @@ def test_tcga_brca_er_status_keeps_the_unlabelled(tmp_path):
     cohort, _ = assemble(read_source(row), row)
     assert len(cohort.samples) == 769
     assert list(cohort.modalities) == ["rna", "cnv"]
-    assert cohort.labelled.sum() == 271
+    assert cohort.target.observed.sum() == 271

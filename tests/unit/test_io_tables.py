@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from cohort_files import make_mudata, make_tables
 
+from cch_omics.data.tables import read_clinical, read_matrix
 from cch_omics.errors import InputError
-from cch_omics.io import read_matrix
-from cch_omics.io.tables import read_clinical
 
 IDS = ["S00", "S01", "S02"]
 FEATURES = ["GENE0", "1-Dec", "sample"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cch_omics.parallel import each_part
+from cch_omics.runtime.parallel import each_part
 
 
 def test_every_part_is_done_once_each_on_one_thread():
@@ -57,7 +57,7 @@ def test_a_process_that_is_killed_is_told_of():
 def test_processes_end_with_their_parent(tmp_path: Path):
     script = """
         import os, pathlib, sys, time
-        from cch_omics.parallel import each_part
+        from cch_omics.runtime.parallel import each_part
 
         def work(part):
             (pathlib.Path(sys.argv[1]) / str(os.getpid())).touch()

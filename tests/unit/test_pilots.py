@@ -1,131 +1,49 @@
-"""Pilot students: against plain computations, and what they must not see."""
+"""Pilots: gains with their errors against plain computations and simulated cohorts, and means over training sets."""
 
 import dataclasses
+from collections.abc import Sequence
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.special import log_softmax, softmax
+from cohorts import make_cohort
+from outputs import encoding_of, students_of, with_controls
+from scipy.special import log_softmax
 
-from cch_omics.config import LAMBDA
-from cch_omics.criteria import linear_pilot, pilot
-from cch_omics.criteria.linear_pilot import PENALTIES, SHARPNESS, linear_students, ridge
-from cch_omics.criteria.log_loss import fit_pool
-from cch_omics.criteria.pilot import accuracy_gain, mean_gain
-from cch_omics.tasks.classification import class_offsets, decide
+from cch_omics.config import SplitsConfig
+from cch_omics.models.out_of_fold import Model
+from cch_omics.splits import make_splits
+from cch_omics.tasks.base import Gain
+from cch_omics.tasks.classification import gain as of_classes
+from cch_omics.tasks.classification.gain import accuracy_gain
+from cch_omics.tasks.classification.logit_adjustment import logit_adjustment
+from cch_omics.tasks.classification.pool import fit_pool
+from cch_omics.tasks.regression import gain as of_numbers
+from cch_omics.tasks.regression.gain import r2_gain
+from cch_omics.tasks.regression.pool import fit_pool as fit_linear_pool
+from cch_omics.verdict.pilot import COLUMNS, mean_gain, pilots
 
 C = 3
+FEW = 0.15
 
 
-def problem(seed: int = 0, n: int = 90, k: int = 5, teachers: int = 3):
-    """(K + 1, n, k) inputs, (n,) inner folds and labels, (V, K, n, C) logits; with test samples, and some missing."""
-    random = np.random.default_rng(seed)
-    inner = random.integers(-1, 3, n)
-    inputs = random.standard_normal((4, n, k)) * np.array([3, 2, 1, 0.5, 0.1])
-    labels = np.where(random.random(n) < 0.4, (inputs[0] @ random.standard_normal((k, C))).argmax(1), -1)
-    logits = inputs[0] @ random.standard_normal((teachers, 1, k, C)) + random.standard_normal((teachers, 3, n, C))
-    logits[0, :, :10] = np.nan
-    return inputs, inner, labels, logits
-
-
-def solved(x, weight, target, penalty, at):
-    """Weighted ridge regression by normal equations with an intercept; the target is (m, q), not yet weighted."""
-    centred = x - weight @ x / weight.sum()
-    mean = weight @ target / weight.sum()
-    covariance = centred.T @ (weight[:, None] * centred)
-    ridge = penalty * np.trace(covariance) / x.shape[1] * np.eye(x.shape[1])
-    slope = np.linalg.solve(covariance + ridge, centred.T @ (weight[:, None] * (target - mean)))
-    return (at - weight @ x / weight.sum()) @ slope + mean
-
-
-def test_ridge_solves_the_weighted_normal_equations_for_each_penalty():
-    random = np.random.default_rng(1)
-    x, at, weight = random.standard_normal((40, 6)), random.standard_normal((9, 6)), random.random(40)
-    y = random.standard_normal((2, 40, 4))
-    found = ridge(x, weight, weight[:, None] * y, at)
-    assert found.shape == (2, len(PENALTIES), 9, 4)
-    for v in range(2):
-        for number, penalty in enumerate(PENALTIES):
-            np.testing.assert_allclose(found[v, number], solved(x, weight, y[v], penalty, at), atol=1e-9)
-
-
-def test_a_constant_input_predicts_the_weighted_mean():
-    y, weight = np.random.default_rng(0).random((1, 12, 2)), np.arange(1.0, 13)
-    found = ridge(np.ones((12, 3)), weight, weight[:, None] * y, np.ones((4, 3)))
-    np.testing.assert_allclose(found, np.broadcast_to(weight @ y[0] / weight.sum(), found.shape))
-
-
-def test_linear_students_learn_labels_and_soft_targets_as_networks_do():
-    """One fold by hand: the grid's point that is best on the other folds, of students without their own."""
-    inputs, inner, labels, logits = problem()
-    found = linear_students(inputs, inner, labels, logits)
-    labelled = (inner >= 0) & (labels >= 0)
-    assert np.isnan(found[:, inner < 0]).all() and np.isfinite(found[:, inner >= 0]).all()
-    for v in range(len(logits)):
-        grid = np.full((len(PENALTIES), len(SHARPNESS), len(inner), C), np.nan)
-        for fold in range(3):
-            paired = (inner >= 0) & (inner != fold) & np.isfinite(logits[v, fold]).all(1)
-            known = labelled & (inner != fold)
-            soft = softmax(np.nan_to_num(logits[v, fold]), axis=1)
-            held_out = inner == fold
-            hard_weight, soft_weight = (1 - LAMBDA) * known / known.sum(), LAMBDA * paired / paired.sum()
-            weight = hard_weight + soft_weight
-            used = weight > 0
-            target = hard_weight[:, None] * np.eye(C)[labels] + soft_weight[:, None] * soft
-            target = target[used] / weight[used, None]
-            for number, penalty in enumerate(PENALTIES):
-                x = inputs[fold]
-                scores = solved(x[used], weight[used], target, penalty, x[held_out])
-                grid[number][:, held_out] = log_softmax(scores * SHARPNESS[:, None, None], axis=2)
-        students = grid.reshape(-1, len(inner), C)
-        for fold in range(3):
-            others, here = labelled & (inner != fold), inner == fold
-            loss = -students[:, others, labels[others]].sum(1)
-            np.testing.assert_allclose(found[v, here], students[loss.argmin(), here], atol=1e-8)
-
-
-def test_a_linear_student_sees_neither_its_fold_nor_test_samples_of_the_teacher():
-    """With nothing to choose: the point is chosen on the other folds, by students that learnt from this one."""
-    inputs, inner, labels, logits = problem()
-    other = logits.copy()
-    # What its teacher said of its fold and of test samples, and what the teachers of other students said of anyone.
-    changed = np.ones_like(logits[0, ..., 0], dtype=bool)
-    changed[0, inner > 0] = False
-    other[:, changed] = 7 * np.random.default_rng(9).standard_normal(other[:, changed].shape)
-    other[0, :, :10] = np.nan
-    relabelled = np.where((labels >= 0) & (inner <= 0), (labels + 1) % C, labels)
-    here = inner == 0
-    with (
-        mock.patch.object(linear_pilot, "PENALTIES", np.array([1.0])),
-        mock.patch.object(linear_pilot, "SHARPNESS", np.array([4.0])),
-    ):
-        before = linear_students(inputs, inner, labels, logits)
-        after = linear_students(inputs, inner, relabelled, other)
-    np.testing.assert_array_equal(before[:, here], after[:, here])
-    elsewhere = inner > 0
-    assert (before[1, elsewhere] != after[1, elsewhere]).any()
-
-
-def test_a_teacher_without_a_sample_teaches_nothing():
-    inputs, inner, labels, logits = problem()
-    logits[1] = np.nan
-    found = linear_students(inputs, inner, labels, logits)
-    assert np.isnan(found[1]).all() and np.isfinite(found[2, inner >= 0]).all()
+# The gain in balanced accuracy
 
 
 def answers(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Sure logits, of the label or of the next class."""
+    """Sure outputs, of the label or of the next class."""
     said = np.where(right, labels, (labels + 1) % C)
     return 20.0 * np.eye(C)[said]
 
 
-def gain_of(sides, labels, groups):
+def gain_of(sides: Sequence[np.ndarray], labels: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     """Of labelled samples alone: what the teacher says of them does not matter."""
     gain = accuracy_gain(*sides, np.zeros((len(labels), C)), labels, groups)
     return gain.value, gain.se
 
 
-def test_gain_is_the_difference_of_balanced_accuracies():
+def test_gain_is_the_difference_of_balanced_accuracies() -> None:
     labels = np.repeat(np.arange(C), (30, 12, 3))
     random = np.random.default_rng(0)
     alone, taught = random.random((2, len(labels))) < np.array([[0.6], [0.8]])
@@ -135,11 +53,11 @@ def test_gain_is_the_difference_of_balanced_accuracies():
     assert se > 0
 
 
-def test_error_of_a_gain_is_its_spread_over_cohorts():
+def test_error_of_a_gain_is_its_spread_over_cohorts() -> None:
     labels = np.repeat(np.arange(C), (40, 20, 10))
     random = np.random.default_rng(0)
     found = []
-    for _ in range(400):
+    for _ in range(300):
         first = random.random(len(labels))
         # Both are right or wrong together, mostly.
         second = np.where(random.random(len(labels)) < 0.7, first, random.random(len(labels)))
@@ -150,7 +68,7 @@ def test_error_of_a_gain_is_its_spread_over_cohorts():
     assert errors.mean() == pytest.approx(gains.std(ddof=1), rel=0.12)
 
 
-def test_two_samples_of_a_patient_count_once():
+def test_two_samples_of_a_patient_count_once() -> None:
     labels = np.repeat(np.arange(C), 20)
     random = np.random.default_rng(3)
     sides = [answers(random.random(60) < 0.7, labels) for _ in range(2)]
@@ -159,7 +77,7 @@ def test_two_samples_of_a_patient_count_once():
     assert two[0] == one[0] and two[1] == pytest.approx(np.sqrt(2) * one[1])
 
 
-def test_the_same_student_gains_nothing_for_sure_and_no_label_no_gain():
+def test_the_same_student_gains_nothing_for_sure_and_no_label_no_gain() -> None:
     labels = np.repeat(np.arange(C), 5)
     same = answers(labels > 0, labels)
     assert gain_of([same, same], labels, np.arange(15)) == (0.0, 0.0)
@@ -167,8 +85,8 @@ def test_the_same_student_gains_nothing_for_sure_and_no_label_no_gain():
     assert np.isnan(gain_of([same[::5]] * 2, labels[::5], np.arange(3))[1])
 
 
-def students(seed: int, n: int = 300):
-    """Labels, and logits of a student alone, a better one and a teacher, each the label's with noise of its own."""
+def students(seed: int, n: int = 300) -> tuple[np.ndarray, ...]:
+    """Labels, and outputs of a student alone, a better one and a teacher, each the label's with noise of its own."""
     random = np.random.default_rng(seed)
     labels = random.choice(C, n, p=[0.5, 0.3, 0.2])
     shared = random.standard_normal((n, C))
@@ -179,105 +97,240 @@ def students(seed: int, n: int = 300):
     return labels, alone, taught, teacher
 
 
-def test_unlabelled_samples_narrow_a_gain_and_its_error_says_by_how_much():
-    """With 15% of the labels: over many cohorts, the gain on average that of all labels, its error its spread."""
-    found, labelled_only, all_labels = [], [], []
-    for seed in range(200):
-        labels, *logits = students(seed)
-        kept = np.random.default_rng(1000 + seed).random(len(labels)) < 0.15
-        few, groups = np.where(kept, labels, -1), np.arange(len(labels))
-        found.append(accuracy_gain(*logits, few, groups))
-        labelled_only.append(accuracy_gain(*(each[kept] for each in (*logits, labels, groups))))
-        all_labels.append(accuracy_gain(*logits, labels, groups))
-    gain, gain_of_few, truth = (np.array([each.value for each in of]) for of in (found, labelled_only, all_labels))
-    error = np.array([each.se for each in found])
-    assert truth.mean() > 0.08
-    assert gain.mean() == pytest.approx(truth.mean(), abs=0.02)
-    assert gain.std(ddof=1) < 0.65 * gain_of_few.std(ddof=1)
-    assert np.sqrt((error**2).mean()) == pytest.approx(gain.std(ddof=1), rel=0.25)
-
-
-def test_what_samples_without_a_label_say_is_the_pools_posterior():
-    labels, *logits = students(0, n=60)
+def test_what_samples_without_a_label_say_is_the_pools_posterior() -> None:
+    labels, *outputs = students(0, n=60)
     few = np.where(np.arange(60) < 30, labels, -1)
-    found = accuracy_gain(*logits, few, np.arange(60))
+    found = accuracy_gain(*outputs, few, np.arange(60))
     gain, error = found.value, found.se
-    logp = log_softmax(np.stack(logits, axis=2), axis=1)
+    logp = log_softmax(np.stack(outputs, axis=2), axis=1)
     pool = fit_pool(logp[:30], labels[:30])
     posterior = np.exp(log_softmax(logp @ pool.weights + pool.offsets, axis=1))
     posterior[:30] = np.eye(C)[labels[:30]]
-    everyone = np.arange(60) < 30
-    says = [decide(each, class_offsets(each, labels, everyone)) for each in logits[:2]]
+    known = np.arange(60) < 30
+    says = [(each + logit_adjustment(each, labels, known)).argmax(1) for each in outputs[:2]]
     recalls = [[posterior[said == c, c].sum() / posterior[:, c].sum() for c in range(C)] for said in says]
     assert gain == pytest.approx(np.mean(recalls[1]) - np.mean(recalls[0]))
 
     # Of the error, what comes of the labels: by numbers.
-    def at(theta):
+    def at(theta: np.ndarray) -> float:
         moved = np.exp(log_softmax(logp @ theta[:3] + theta[3:], axis=1))
         moved[:30] = posterior[:30]
-        return np.mean([moved[says[1] == c, c].sum() / moved[:, c].sum() for c in range(C)]) - np.mean(
-            [moved[says[0] == c, c].sum() / moved[:, c].sum() for c in range(C)]
-        )
+        recalls = [[moved[said == c, c].sum() / moved[:, c].sum() for c in range(C)] for said in says]
+        return float(np.mean(recalls[1]) - np.mean(recalls[0]))
 
     theta = np.concatenate([pool.weights, pool.offsets])
     slope = np.array([(at(theta + 1e-5 * e) - at(theta - 1e-5 * e)) / 2e-5 for e in np.eye(6)])
-    with mock.patch.object(pilot, "fit_pool", lambda *_: dataclasses.replace(pool, covariance=np.zeros((6, 6)))):
-        of_patients = accuracy_gain(*logits, few, np.arange(60)).se
+    with mock.patch.object(of_classes, "fit_pool", lambda *_: dataclasses.replace(pool, covariance=np.zeros((6, 6)))):
+        of_patients = accuracy_gain(*outputs, few, np.arange(60)).se
     assert error**2 - of_patients**2 == pytest.approx(slope @ pool.covariance @ slope, rel=1e-3)
 
 
-def test_without_offsets_the_most_probable_class_is_called():
-    labels, alone, taught, teacher = students(1)
-    gain = accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels)), offsets=False).value
-    right = [each.argmax(1) == labels for each in (alone, taught)]
-    recalls = [np.mean([each[labels == c].mean() for c in range(C)]) for each in right]
-    assert gain == pytest.approx(recalls[1] - recalls[0])
-    assert gain != accuracy_gain(alone, taught, teacher, labels, np.arange(len(labels))).value
+# The gain in R2
 
 
-def training_sets(seed: int, n: int = 240, number: int = 8, of_networks: float = 0.8):
+def numbers(seed: int, n: int = 300) -> tuple[np.ndarray, ...]:
+    """A number, and predictions of a student alone, a better one and a teacher, with some noise in common."""
+    random = np.random.default_rng(seed)
+    y = 20 + 5 * random.standard_normal(n)
+    shared = random.standard_normal(n)
+    predicted = []
+    for noise in (1.5, 1.0, 0.6):
+        heard = (y - 20) / 5 + noise * (0.6 * shared + 0.8 * random.standard_normal(n))
+        predicted.append(20 + 5 * heard / (1 + noise**2))
+    return y, *predicted
+
+
+def test_gain_is_the_difference_of_r2() -> None:
+    y, alone, taught, teacher = numbers(0)
+    gain = r2_gain(alone, taught, teacher, y, np.arange(300))
+    r2 = [1 - ((y - each) ** 2).sum() / ((y - y.mean()) ** 2).sum() for each in (alone, taught)]
+    assert gain.value == pytest.approx(r2[1] - r2[0])
+    assert gain.se > 0 and len(gain.influence) == 300
+    # Not in the unit of the target.
+    rescaled = r2_gain(*(3 * each - 100 for each in (alone, taught, teacher, y)), np.arange(300))
+    assert (rescaled.value, rescaled.se) == pytest.approx((gain.value, gain.se))
+
+
+def test_a_constant_target_or_none_has_no_gain_and_the_same_number_gains_nothing() -> None:
+    y, alone, taught, teacher = numbers(0, n=20)
+    for values in (np.full(20, np.nan), np.full(20, 3.0), np.where(np.arange(20) == 0, y, np.nan)):
+        assert np.isnan(r2_gain(alone, taught, teacher, values, np.arange(20)).value)
+    assert np.isnan(r2_gain(alone, taught, teacher, y, np.zeros(20, dtype=int)).se)
+    same = r2_gain(alone, alone, teacher, np.where(np.arange(20) < 9, y, np.nan), np.arange(20))
+    assert (same.value, same.se) == (0.0, 0.0)
+
+
+def test_numbers_of_samples_without_a_label_are_the_pools_mean() -> None:
+    y, *predicted = numbers(0, n=60)
+    few = np.where(np.arange(60) < 30, y, np.nan)
+    found = r2_gain(*predicted, few, np.arange(60))
+    pool = fit_linear_pool(np.column_stack(predicted)[:30], y[:30])
+
+    def at(coefficients: np.ndarray) -> float:
+        filled = y.copy()
+        filled[30:] = dataclasses.replace(pool, coefficients=coefficients).mean(np.column_stack(predicted))[30:]
+        alone, taught = (((filled - each) ** 2).mean() / y[:30].var() for each in predicted[:2])
+        return float(alone - taught)
+
+    assert found.value == pytest.approx(at(pool.coefficients))
+    slope = np.array([(at(pool.coefficients + e) - at(pool.coefficients - e)) / 2e-5 for e in 1e-5 * np.eye(4)])
+    with mock.patch.object(of_numbers, "fit_pool", lambda *_: dataclasses.replace(pool, covariance=np.zeros((4, 4)))):
+        of_patients = r2_gain(*predicted, few, np.arange(60)).se
+    assert found.se**2 - of_patients**2 == pytest.approx(slope @ pool.covariance @ slope, rel=1e-3)
+
+
+# Both
+
+
+DRAWS = {"classes": students, "numbers": numbers}
+MISSING = {"classes": -1, "numbers": np.nan}
+EITHER = pytest.mark.parametrize("kind", DRAWS)
+
+
+def gain(kind: str, outputs: Sequence[np.ndarray], labels: np.ndarray, groups: np.ndarray) -> Gain:
+    return (accuracy_gain if kind == "classes" else r2_gain)(*outputs, labels, groups)
+
+
+@EITHER
+def test_unlabelled_samples_narrow_a_gain_and_its_error_says_by_how_much(kind: str) -> None:
+    """With 15% of the labels: over many cohorts, the gain on average that of all labels, its error its spread."""
+    found, labelled_only, all_labels = [], [], []
+    everyone = np.arange(300)
+    for seed in range(120):
+        labels, *outputs = DRAWS[kind](seed)
+        kept = np.random.default_rng(1000 + seed).random(300) < FEW
+        found.append(gain(kind, outputs, np.where(kept, labels, MISSING[kind]), everyone))
+        labelled_only.append(gain(kind, [each[kept] for each in outputs], labels[kept], everyone[kept]))
+        all_labels.append(gain(kind, outputs, labels, everyone))
+    gains, gains_of_few, truth = (np.array([each.value for each in of]) for of in (found, labelled_only, all_labels))
+    errors = np.array([each.se for each in found])
+    assert truth.mean() > 0.08
+    assert gains.mean() == pytest.approx(truth.mean(), abs=0.02)
+    assert gains.std(ddof=1) < 0.8 * gains_of_few.std(ddof=1)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(gains.std(ddof=1), rel=0.25)
+    of_all = np.sqrt(np.mean([each.se**2 for each in all_labels]))
+    assert of_all == pytest.approx(truth.std(ddof=1), rel=0.15)
+
+
+@EITHER
+def test_an_influence_is_what_a_little_more_of_a_patient_does(kind: str) -> None:
+    """Of a labelled patient and one without a label, by weighing samples: three times one is two more of it."""
+    labels, *outputs = DRAWS[kind](4, n=400)
+    few = np.where(np.arange(400) < 100, labels, MISSING[kind])
+    fixed = np.zeros(C)
+    with mock.patch.object(of_classes, "logit_adjustment", lambda *_: fixed):
+        found = gain(kind, outputs, few, np.arange(400))
+        for i in [*range(0, 100, 20), *range(100, 400, 60)]:
+            rows = np.append(np.arange(400), [i])
+            more = gain(kind, [each[rows] for each in outputs], few[rows], rows)
+            assert more.value - found.value == pytest.approx(found.influence[i], rel=0.15, abs=1e-4)
+
+
+# The mean over training sets
+
+
+def training_sets(kind: str, seed: int, n: int = 240, number: int = 8, of_networks: float = 0.8) -> list[Gain]:
     """Gains in training sets of one cohort: of its patients in each, what they look like, and a network's own noise."""
     random = np.random.default_rng(seed)
-    labels, *logits = students(seed, n=n)
+    labels, *outputs = DRAWS[kind](seed, n=n)
+    scale = 1.0 if kind == "classes" else 1.5
     gains = []
     for _ in range(number):
         members = np.flatnonzero(random.random(n) < 0.8)
-        alone, taught, teacher = (
-            each[members] + of_networks * random.standard_normal((len(members), C)) for each in logits
-        )
-        gain = accuracy_gain(alone, taught, teacher, labels[members], members)
-        influence = np.bincount(members, weights=gain.influence, minlength=n)
-        gains.append(dataclasses.replace(gain, influence=influence))
+        sides = [each[members] + of_networks * scale * random.standard_normal(each[members].shape) for each in outputs]
+        found = gain(kind, sides, labels[members], members)
+        influence = np.bincount(members, weights=found.influence, minlength=n)
+        gains.append(dataclasses.replace(found, influence=influence))
     return gains
 
 
-def test_error_of_a_mean_gain_is_its_spread_over_cohorts():
-    """Less than that of one gain, more than if training sets shared no patients."""
-    cohorts = [training_sets(seed) for seed in range(150)]
+@EITHER
+def test_error_of_a_mean_gain_is_its_spread_over_cohorts_and_covers(kind: str) -> None:
+    """With all labels. Less than that of one gain, more than if training sets shared no patients."""
+    cohorts = [training_sets(kind, seed) for seed in range(150)]
     means, errors = np.array([mean_gain(gains) for gains in cohorts]).T
     spread = means.std(ddof=1)
     assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.2)
     of_one = np.sqrt(np.mean([gains[0].se ** 2 for gains in cohorts]))
     assert of_one / np.sqrt(8) < 0.8 * spread < 0.8 * 0.9 * of_one
+    # 95% and its chance: two standard errors of a share of 150.
+    covered = np.mean(np.abs(means - means.mean()) < 1.96 * errors)
+    assert 0.91 <= covered <= 0.99
 
 
-def test_an_influence_is_what_a_little_more_of_a_patient_does():
-    """Of a labelled patient and one without a label, by weighing samples: three times one is two more of it."""
-    labels, *logits = students(4, n=400)
-    few = np.where(np.arange(400) < 100, labels, -1)
-    fixed = np.zeros(C)
-    with mock.patch.object(pilot, "class_offsets", lambda *_: fixed):
-        gain = accuracy_gain(*logits, few, np.arange(400))
-        for i in [*range(0, 100, 20), *range(100, 400, 60)]:
-            rows = np.append(np.arange(400), [i])
-            more = accuracy_gain(*(each[rows] for each in logits), few[rows], rows)
-            assert more.value - gain.value == pytest.approx(gain.influence[i], rel=0.15, abs=2e-5)
+def test_a_mean_of_gains_that_patients_move_alike_or_by_chance() -> None:
+    random = np.random.default_rng(0)
+    influence = random.standard_normal(400) / 400
+    alike = [Gain(value, 0.04, influence) for value in (0.1, 0.2, 0.3)]
+    assert mean_gain(alike) == pytest.approx((0.2, 0.04))
+    # Of patients of its own each: 1 / J of the variance is left.
+    apart = [Gain(0.1, 0.04, np.where(np.arange(400) % 4 == j, influence, 0.0)) for j in range(4)]
+    for j, each in enumerate(apart):
+        apart[j] = dataclasses.replace(each, influence=each.influence / np.linalg.norm(each.influence))
+    assert mean_gain(apart) == pytest.approx((0.1, 0.02))
+    # Of the same patients, by chances of their own.
+    by_chance = [Gain(0.1, 0.04, random.standard_normal(40_000)) for _ in range(4)]
+    assert mean_gain(by_chance) == pytest.approx((0.1, 0.02), rel=0.02)
+    # Half of the variance of each in common.
+    common = random.standard_normal(40_000)
+    mixed = [Gain(0.1, 0.04, common + random.standard_normal(40_000)) for _ in range(4)]
+    assert mean_gain(mixed)[1] == pytest.approx(0.04 * np.sqrt(0.5 + 0.5 / 4), rel=0.02)
 
 
-def test_a_mean_gain_of_the_same_gain_is_as_sure_as_one_and_one_without_an_error_is_left_out():
-    (gain,) = training_sets(0, number=1)
-    unknown = pilot.Gain(0.5, float("nan"), np.zeros(240))
-    assert mean_gain([gain, gain, unknown]) == pytest.approx((gain.value, gain.se))
-    assert np.isnan(mean_gain([unknown])).all()
-    nothing = pilot.Gain(0.0, 0.0, np.zeros(240))
+def test_a_gain_without_an_error_is_left_out() -> None:
+    known, unknown = Gain(0.2, 0.05, np.ones(9)), Gain(0.5, float("nan"), np.zeros(9))
+    assert mean_gain([known, known, unknown]) == pytest.approx((0.2, 0.05))
+    assert np.isnan(mean_gain([unknown])).all() and np.isnan(mean_gain([])).all()
+    nothing = Gain(0.0, 0.0, np.zeros(9))
     assert mean_gain([nothing, nothing]) == (0.0, 0.0)
+
+
+# The table
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
+    cohort = make_cohort(n=120, task=task, n_classes=2, label_budget=0.6)
+    # Two samples of some patients.
+    cohort = dataclasses.replace(cohort, groups=np.array([f"P{i - i % 2 * (i < 40)}" for i in range(120)]))
+    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=2, inner_folds=3), seed=0)
+    encodings = {
+        name: encoding_of(cohort, splits, name, seed=seed, signal=2.0) for seed, name in enumerate(cohort.modalities)
+    }
+    taught = students_of(cohort, splits, "cnv", with_controls("cnv", {"rna": 1.0, "mutation": 0.0}))
+    table = pilots(cohort, splits, encodings, {"cnv": taught})
+    assert tuple(table.columns) == COLUMNS
+    # Neither self nor shuffled controls; every split, and the full cohort.
+    assert len(table) == 2 * 3 and set(table["teacher"]) == {"rna", "mutation"}
+    assert set(table["student"]) == {"cnv"} and set(table["recipe"]) == {"soft_targets"}
+
+    found = []
+    patient = np.unique(cohort.groups, return_inverse=True)[1]
+    for s in range(2):
+        both = splits.train[s] & cohort.profiled("cnv") & cohort.profiled("mutation")
+        of = (taught.alone[s], taught.of(Model("soft_targets", "mutation"))[s], encodings["mutation"].outputs[s])
+        expected = cohort.target.task.gain(
+            *(each[both] for each in of), cohort.target.values[both], splits.labelled[s, both], patient[both]
+        )
+        row = table[(table["teacher"] == "mutation") & (table["fold"] == splits.fold[s])].iloc[0]
+        assert (row["pilot_gain"], row["pilot_gain_se"]) == (expected.value, expected.se)
+        influence = np.bincount(patient[both], weights=expected.influence, minlength=len(patient))
+        found.append(dataclasses.replace(expected, influence=influence))
+    full = table[(table["teacher"] == "mutation") & (table["repeat"] == -1)].iloc[0]
+    assert (full["pilot_gain"], full["pilot_gain_se"]) == pytest.approx(mean_gain(found))
+    gains = table.groupby("teacher")["pilot_gain"].mean()
+    assert gains["rna"] > 0.05 and abs(gains["mutation"]) < gains["rna"]
+
+
+def test_without_students_or_labels_there_are_no_pilots() -> None:
+    cohort = make_cohort(n=90)
+    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=2, inner_folds=3), seed=0)
+    encodings = {name: encoding_of(cohort, splits, name, seed=0, signal=2.0) for name in cohort.modalities}
+    assert pilots(cohort, splits, encodings, {}).empty
+    alone = students_of(cohort, splits, "cnv", {Model("alone"): 1.0})
+    assert pilots(cohort, splits, encodings, {"cnv": alone}).empty
+    nobody = dataclasses.replace(splits, labelled=np.zeros_like(splits.labelled))
+    taught = students_of(cohort, splits, "cnv", with_controls("cnv", {"rna": 1.0}))
+    table = pilots(cohort, nobody, encodings, {"cnv": taught})
+    assert len(table) == 3 and table[["pilot_gain", "pilot_gain_se"]].isna().all(None)
+    assert isinstance(table, pd.DataFrame)

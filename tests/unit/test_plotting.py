@@ -1,17 +1,21 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import tables, verdicts
+from report_tables import DOSE, SUBTYPE, tables, verdicts
 
-from cch_omics import keys, pl, plotting
+from cch_omics import keys, pl
 from cch_omics.errors import InputError
+from cch_omics.report import model_plots, pair_plots, style
+from cch_omics.vocabulary import signed
+
+POINTS = SUBTYPE.metrics[SUBTYPE.primary]
 
 
 def draw(function, *args, **kwargs):
-    with plotting.style():
-        figure, ax = plotting.figure(5, 4)
+    with style.style():
+        figure, (ax,) = style.figure(5, 4)
         assert function(*args, ax=ax, **kwargs) is ax
-        return plotting.svg(figure, name="it", alt="what it shows")
+        return style.svg(figure, name="it", alt="what it shows")
 
 
 def texts(ax):
@@ -20,11 +24,12 @@ def texts(ax):
 
 def test_gap_matrix_puts_teachers_in_rows_and_students_in_columns():
     table = verdicts(["a", "b"]).assign(gap=[0.5, -0.25], verdict=["distil", "do_not_distil"], gap_se=[0.1, 0.2])
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
-        plotting.gap_matrix(table, ax=ax)
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pair_plots.gap_matrix(table, ax=ax)
     where = {text.get_text(): text.get_position() for text in ax.texts}
     names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == [label.get_text() for label in ax.get_yticklabels()]
     for row, label in zip(table.to_dict("records"), ["+0.50 ▲", "−0.25 ▼"], strict=True):
         x, y = where[label]
         assert (names[int(x)], names[int(y)]) == (row["student"], row["teacher"])
@@ -33,35 +38,57 @@ def test_gap_matrix_puts_teachers_in_rows_and_students_in_columns():
 def test_gap_matrix_leaves_a_missing_gap_blank():
     table = verdicts(["a", "b", "c"])
     table.loc[0, "gap"] = np.nan
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
-        plotting.gap_matrix(table, ax=ax)
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pair_plots.gap_matrix(table, ax=ax)
     assert texts(ax).count("not estimated") == 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 15])
 def test_gap_matrix_of_any_size(n):
-    assert "<svg" in draw(plotting.gap_matrix, verdicts([f"m{k}" for k in range(n)]))
+    assert "<svg" in draw(pair_plots.gap_matrix, verdicts([f"m{k}" for k in range(n)]))
 
 
-def test_evidence_is_drawn_less_what_the_estimators_say_at_zero():
+def test_a_view_that_only_teaches_is_a_row_and_no_column():
+    table = verdicts(["a", "b"])
+    table.loc[0, "teacher"] = "a+b"
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pair_plots.gap_matrix(table, ax=ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "a+b"]
+
+
+def test_of_several_recipes_the_one_with_the_best_pilot_is_drawn():
+    table = verdicts(["a", "b"])
+    second = table.assign(recipe="other", pilot_gain=table["pilot_gain"] + [0.1, -0.1], verdict="undecided")
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pair_plots.gap_matrix(pd.concat([table, second]), ax=ax)
+    assert len([text for text in texts(ax) if text.endswith("◆")]) == 1
+
+
+def test_gaps_are_drawn_less_what_the_estimators_say_at_zero():
     table = verdicts(["rna", "cnv"])
     table["gap_at_zero"], table["cross_check_gap_at_zero"] = [0.1, np.nan], 0.0
-    ax = plotting.gap_evidence(table)
-    ordered = table.sort_values("gap", ascending=False)
-    first, second, advantage = (container[0].get_xdata() for container in ax.containers if hasattr(container, "lines"))
-    # Without twins an estimate stands as it is.
-    assert first == pytest.approx(ordered["gap"] - ordered["gap_at_zero"].fillna(0))
-    assert second == pytest.approx(ordered["cross_check_gap"])
-    assert advantage == pytest.approx(ordered["log_loss_benefit"])
-    assert [label.get_text() for label in ax.get_yticklabels()] == [
-        f"{row.teacher} → {row.student}" for row in ordered.itertuples()
-    ]
+    ax = pair_plots.corrected_gaps(table)
+    first, second = (container[0].get_xdata() for container in ax.containers)
+    # Without simulations an estimate stands as it is.
+    assert first == pytest.approx(table["gap"] - [0.1, 0])
+    assert second == pytest.approx(table["cross_check_gap"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["cnv → rna", "rna → cnv"]
 
 
-def test_evidence_without_an_estimate_is_empty():
-    table = verdicts(["rna", "cnv"]).assign(gap=np.nan)
-    assert len(plotting.gap_evidence(table).get_yticklabels()) == 0
+def test_pilot_gains_are_drawn_in_the_unit_of_the_metric():
+    table = verdicts(["rna", "cnv"])
+    ax = pair_plots.pilot_gains(table, POINTS)
+    assert ax.containers[0][0].get_xdata() == pytest.approx(100 * table["pilot_gain"])
+    assert "points of balanced accuracy" in ax.get_xlabel()
+
+
+@pytest.mark.parametrize("draw_it", [pair_plots.corrected_gaps, lambda table: pair_plots.pilot_gains(table, POINTS)])
+def test_evidence_of_no_pair_is_empty(draw_it):
+    assert len(draw_it(verdicts(["rna", "cnv"]).iloc[:0]).get_yticklabels()) == 0
 
 
 def test_pairs_without_a_gap_or_a_gain_are_left_out():
@@ -75,53 +102,59 @@ def test_pairs_without_a_gap_or_a_gain_are_left_out():
             "verdict": ["distil"] * 3,
         }
     )
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
-        plotting.gap_against_gain(pairs, labels=["x", "y", "z"], ax=ax)
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pair_plots.gap_against_gain(pairs, POINTS, labels=["x", "y", "z"], ax=ax)
     assert texts(ax) == ["x"]
 
 
-def test_models_are_ordered_and_the_chosen_one_is_bold():
-    models = tables(["a", "b", "c"])["performance"].query("metric == 'balanced_accuracy' and modality == 'c'")
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
-        plotting.model_performance(models.sample(frac=1, random_state=0), chosen="distilled:b", ax=ax)
+@pytest.mark.parametrize(
+    ("task", "linear"),
+    [(SUBTYPE, "penalised logistic regression"), (DOSE, "ridge regression")],
+    ids=["classification", "regression"],
+)
+def test_models_are_ordered_and_the_chosen_one_is_bold(task, linear):
+    models = tables(["a", "b", "c"], task)["performance"].query("metric == @task.primary and student == 'c'")
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        shuffled = models.sample(frac=1, random_state=0)
+        model_plots.model_performance(shuffled, task, chosen="soft_targets:b", ax=ax)
     ticks = ax.get_yticklabels()
     assert [tick.get_text() for tick in ticks] == [
         "trained alone",
         "self control",
-        "from a",
-        "from b",
-        "logistic regression",
+        "soft targets from a",
+        "soft targets from b",
+        linear,
         "gradient boosting",
     ]
-    assert [tick.get_text() for tick in ticks if tick.get_fontweight() == "bold"] == ["from b"]
+    assert [tick.get_text() for tick in ticks if tick.get_fontweight() == "bold"] == ["soft targets from b"]
 
 
 def test_representation_shows_every_sample_once():
     random = np.random.default_rng(0)
-    labels, points = random.integers(-1, 3, 50), random.normal(size=(50, 2))
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
-        plotting.representation(points, labels, 3, usable=random.random(50) < 0.5, ax=ax)
+    strata, points = random.integers(-1, 3, 50), random.normal(size=(50, 2))
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        model_plots.representation(points, strata, 3, usable=random.random(50) < 0.5, ax=ax)
     drawn = np.concatenate([line.get_xydata() for line in ax.lines])
     assert sorted(map(tuple, drawn)) == sorted(map(tuple, points))
 
 
-def test_classes_are_told_apart_by_colour_or_marker():
-    styles = [plotting.class_style(code) for code in range(20)]
+def test_strata_are_told_apart_by_colour_or_marker():
+    styles = [style.stratum_style(code) for code in range(20)]
     assert len(set(styles)) == len(styles)
 
 
 def test_verdicts_are_told_apart_without_colour():
-    for marks in (plotting.VERDICT_MARKERS, plotting.VERDICT_SYMBOLS):
+    for marks in (style.VERDICT_MARKERS, style.VERDICT_SYMBOLS):
         assert set(marks) == set(keys.VERDICTS)
         assert len(set(marks.values())) == len(marks)
 
 
 def test_svg_is_the_same_for_the_same_content_and_has_its_own_ids():
     table = verdicts(["a", "b", "c"])
-    one, two = draw(plotting.gap_matrix, table), draw(plotting.gap_matrix, table)
+    one, two = draw(pair_plots.gap_matrix, table), draw(pair_plots.gap_matrix, table)
     assert one == two
     assert 'role="img"' in one and 'aria-label="what it shows"' in one
     assert "http" not in one and "<metadata" not in one
@@ -130,13 +163,13 @@ def test_svg_is_the_same_for_the_same_content_and_has_its_own_ids():
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a$b$c", "$\\frac{$", "遺伝子", "x" * 200, "&amp;"])
 def test_any_name_can_be_drawn(name):
-    text = draw(plotting.gap_matrix, verdicts([name, "b"]))
+    text = draw(pair_plots.gap_matrix, verdicts([name, "b"]))
     assert "<script" not in text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.123, "+0.12"), (-0.5, "−0.50"), (-0.001, "0.00"), (np.nan, "–")])
 def test_signed(value, text):
-    assert plotting.signed(value) == text
+    assert signed(value) == text
 
 
 class Stored:
@@ -146,8 +179,8 @@ class Stored:
 
 def test_notebook_face_draws_the_stored_verdicts():
     table = verdicts(["a", "b"])
-    with plotting.style():
-        _, ax = plotting.figure(4, 4)
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
         assert pl.gap_matrix(Stored(cch=table), ax=ax) is ax
     assert len([text for text in texts(ax) if "▲" in text or "▼" in text or "◆" in text]) == 2
 

@@ -12,17 +12,21 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax, softmax
 
-from cch_omics.cohort import Cohort, Modality
+from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
-from cch_omics.io.files import read_table
-from cch_omics.predictions import Network
-from cch_omics.student import Student, make_student, predict, predict_file, write_student
+from cch_omics.models.out_of_fold import Model, Network
+from cch_omics.runtime.files import read_table
+from cch_omics.student.bundle import Student, write_student
+from cch_omics.student.make import Records, make_student
+from cch_omics.student.predict import predict, predict_file
+from cch_omics.tasks.base import Task
+from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.regression import Regression
 
 N, P, UNITS, CLASSES = 20, 30, 4, ("Basal", "LumA", "LumB")
 FEATURES = [f"GENE-{j}" for j in range(P)]
 IDS = [f"TCGA-{i:02d}" for i in range(N)]
 OFFSETS = np.array([0.0, 1.5, -0.5])
-TEMPERATURE = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -34,37 +38,33 @@ def values() -> np.ndarray:
     return table
 
 
-@pytest.fixture(scope="module")
-def student(values: np.ndarray) -> Student:
+def make_one(values: np.ndarray, task: Task, labels: np.ndarray, decision: np.ndarray) -> Student:
     random = np.random.default_rng(5)
     network = Network(
         fill=np.nanmean(values, axis=0),
         weight=random.normal(0, 0.2, (P, UNITS)).astype(np.float32),
         bias=random.normal(0, 1, UNITS).astype(np.float32),
-        head_weight=random.normal(0, 2, (UNITS, len(CLASSES))).astype(np.float32),
-        head_bias=random.normal(0, 1, len(CLASSES)).astype(np.float32),
+        head_weight=random.normal(0, 2, (UNITS, task.n_outputs)).astype(np.float32),
+        head_bias=random.normal(0, 1, task.n_outputs).astype(np.float32),
     )
-    ids = np.array(IDS)
-    cohort = Cohort(
-        "sim",
-        "pam50",
-        ids,
-        ids,
-        ids,
-        np.arange(N) % 3,
-        CLASSES,
-        {"rna": Modality(values, np.array(FEATURES), np.arange(N))},
-    )
+    ids, target = np.array(IDS), Target("pam50", task, labels.astype(np.float64))
+    rna = Modality(values, np.array(FEATURES), np.arange(N))
+    cohort = Cohort("sim", ids, ids, ids, target, {"rna": rna}, ())
     return make_student(
         cohort,
         "rna",
         network,
-        offsets=OFFSETS,
-        calibration_temperature=TEMPERATURE,
-        labelled=cohort.labelled,
+        Model("alone", "", "none"),
+        decision=decision,
+        labelled=cohort.target.observed,
         epochs=1,
-        verdict={"verdict": "do_not_distil"},
+        records=Records({"verdict": "do_not_distil"}),
     )
+
+
+@pytest.fixture(scope="module")
+def student(values: np.ndarray) -> Student:
+    return make_one(values, Classification(CLASSES), np.arange(N) % 3, OFFSETS)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def expected(student: Student, values: np.ndarray) -> pd.DataFrame:
     network = student.network
     filled = np.where(np.isnan(values), network.fill, values)
     logits = np.tanh(filled @ network.weight + network.bias) @ network.head_weight + network.head_bias
-    probabilities = softmax(logits.astype(np.float64) / TEMPERATURE, axis=1).astype(np.float32)
+    probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
     decided = np.argmax(log_softmax(logits.astype(np.float64), axis=1) + OFFSETS, axis=1)
     frame = pd.DataFrame({"sample": IDS})
     for c, name in enumerate(CLASSES):
@@ -124,6 +124,20 @@ def test_probabilities_and_decisions_follow_their_formulas(student: Student, val
     # The offsets matter here: otherwise the test could not tell whether they are used.
     most_probable = np.argmax(frame.filter(like="probability_").to_numpy(), axis=1)
     assert (frame["prediction"] != np.array(CLASSES)[most_probable]).any()
+
+
+def test_a_number_is_predicted_as_it_is(values: np.ndarray, tmp_path: Path) -> None:
+    made = make_one(values, Regression((0.0,)), np.linspace(-1, 1, N), np.zeros(0))
+    write_student(tmp_path / "rna", made)
+    table(values).to_csv(tmp_path / "new.csv")
+    frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.tsv")
+    assert list(frame) == ["sample", "prediction", "feature_coverage"]
+    np.testing.assert_array_equal(frame["prediction"], made.network.outputs(values)[:, 0])
+    written = read_table(tmp_path / "out.tsv")
+    np.testing.assert_array_equal(written["prediction"].to_numpy(np.float32), frame["prediction"])
+    sparse = np.where(np.arange(N)[:, None] == 3, np.nan, values)
+    blank = predict(made, IDS, FEATURES, sparse)["prediction"].isna()
+    assert list(np.flatnonzero(blank)) == [3]
 
 
 @pytest.mark.parametrize("ending", FORMATS)

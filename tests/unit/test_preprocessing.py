@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cch_omics import preprocessing
 from cch_omics.config import EncoderConfig
-from cch_omics.preprocessing import fit_projection
+from cch_omics.models.preprocess import fit_projection
 
 SETTINGS = EncoderConfig(max_features=40, components=10)
 

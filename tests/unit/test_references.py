@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from cch_omics import references as module
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import ReferencesConfig, SplitsConfig
-from cch_omics.references import (
+from cch_omics.models.baselines import (
     INVERSE_PENALTIES,
     MODELS,
     ROUNDS,

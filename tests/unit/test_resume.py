@@ -8,12 +8,13 @@ import pytest
 import torch
 from cohorts import make_cohort
 
-from cch_omics import distillation, encoders
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
-from cch_omics.distillation import distil
-from cch_omics.encoders import encode
-from cch_omics.predictions import save_distillation, save_encoding
-from cch_omics.resume import Folder
+from cch_omics.models import distil as distil_module
+from cch_omics.models import encode as encode_module
+from cch_omics.models.distil import distil
+from cch_omics.models.encode import encode
+from cch_omics.models.out_of_fold import save_encoding, save_out_of_fold
+from cch_omics.runtime.resume import Folder
 from cch_omics.splits import make_splits
 
 CPU = torch.device("cpu")
@@ -45,14 +46,16 @@ def work():
     cohort = make_cohort(n=60)
     splits = make_splits(cohort, SplitsConfig(repeats=1, folds=4, inner_folds=3), seed=0)
     encodings = {m: encode(cohort, splits, m, ENCODER, seed=0, device=CPU) for m in cohort.modalities}
-    settings = DistillationConfig(lambdas=[0.5], temperatures=[1.0, 2.0])
+    settings = DistillationConfig(weight=0.5)
 
     def encoding(path: Path, **options) -> None:
         save_encoding(encode(cohort, splits, "cnv", ENCODER, seed=0, device=CPU, **options), path)
 
     def distilling(path: Path, **options) -> None:
-        done = distil(cohort, splits, encodings, "cnv", settings, ENCODER, seed=0, device=CPU, **options)
-        save_distillation(done, path)
+        done = distil(
+            cohort, splits, encodings, "cnv", ["mutation", "rna"], settings, ENCODER, seed=0, device=CPU, **options
+        )
+        save_out_of_fold(done, path)
 
     return {"encode": encoding, "distil": distilling}, len(splits.inner)
 
@@ -63,7 +66,7 @@ def test_what_was_done_is_not_done_again_and_the_file_is_the_same(
     step: str, killed_after: int, work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three splits are a batch: a part of one is done again, in the same batch as without the interruption."""
-    for module in (encoders, distillation):
+    for module in (encode_module, distil_module):
         monkeypatch.setattr(module, "splits_at_once", lambda *given: 3)
     steps, n_splits = work
     steps[step](tmp_path / "undisturbed.npz")

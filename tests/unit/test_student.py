@@ -10,26 +10,35 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 
-from cch_omics import keys, student
-from cch_omics.cohort import Cohort, Modality
+from cch_omics import keys
+from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
-from cch_omics.predictions import Distillation, Encoding, Network
+from cch_omics.models.out_of_fold import Model, Network, OutOfFold
 from cch_omics.splits import Splits
-from cch_omics.student import make_student, predict, read_student, write_student, write_students
-from cch_omics.tasks.classification import class_offsets
+from cch_omics.student import bundle as bundles
+from cch_omics.student.bundle import Student, read_student, write_student
+from cch_omics.student.make import Records, make_student, write_students
+from cch_omics.student.predict import predict
+from cch_omics.tasks.base import Task
+from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.regression import Regression
 
 N, UNITS, CLASSES = 40, 3, ("A", "B", "C")
 SIZES = {"rna": 12, "cnv": 7}
 N_RNA = 30
+SUBTYPE = Classification(CLASSES)
+DOSE = Regression((-0.5, 0.5))
+TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE], ids=lambda task: task.name)
+TAUGHT = Model("soft_targets", "rna", "none")
 
 
-def make_network(seed: int, n_features: int) -> Network:
+def make_network(seed: int, n_features: int, n_outputs: int = len(CLASSES)) -> Network:
     random = np.random.default_rng(seed)
-    shapes = ((n_features,), (n_features, UNITS), (UNITS,), (UNITS, len(CLASSES)), (len(CLASSES),))
+    shapes = ((n_features,), (n_features, UNITS), (UNITS,), (UNITS, n_outputs), (n_outputs,))
     return Network(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
-def make_cohort() -> Cohort:
+def make_cohort(task: Task = SUBTYPE) -> Cohort:
     random = np.random.default_rng(0)
     rows = {"rna": np.arange(N_RNA), "cnv": np.arange(N)}
     modalities = {}
@@ -38,44 +47,50 @@ def make_cohort() -> Cohort:
         values[0, 0] = np.nan
         modalities[name] = Modality(values, np.array([f"{name}{j}" for j in range(size)]), rows[name])
     samples = np.array([f"P{i:02d}" for i in range(N)])
-    labels = random.integers(0, len(CLASSES), N)
-    labels[5] = -1
-    return Cohort("sim", "subtype", samples, samples, np.full(N, ""), labels, CLASSES, modalities)
+    labels = random.integers(0, len(CLASSES), N).astype(np.float64) if task is SUBTYPE else random.normal(size=N)
+    labels[5] = np.nan
+    target = Target("subtype", task, labels)
+    return Cohort("sim", samples, samples, np.full(N, ""), target, modalities, ("rna", "cnv"))
 
 
 def make_splits(cohort: Cohort) -> Splits:
     inner = np.tile(np.arange(N) % 3, (3, 1))
     inner[0, : N // 2] = -1
     inner[1, N // 2 :] = -1
-    labelled = (inner >= 0) & (cohort.labels >= 0)
+    labelled = (inner >= 0) & cohort.target.observed
     return Splits(np.array([0, 0, -1]), np.array([0, 1, -1]), inner, labelled)
 
 
-def make_one(cohort: Cohort, network: Network | None = None) -> student.Student:
+def performance(task: Task, **means: float) -> list[dict[str, object]]:
+    return [
+        {"student": "cnv", "model": model, "metric": task.primary, "mean": mean, "ci_low": 0.4, "ci_high": 0.7}
+        for model, mean in means.items()
+    ]
+
+
+def make_one(cohort: Cohort, network: Network | None = None, *, rule: str = "pilot") -> Student:
+    task = cohort.target.task
+    candidate = {
+        "teacher": "rna", "student": "cnv", "recipe": "soft_targets", "gap": 0.21, "p_gap_positive": 0.6,
+        "p_gain_positive": 0.97, "verdict": keys.DISTIL, "reason": "Pilots gained +3.0 ± 1.0 points.",
+    }  # fmt: skip
     return make_student(
         cohort,
         "cnv",
-        network or make_network(1, SIZES["cnv"]),
-        offsets=[0.0, 0.1, -0.2],
-        calibration_temperature=1.5,
-        labelled=cohort.labelled,
-        teacher="rna",
-        distillation_lambda=0.5,
-        distillation_temperature=3.0,
+        network or make_network(1, SIZES["cnv"], task.n_outputs),
+        TAUGHT,
+        decision=np.array([0.0, 0.1, -0.2])[: len(CLASSES) if task is SUBTYPE else 0],
+        labelled=cohort.target.observed,
         epochs=40,
-        verdict={"student": "cnv", "teacher": "rna", "verdict": keys.DISTIL, "p_gap_positive": np.float64(0.97)},
-        performance=[
-            {
-                "modality": "cnv",
-                "model": model,
-                "metric": "balanced_accuracy",
-                "mean": mean,
-                "ci_low": 0.4,
-                "ci_high": np.nan,
-            }
-            for model, mean in (("alone", 0.55), ("distilled:rna", 0.6), ("logistic", 0.642))
-        ],
-    )
+        records=Records(
+            verdict={
+                "student": "cnv", "teacher": "rna", "recipe": "soft_targets", "rule": rule, "verdict": keys.DISTIL,
+                "p_gain_positive": np.float64(0.97), "p_gap_positive": 0.6,
+            },
+            candidates=[candidate],
+            performance=performance(task, alone=0.55, **{"soft_targets:rna": 0.6}, linear=0.642),
+        ),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -145,7 +160,7 @@ def test_features_that_the_network_does_not_use_are_left_out() -> None:
     assert made.features == ("cnv1", "cnv2", "cnv4", "cnv5", "cnv6")
     values = cohort.modalities["cnv"].values
     np.testing.assert_allclose(
-        made.network.logits(values[:, [1, 2, 4, 5, 6]]), network.logits(values), rtol=1e-4, atol=1e-5
+        made.network.outputs(values[:, [1, 2, 4, 5, 6]]), network.outputs(values), rtol=1e-4, atol=1e-5
     )
 
 
@@ -165,10 +180,10 @@ def test_a_failure_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pyte
         write_student(tmp_path / "cnv", good)
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
-    def fail(_: object) -> str:
+    def fail(*_: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr(student, "model_card", fail)
+    monkeypatch.setattr(bundles, "model_card", fail)
     with pytest.raises(OSError, match="disk full"):
         write_student(tmp_path / "cnv", good)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
@@ -227,20 +242,31 @@ DAMAGE = {
     "json list": (lambda b: (b / "student.json").write_text("[]"), "student.json, format: found a JSON list"),
     "another format": (lambda b: edit(b, format="x"), "student.json, format: found 'x'; expected 'cch_omics student'"),
     "newer": (
-        lambda b: edit(b, format_version=2, versions={"cch_omics": "9.1"}, novelty=1),
-        r"format_version: found format version 2, written by cch_omics 9\.1; expected format version 1, .*"
+        lambda b: edit(b, format_version=3, versions={"cch_omics": "9.1"}, novelty=1),
+        r"format_version: found format version 3, written by cch_omics 9\.1; expected format version 2, .*"
         r"Predict with cch_omics 9\.1, or make the student again",
     ),
     "no version": (lambda b: edit(b, format_version=None), "format_version: found format version None"),
     "unknown key": (lambda b: edit(b, novelty=1), "student.json, novelty: found 1"),
-    "temperature of zero": (lambda b: edit(b, calibration_temperature=0), "calibration_temperature: found 0"),
-    "NaN offset": (lambda b: edit(b, class_offsets=[0, 0, float("nan")]), r"class_offsets\.2: found nan"),
-    "too few offsets": (
-        lambda b: edit(b, class_offsets=[0, 0]),
-        "class_offsets: found 2 offsets; expected one for each of",
+    "NaN in the decision": (lambda b: edit(b, decision=[0, 0, float("nan")]), r"decision\.2: found nan"),
+    "too short a decision": (lambda b: edit(b, decision=[0, 0]), "decision: found 2 numbers; expected 3"),
+    "another task": (
+        lambda b: edit(b, task={"name": "divination", "parameters": {}}),
+        "task.name: found 'divination'; expected one of classification, regression",
+    ),
+    "a task without its parameters": (
+        lambda b: edit(b, task={"name": "classification", "parameters": {}}),
+        "task.parameters: found .*classes",
+    ),
+    "a task that has other outputs": (
+        lambda b: edit(b, task={"name": "regression", "parameters": {"edges": []}}, decision=[]),
+        "tensor 'head_weight': found float32 of shape",
     ),
     "features twice": (lambda b: edit(b, features=["x"] * 7), "features: found 'x' more than once"),
-    "classes twice": (lambda b: edit(b, classes=["A", "A", "B"]), "classes: found 'A' more than once"),
+    "classes twice": (
+        lambda b: edit(b, task={"name": "classification", "parameters": {"classes": ["A", "A", "B"]}}),
+        "task.parameters: found 'A' more than once",
+    ),
     "one feature fewer": (
         lambda b: edit(b, features=[f"cnv{j}" for j in range(6)]),
         r"tensor 'weight': found float32 of shape \(7, 3\); expected float32 of shape \(6, 3\), from 6 features",
@@ -286,117 +312,169 @@ def test_weights_that_are_not_safetensors_are_refused_even_with_their_checksum(b
 # --- Which network becomes the student --------------------------------------------------------------------------------
 
 
-def write_all(tmp_path: Path, teacher: object) -> tuple[Cohort, Splits, Encoding, Distillation]:
+def write_all(tmp_path: Path, teacher: object, task: Task = SUBTYPE) -> tuple[Cohort, Splits, OutOfFold]:
     """Write the students of both modalities; `teacher` is that of cnv, and rna is trained alone."""
-    cohort, random = make_cohort(), np.random.default_rng(3)
+    cohort, random = make_cohort(task), np.random.default_rng(3)
     splits = make_splits(cohort)
-    teachers = ("rna", "cnv", "rna")
-    logits = random.normal(size=(3, 3, N, len(CLASSES))).astype(np.float32)
-    encodings = {
-        name: Encoding(
-            np.zeros((3, N, UNITS), np.float32), logits[0] + 3 * k, make_network(20 + k, size), np.array([5, 6, 7 + k])
+    models = (
+        Model("alone", "", "none"),
+        TAUGHT,
+        Model("soft_targets", "cnv", "self"),
+        replace(TAUGHT, control="shuffled"),
+    )
+    students = {
+        name: OutOfFold(
+            models,
+            random.normal(size=(4, 3, N, task.n_outputs)).astype(np.float32),
+            tuple(make_network(10 * k + v, size, task.n_outputs) for v in range(4)),
+            100 * k + np.arange(12).reshape(4, 3),
         )
         for k, (name, size) in enumerate(SIZES.items())
     }
-    distillation = Distillation(
-        teachers,
-        np.array([False, False, True]),
-        logits,
-        np.arange(9).reshape(3, 3) / 10,
-        1 + np.arange(9.0).reshape(3, 3),
-        np.arange(9).reshape(3, 3),
-        tuple(make_network(10 + v, SIZES["cnv"]) for v in range(3)),
-    )
     chosen = pd.DataFrame(
-        [("rna", "", keys.DO_NOT_DISTIL, 0.01), ("cnv", teacher, keys.DISTIL, 0.99)], columns=list(keys.TEACHER_COLUMNS)
+        [
+            # Nothing could teach rna: it has no row.
+            ("cnv", teacher, "soft_targets", "pilot", keys.DISTIL, 0.99, 0.2),
+        ],
+        columns=list(keys.TEACHER_COLUMNS),
     )
     verdicts = pd.DataFrame(
-        [("rna", "cnv", 0.2, np.nan, "because"), ("cnv", "rna", -0.2, 0.1, "not so")],
-        columns=["teacher", "student", "gap", "gap_se", "reason"],
+        [("rna", "cnv", "soft_targets", 0.2, np.nan, "because"), ("cnv", "rna", "soft_targets", -0.2, 0.1, "not so")],
+        columns=["teacher", "student", "recipe", "gap", "gap_se", "reason"],
     )
-    performance = pd.DataFrame(
-        [("cnv", "alone", "auroc", 0.5, 0.4, 0.6)], columns=["modality", "model", "metric", "mean", "ci_low", "ci_high"]
-    )
+    measured = pd.DataFrame(performance(task, alone=0.5))
     summary = pd.DataFrame(
-        [("rna", "cnv", "self", "auroc", 0.1, 0.0, 0.2)],
-        columns=["teacher", "student", "control", "metric", "gain", "ci_low", "ci_high"],
+        [("rna", "cnv", "soft_targets", "self", task.primary, 0.1, 0.0, 0.2)],
+        columns=["teacher", "student", "recipe", "control", "metric", "gain", "ci_low", "ci_high"],
     )
-    folders = {name: tmp_path / name for name in SIZES}
-    write_students(
-        cohort,
-        splits,
-        encodings,
-        {"cnv": distillation, "rna": distillation},
-        chosen,
-        verdicts,
-        performance,
-        summary,
-        folders,
-    )
-    return cohort, splits, encodings["cnv"], distillation
+    write_students(cohort, splits, students, chosen, verdicts, measured, summary, tmp_path / "students")
+    return cohort, splits, students["cnv"]
 
 
-def test_the_student_is_the_network_of_the_chosen_teacher(tmp_path: Path) -> None:
-    cohort, splits, _, distillation = write_all(tmp_path, "rna")
-    made = read_student(tmp_path / "cnv")
-    np.testing.assert_array_equal(made.network.weight, distillation.networks[0].weight)
-    expected = class_offsets(distillation.logits[0, 2], cohort.labels, splits.labelled[2])
-    np.testing.assert_array_equal(made.about.class_offsets, expected)
-    training = made.about.training
-    assert (training.teacher, training.lambda_, training.distillation_temperature, training.epochs) == (
-        "rna",
-        0.2,
-        3,
-        2,
-    )
+@TASKS
+def test_the_student_is_the_network_of_the_chosen_teacher(tmp_path: Path, task: Task) -> None:
+    cohort, splits, trained = write_all(tmp_path, "rna", task)
+    made = read_student(tmp_path / "students" / "cnv")
+    assert made.task == task
+    np.testing.assert_array_equal(made.network.weight, trained.networks[1].weight)
+    expected = task.decision(trained.outputs[1, 2], cohort.target.values, splits.labelled[2])
+    np.testing.assert_array_equal(made.decision, expected)
+    about, training = made.about, made.about.training
+    assert (about.recipe, about.teacher, about.rule, training.epochs) == ("soft_targets", "rna", "pilot", 105)
     assert (training.samples, training.labelled_samples, training.paired_samples) == (N, N - 1, N_RNA)
-    assert made.about.candidates == (
-        {"teacher": "rna", "student": "cnv", "gap": 0.2, "gap_se": None, "reason": "because"},
+    assert about.candidates == (
+        {
+            "teacher": "rna",
+            "student": "cnv",
+            "recipe": "soft_targets",
+            "gap": 0.2,
+            "gap_se": None,
+            "reason": "because",
+        },
     )
-    assert [row["model"] for row in made.about.performance] == ["alone"]
-    assert [row["control"] for row in made.about.gains] == ["self"]
+    assert [row["model"] for row in about.performance] == ["alone"]
+    assert [row["control"] for row in about.gains] == ["self"]
 
 
 @pytest.mark.parametrize("nobody", ["", None, np.nan])
-def test_without_a_teacher_the_student_is_the_encoder(tmp_path: Path, nobody: object) -> None:
-    cohort, splits, encoding, _ = write_all(tmp_path, nobody)
-    made = read_student(tmp_path / "cnv")
-    np.testing.assert_array_equal(made.network.weight, encoding.network.weight)
-    expected = class_offsets(encoding.logits[2], cohort.labels, splits.labelled[2])
-    np.testing.assert_array_equal(made.about.class_offsets, expected)
-    training = made.about.training
-    assert (training.teacher, training.lambda_, training.paired_samples, training.epochs) == ("", None, None, 8)
-    assert made.about.verdict["teacher"] == ""
+def test_without_a_teacher_the_student_is_the_one_trained_alone(tmp_path: Path, nobody: object) -> None:
+    cohort, splits, trained = write_all(tmp_path, nobody)
+    made = read_student(tmp_path / "students" / "cnv")
+    np.testing.assert_array_equal(made.network.weight, trained.networks[0].weight)
+    expected = SUBTYPE.decision(trained.outputs[0, 2], cohort.target.values, splits.labelled[2])
+    np.testing.assert_array_equal(made.decision, expected)
+    about = made.about
+    assert (about.recipe, about.teacher, about.training.paired_samples, about.training.epochs) == (
+        "alone",
+        "",
+        None,
+        102,
+    )
+
+
+def test_every_student_is_written_and_what_was_there_goes(tmp_path: Path) -> None:
+    (tmp_path / "students" / "old").mkdir(parents=True)
+    write_all(tmp_path, "rna")
+    assert sorted(folder.name for folder in (tmp_path / "students").iterdir()) == ["cnv", "rna"]
 
 
 def test_a_teacher_that_nothing_was_learnt_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="student 'cnv': found the teacher 'protein'"):
         write_all(tmp_path, "protein")
+    # rna, which is right, is not written either.
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- The model card ---------------------------------------------------------------------------------------------------
 
 
-def test_the_card_says_how_it_was_trained_and_that_it_loses(bundle: Path) -> None:
-    card = (bundle / "MODEL_CARD.md").read_text()
-    assert "Its teacher was a model of rna" in card
-    assert "lambda 0.5, temperature 3" in card
-    assert "**It loses** in mean balanced accuracy to: penalised logistic regression by 4.2 points." in card
-    assert "0.600 (0.400 to not estimated)" in card
+def card_of(tmp_path: Path, made: Student) -> str:
+    write_student(tmp_path / "it", made)
+    return (tmp_path / "it" / "MODEL_CARD.md").read_text()
+
+
+def section(card: str, title: str) -> str:
+    return card.split(f"## {title}\n\n")[1].split("\n\n## ")[0]
+
+
+@TASKS
+def test_the_card_says_how_it_was_trained_and_first_that_it_loses(tmp_path: Path, task: Task) -> None:
+    card = card_of(tmp_path, make_one(make_cohort(task)))
+    assert "taught by soft targets of a model of rna" in card
+    metric, baseline = task.metrics[task.primary], task.baselines["linear"]
+    first = section(card, "How good it is").split("\n\n")[0]
+    assert first == (
+        f"**It loses** in mean {metric.title} to: {baseline.title} by 4.2 points. Consider using that instead."
+    )
+    assert "| this student | 60.0 (40.0 to 70.0) |" in card
     assert "without validation" in card
+
+
+def test_the_card_says_when_the_student_alone_does_better(tmp_path: Path) -> None:
+    made = make_one(make_cohort())
+    measured = tuple(row | {"mean": 0.7 if row["model"] == "alone" else 0.6} for row in made.about.performance)
+    card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"performance": measured})))
+    assert "**It loses** in mean balanced accuracy to: the same network trained alone by 10.0 points." in card
 
 
 def test_the_card_does_not_say_that_it_loses_when_it_wins(tmp_path: Path) -> None:
     made = make_one(make_cohort())
-    won = tuple(row | {"mean": 0.5} if row["model"] == "logistic" else row for row in made.about.performance)
-    write_student(tmp_path / "cnv", replace(made, about=made.about.model_copy(update={"performance": won})))
-    assert "loses" not in (tmp_path / "cnv" / "MODEL_CARD.md").read_text()
+    won = tuple(row | {"mean": 0.5} if row["model"] == "linear" else row for row in made.about.performance)
+    card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"performance": won})))
+    assert "loses" not in card
+
+
+@pytest.mark.parametrize(
+    ("rule", "decided"),
+    [
+        ("pilot", ": P(gain > 0) 97%."),
+        ("cch", ": gap +0.21 nats."),
+        ("cch_calibrated", ": P(gap > 0) 60%."),
+        ("always", "."),
+    ],
+)
+def test_the_card_says_what_decided(tmp_path: Path, rule: str, decided: str) -> None:
+    why = section(card_of(tmp_path, make_one(make_cohort(), rule=rule)), "Why").split("\n\n")[0]
+    assert f"by the rule `{rule}` (" in why
+    assert why.endswith(f"){decided} The candidates:")
 
 
 @pytest.mark.parametrize(("source", "warned"), [("cnv", True), ("rna", False), ("", False)])
 def test_the_card_warns_of_a_target_defined_from_the_same_omics(tmp_path: Path, source: str, warned: bool) -> None:
-    write_student(tmp_path / "cnv", make_one(replace(make_cohort(), derived_from=source)))
-    assert ("was itself defined from cnv" in (tmp_path / "cnv" / "MODEL_CARD.md").read_text()) == warned
+    card = card_of(tmp_path, make_one(replace(make_cohort(), derived_from=source)))
+    assert ("was itself defined from cnv" in card) == warned
+
+
+def test_the_card_shows_users_text_as_text(tmp_path: Path) -> None:
+    evil = "a|b`c`\n# d <script>alert(1)</script>"
+    cohort = make_cohort()
+    made = make_one(replace(cohort, name=evil, target=replace(cohort.target, name=evil)))
+    candidates = tuple(row | {"reason": evil} for row in made.about.candidates)
+    card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"candidates": candidates})))
+    assert evil.split("\n")[0] not in card
+    assert "\n# d" not in card and "<script" not in card.replace("\\<script", "")
+    rows = [line for line in section(card, "Why").splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 
 
 def test_a_student_of_one_omics_only_has_a_card(tmp_path: Path) -> None:
@@ -405,14 +483,14 @@ def test_a_student_of_one_omics_only_has_a_card(tmp_path: Path) -> None:
         cohort,
         "rna",
         make_network(1, SIZES["rna"]),
-        offsets=np.zeros(3),
-        labelled=cohort.labelled,
+        Model("alone", "", "none"),
+        decision=np.zeros(3),
+        labelled=cohort.target.observed,
         epochs=5,
-        verdict={"student": "rna", "teacher": "", "verdict": keys.DO_NOT_DISTIL, "p_gap_positive": None},
+        records=Records({"student": "rna", "teacher": "", "verdict": keys.DO_NOT_DISTIL, "p_gap_positive": None}),
     )
-    write_student(tmp_path / "rna", alone)
-    card = (tmp_path / "rna" / "MODEL_CARD.md").read_text()
-    assert "No teacher" in card
+    card = card_of(tmp_path, alone)
+    assert "had no teacher" in card
     assert "not measured on test patients" in card
     values = cohort.modalities["rna"].values
     predict(alone, [str(i) for i in range(len(values))], alone.features, values)

@@ -8,12 +8,12 @@ from cohorts import make_cohort
 import cch_omics
 from cch_omics import keys
 from cch_omics.config import CriterionConfig, DistillationConfig, EncoderConfig, InformationConfig, SplitsConfig
-from cch_omics.criteria.cch import ask_pilots, decide
-from cch_omics.distillation import distil
-from cch_omics.encoders import encode
+from cch_omics.verdict.rule import ask_pilots, decide
+from cch_omics.models.distil import distil
+from cch_omics.models.encode import encode
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.io.mudata import make_mudata, read_mudata, write_mudata
+from cch_omics.data.mudata import make_mudata, read_mudata, write_mudata
 from cch_omics.pilots import network_pilots
 from cch_omics.splits import make_splits
 

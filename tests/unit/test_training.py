@@ -17,15 +17,15 @@ from cch_omics.config import (
     ReferencesConfig,
     SplitsConfig,
 )
-from cch_omics.criteria.cch import decide
-from cch_omics.distillation import distil, distil_grids
-from cch_omics.encoders import encode
+from cch_omics.verdict.rule import decide
+from cch_omics.models.distil import distil, distil_grids
+from cch_omics.models.encode import encode
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.predictions import load_distillation, load_encoding, save_distillation, save_encoding
-from cch_omics.references import fit_references
+from cch_omics.models.out_of_fold import load_distillation, load_encoding, save_distillation, save_encoding
+from cch_omics.models.baselines import fit_references
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.classification import class_offsets
-from cch_omics.training import fit, judges, over_splits, predict_chosen, splits_at_once, training_sets
+from cch_omics.models.training_sets import fit, judges, over_splits, predict_chosen, splits_at_once, training_sets
 
 CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=30)

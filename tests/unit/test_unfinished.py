@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cch_omics.unfinished import unfinished
+from cch_omics.planning.unfinished import unfinished
 
 DONE = "2026-01-01 00:00:00,000 DEBUG host a, process 1, Slurm job none\n2026-01-01 00:00:01,000 DEBUG done\n"
 
@@ -57,5 +57,5 @@ def test_of_several_the_last_one(logs: Path) -> None:
 def test_without_a_page_or_a_log(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "report.html").unlink()
     assert ask(logs).log == ""
-    assert ask(logs)._replace(log="main.log").sentence() == "a, t: not finished, see main.log"
+    assert ask(logs)._replace(log="main.log").sentence() == "a, t: no step of its own failed, see main.log"
     assert unfinished("a", "t", tmp_path / "no.html", tmp_path / "nowhere").log == ""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from small import CONFIG, SHEET
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +28,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def snakemake(repository: Path) -> Snakemake:
-    """Run Snakemake there, away from the user's profiles; the environment does not name the interpreter's folder."""
+    """Run Snakemake there, away from the user's profiles; the environment does not name the interpreter's folder.
+
+    With `-p` it says all that it knows of a job in place of one line.
+    """
 
     def run(*options: str, cwd: Path | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
         environment = {
@@ -39,3 +44,14 @@ def snakemake(repository: Path) -> Snakemake:
         return subprocess.run(command, cwd=cwd or repository, env=environment, capture_output=True, text=True)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def small_run(repository: Path, snakemake: Snakemake) -> tuple[Path, str]:
+    """A run of two small cohorts there, `--configfile small.yaml`: its results, and what it said."""
+    (repository / "small.yaml").write_text(yaml.safe_dump(CONFIG))
+    (repository / "small.tsv").write_text("\n".join(SHEET) + "\n")
+    done = snakemake("--configfile", "small.yaml")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-5000:]
+    return repository / "results", said

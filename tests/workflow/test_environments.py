@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cch_omics.cli import COMMANDS
-from cch_omics.provenance import PACKAGE, module_closure
-from cch_omics.provenance import ROOT as PACKAGE_ROOT
+from cch_omics.planning.code import ROOT as PACKAGE_ROOT
 
 ROOT = Path(__file__).parents[2]
 # Names that conda-forge gives to packages of PyPI.
@@ -46,7 +44,7 @@ def test_the_requirements_are_what_the_package_imports() -> None:
                 imported.add((node.module or "").partition(".")[0])
     required = {{"scikit-learn": "sklearn"}.get(name, name) for name in requirements()}
     # The package is what Snakemake calls, not the other way round.
-    assert imported - set(sys.stdlib_module_names) - {PACKAGE} == required - {"snakemake"}
+    assert imported - set(sys.stdlib_module_names) - {PACKAGE_ROOT.name} == required - {"snakemake"}
 
 
 def test_every_line_of_the_constraints_is_an_exact_public_version() -> None:
@@ -79,47 +77,13 @@ def test_conda_environments_repeat_the_constraints(name: str) -> None:
 def test_conda_environments_hold_what_the_package_requires() -> None:
     # The workflow's own process needs Snakemake, its jobs do not.
     needed = set(requirements()) - {"snakemake"}
-    assert set(environment("torch-cpu.yaml")) == needed | {"python"}
-    assert set(environment("torch-gpu.yaml")) == needed | {"python"}
-    assert set(environment("base.yaml")) == needed - {"torch"} | {"python"}
-
-
-def rules_with_base_environment() -> list[str]:
-    text = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-    bodies = re.split(r"^rule \w+:", text, flags=re.MULTILINE)[1:]
-    return [re.findall(r'"cch (\w+)', body)[0] for body in bodies if "base.yaml" in body]
-
-
-@pytest.mark.parametrize("command", rules_with_base_environment())
-def test_steps_without_torch_in_their_environment_do_not_import_it(command: str) -> None:
-    from cch_omics.provenance import _imported, _reached_definitions, _source
-
-    assert command in COMMANDS
-    tree = ast.parse((PACKAGE_ROOT / "cli.py").read_text())
-    nodes = _reached_definitions(tree, command)
-    modules = module_closure({name for node in nodes for name in _imported(node, PACKAGE, PACKAGE_ROOT)})
-    for module in sorted(modules):
-        source = _source(module, PACKAGE_ROOT)
-        assert source is not None
-        top_level = ast.parse(source.read_text()).body
-        imported = {
-            name.partition(".")[0]
-            for node in top_level
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-        }
-        assert "torch" not in imported, f"cch {command} imports {module}, which imports torch"
+    assert set(environment("cpu.yaml")) == set(environment("gpu.yaml")) == needed | {"python"}
 
 
 def test_the_container_takes_its_versions_from_the_constraints_and_states_none() -> None:
     lines = [line for line in (ROOT / "envs" / "Containerfile").read_text().splitlines() if not line.startswith("#")]
     text = "\n".join(lines)
-    assert f"FROM docker.io/library/python:{environment('base.yaml')['python']}-" in text
+    assert f"FROM docker.io/library/python:{environment('cpu.yaml')['python']}-" in text
     installs = re.findall(r"pip install .*", text)
     assert len(installs) == 2
     assert all("--constraint constraints.txt" in command for command in installs)
@@ -131,14 +95,19 @@ def test_the_container_takes_its_versions_from_the_constraints_and_states_none()
 
 
 def test_gpu_and_cpu_variants_differ_in_the_build_of_torch_alone() -> None:
-    cpu, gpu = ((ROOT / "envs" / f"torch-{kind}.yaml").read_text().splitlines() for kind in ("cpu", "gpu"))
+    cpu, gpu = ((ROOT / "envs" / f"{kind}.yaml").read_text().splitlines() for kind in ("cpu", "gpu"))
     differing = [pair for pair in zip(cpu, gpu, strict=True) if pair[0] != pair[1] and not pair[0].startswith("#")]
     (pair,) = differing
     assert [re.sub(r"pytorch-(cpu|gpu)", "pytorch", line) for line in pair] == [f"  - pytorch={pins()['torch']}"] * 2
 
 
-def test_rules_that_use_torch_get_the_gpu_variant_where_a_profile_gives_gpus() -> None:
+def test_every_rule_gets_the_environment_of_the_profile() -> None:
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
     bodies = dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", rules, re.MULTILINE))
     for name, body in bodies.items():
-        assert ("gpu=" in body) == ("TORCH_ENV" in body), name
+        assert re.search(r"conda:\n        ENVIRONMENT\n", body), name
+
+
+def test_the_wheel_ships_the_package_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["cch_omics"]

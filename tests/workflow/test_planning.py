@@ -1,17 +1,20 @@
 """What Snakemake plans, and what it says when it cannot."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from cch_omics.cli import COMMANDS
-from cch_omics.resources import memory_mb, minutes
+from cch_omics.config import Config
+from cch_omics.planning.steps import STEPS, memory_mb, minutes
 
 ROOT = Path(__file__).parents[2]
+PLAN = ("-n", "-p")
 
 
 def jobs(output: str) -> Counter[str]:
@@ -21,29 +24,125 @@ def jobs(output: str) -> Counter[str]:
 
 
 def planned(output: str) -> set[tuple[str, str]]:
-    """Rules and wildcards of a dry run."""
+    """Rules and outputs of a dry run."""
     return set(re.findall(r"^(?:local)?rule (\w+):\n(?:.*\n)*?    output: (.*)$", output, re.MULTILINE))
 
 
+def inputs(output: str, made: str) -> str:
+    """Inputs of the job of a dry run that makes a file."""
+    blocks = re.findall(r"^    input: (.*)\n    output: (.*)$", output, re.MULTILINE)
+    (found,) = (given for given, written in blocks if made in written.split(", "))
+    return found
+
+
+def command(output: str, step: str) -> dict[str, list[str]]:
+    """Options of the only command of a step in a dry run."""
+    (line,) = re.findall(rf"^Shell command: (cch {step} .*)$", output, re.MULTILINE)
+    words = shlex.split(line)[2:]
+    options: dict[str, list[str]] = {}
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        options.setdefault(name, []).append(value)
+    return options
+
+
 def test_both_entry_points_plan_the_same_jobs(snakemake) -> None:
-    top = snakemake("-n")
-    inner = snakemake("-n", "-s", "workflow/Snakefile")
+    top = snakemake(*PLAN)
+    inner = snakemake(*PLAN, "-s", "workflow/Snakefile")
     assert top.returncode == inner.returncode == 0, top.stderr + inner.stderr
     assert jobs(top.stdout + top.stderr)["total"] > 10
     assert planned(top.stdout + top.stderr) == planned(inner.stdout + inner.stderr) != set()
 
 
-def test_a_cohort_of_m_modalities_is_2m_plus_9_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
-    done = snakemake("-n")
+@pytest.mark.parametrize("snakefile", [[], ["-s", "workflow/Snakefile"]])
+def test_both_entry_points_say_one_line_for_each_job(snakemake, snakefile: list[str]) -> None:
+    done = snakemake("-n", *snakefile)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert "tcga-brca pam50 distil rna: missing output files, input files updated by another job" in lines
+    assert len([line for line in lines if line.startswith(("demo", "tcga-brca", "pool"))]) == 26
+    assert lines.count(f"26 jobs: {', '.join(['1 demo', '2 ingest'])}") == 0
+    (counts,) = (line for line in lines if line.startswith("26 jobs: "))
+    assert "6 distil" in counts and "2 verdict" in counts
+
+
+def test_a_cohort_of_m_modalities_is_2m_plus_6_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
+    done = snakemake(*PLAN)
     count = jobs(done.stdout + done.stderr)
-    two_cohorts = 2 * (2 * 3 + 9)
+    two_cohorts = 2 * (2 * 3 + 6)
     assert count["download_demo"] == 1
     assert count["encode"] == count["distil"] == 6
     assert count["total"] == two_cohorts + 1 + 2  # the download; pool and all
 
 
+FOLDER = "results/tcga-brca/pam50"
+STUDENT = f"{FOLDER}/intermediate/students/rna.npz"
+TEACHERS = f"{FOLDER}/teachers.tsv"
+
+
+@pytest.mark.parametrize(
+    ("config", "verdict_waits", "distil_waits"),
+    [
+        ([], True, False),
+        (["criterion={rule: cch}"], False, False),
+        (["criterion={rule: cch}", "distillation={evaluate: chosen}"], False, True),
+    ],
+)
+def test_the_order_of_verdict_and_distillation_is_that_of_the_rule(
+    snakemake, config: list[str], verdict_waits: bool, distil_waits: bool
+) -> None:
+    done = snakemake(*PLAN, TEACHERS, STUDENT, *(["--config", *config] if config else []))
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert (STUDENT in inputs(said, TEACHERS)) == verdict_waits
+    assert (TEACHERS in inputs(said, STUDENT)) == distil_waits
+    verdict_alone = snakemake("-n", "-p", TEACHERS, *(["--config", *config] if config else []))
+    assert (jobs(verdict_alone.stdout + verdict_alone.stderr)["distil"] == 0) != verdict_waits
+
+
+def test_students_of_chosen_teachers_need_a_rule_that_decides_before(snakemake) -> None:
+    done = snakemake("-n", "--config", "distillation={evaluate: chosen}")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "'chosen' with criterion.rule 'pilot'" in said
+    assert "Traceback" not in said
+
+
+def test_a_view_of_several_modalities_is_encoded_once_and_teaches(snakemake, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("cohort\tsource\ttarget\tteachers\na\tsimulated:complementary\tsubtype\trna;rna+rppa\n")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    encoded = {Path(output).name for rule, output in planned(said) if rule == "encode"}
+    assert encoded == {"rna.npz", "cnv.npz", "rppa.npz", "rna+rppa.npz"}
+    assert jobs(said)["distil"] == 3
+    assert "encodings/rna+rppa.npz" in inputs(said, "results/a/subtype/intermediate/students/cnv.npz")
+    assert "--view rna+rppa" in said
+
+
+def test_commands_take_settings_and_names_with_blanks_as_they_are(snakemake, tmp_path: Path) -> None:
+    folder = tmp_path / "our own data"
+    folder.mkdir()
+    for name in ("rna.tsv", "cnv.csv", "clinical.tsv"):
+        (folder / name).touch()
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text(f"cohort\tsource\ttarget\tclasses\nours\t{folder}\tsubtype\tA b,it's\n")
+    config = [f"cohorts={sheet}", "pathvars={results: new results}", "seed=7"]
+    options = command(snakemake(*PLAN, "--config", *config).stdout, "ingest")
+    assert json.loads(options["--row"][0]) == {
+        "cohort": "ours", "source": str(folder), "target": "subtype", "classes": "A b,it's",
+    }  # fmt: skip
+    assert options["--cohort"] == ["new results/ours/subtype/intermediate/cohort.h5mu"]
+    assert options["--splits"] == ["new results/ours/subtype/intermediate/splits.npz"]
+    assert options["--seed"] == ["7"]
+    settings = json.loads(options["--settings"][0])
+    assert settings == {
+        "ingest": Config(cohorts="").ingest.model_dump(),
+        "splits": Config(cohorts="").splits.model_dump(),
+    }
+
+
 def test_another_place_for_all_paths(snakemake) -> None:
-    done = snakemake("-n", "--config", "pathvars={results: elsewhere, logs: elsewhere/logs, resources: elsewhere/raw}")
+    done = snakemake(*PLAN, "--config", "pathvars={results: elsewhere, logs: elsewhere/logs, resources: elsewhere/raw}")
     assert done.returncode == 0, done.stderr
     paths = re.findall(r"^    (?:output|log): (.*)$", done.stdout + done.stderr, re.MULTILINE)
     written = [path for line in paths for path in line.split(", ")]
@@ -66,7 +165,7 @@ module cch:
 use rule * from cch as cch_*
 """
     )
-    done = snakemake("-n", "cch_all", cwd=tmp_path)
+    done = snakemake(*PLAN, "cch_all", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cch/results/tcga-brca/pam50/report.html" in done.stdout + done.stderr
     assert jobs(done.stdout + done.stderr)["cch_distil"] == 6
@@ -79,7 +178,7 @@ def test_table_folder_without_modalities_in_the_sheet(snakemake, tmp_path: Path)
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
     # The sheet itself is no modality.
     sheet = sheet.rename(tmp_path.parent / "sheet_of_tables.tsv")
-    done = snakemake("-n", "--config", f"cohorts={sheet}")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {Path(output).name for rule, output in planned(done.stdout + done.stderr) if rule == "encode"} == {
         "rna.npz",
@@ -117,14 +216,14 @@ def test_lint_is_clean(snakemake) -> None:
 
 @pytest.mark.parametrize("profile", ["default", "local-gpu"])
 def test_profiles_plan_the_same_jobs(profile: str, snakemake) -> None:
-    plain = snakemake("-n")
-    done = snakemake("-n", "--workflow-profile", f"workflow/profiles/{profile}")
+    plain = snakemake(*PLAN)
+    done = snakemake(*PLAN, "--workflow-profile", f"workflow/profiles/{profile}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert jobs(done.stdout + done.stderr) == jobs(plain.stdout + plain.stderr)
 
 
 def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:
-    done = snakemake("-n", "--workflow-profile", "workflow/profiles/local-gpu")
+    done = snakemake(*PLAN, "--workflow-profile", "workflow/profiles/local-gpu")
     said = done.stdout + done.stderr
     with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
     assert with_gpu == {"encode", "distil"}
@@ -132,7 +231,7 @@ def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:
 
 def test_the_slurm_profile_gives_gpus_to_training_only(snakemake) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm")
-    done = snakemake("-n", "--workflow-profile", "workflow/profiles/slurm", "--executor", "local")
+    done = snakemake(*PLAN, "--workflow-profile", "workflow/profiles/slurm", "--executor", "local")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
@@ -146,7 +245,7 @@ def test_the_one_command_of_a_site_in_the_readme(snakemake) -> None:
     assert command[0] == "snakemake"
     options = command[command.index("--default-resources") :]
     profile = command[command.index("--profile") + 1]
-    done = snakemake("-n", "--workflow-profile", profile, "--executor", "local", *options)
+    done = snakemake(*PLAN, "--workflow-profile", profile, "--executor", "local", *options)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     resources = {
@@ -164,7 +263,7 @@ def test_memory_and_time_follow_the_size_of_the_source(snakemake, tmp_path: Path
     os.truncate(tmp_path / "rna.tsv", 3_000_000_000)
     sheet = tmp_path.parent / "sheet_of_size.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
-    done = snakemake("-n", "--config", f"cohorts={sheet}")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
     (line,) = re.findall(r"^rule ingest:\n(?:    .*\n)*?    resources: (.*)$", done.stdout + done.stderr, re.MULTILINE)
     mebibytes = 3_000_000_000 / 2**20
     for name, value in {"mem_mb": memory_mb("ingest", mebibytes), "runtime": minutes("ingest", mebibytes)}.items():
@@ -178,11 +277,18 @@ RULE = re.compile(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", re.MULTILINE)
 
 @pytest.mark.parametrize(("name", "body"), RULE.findall(RULES))
 def test_every_rule_says_what_it_needs(name: str, body: str) -> None:
-    for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "code=code_of("):
+    for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", '"{params.command} ', " --log {log:q}"):
         assert part in body, f"rule {name} lacks {part}"
-    (command,) = re.findall(r'"cch (\w+)', body)
-    assert command in COMMANDS
-    assert f'code=code_of("{command}")' in body, f"rule {name} runs {command}, but hashes another command"
+    (step,) = re.findall(r'\*\*cch\(\s*"(\w+)"', body)
+    assert step in STEPS
+    assert ("threads:" in body) == ("--threads {threads}" in body)
+    assert ("device=" in body) == ("--device {resources.device}" in body)
+    for need in ("memory", "runtime"):
+        assert f'{need}("{step}")' in body, f"rule {name} runs {step}, but asks for what another step needs"
+
+
+def test_every_step_has_a_rule() -> None:
+    assert sorted(re.findall(r'\*\*cch\(\s*"(\w+)"', RULES)) == sorted(STEPS)
 
 
 def test_catalogue_files_are_there() -> None:

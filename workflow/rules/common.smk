@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Rules call `cch` of the package that lies beside this workflow, installed or not, by the Python of this process or of the
 # job's own environment. (Taken from a remote repository by another workflow, there is none beside it: then the installed
@@ -19,14 +20,14 @@ if (BASE.parent / "cch_omics").is_dir():
 PATHS = [str(BASE / "scripts"), str(Path(sys.executable).parent), *os.get_exec_path()]
 os.environ.update(PATH=os.pathsep.join(PATHS))
 
-from cch_omics.clock import bring_back
-from cch_omics.config import NAME_PATTERN, load_config, read_sheet
+from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of
 from cch_omics.errors import InputError
-from cch_omics.plan import files_of, made_source, modalities_of
-from cch_omics.provenance import code_hash
-from cch_omics.resources import memory_mb, minutes
-from cch_omics.runlock import note, release_stale
-from cch_omics.unfinished import unfinished
+from cch_omics.planning.code import code_hash
+from cch_omics.planning.sources import files_of, made_source, modalities_of
+from cch_omics.planning.steps import STEPS, memory_mb, minutes
+from cch_omics.planning.terminal import one_line_per_job
+from cch_omics.planning.unfinished import unfinished
+from cch_omics.verdict.criteria import CRITERIA
 
 NAME = NAME_PATTERN.strip("^$")
 
@@ -35,22 +36,25 @@ try:
     ROWS = {(row.cohort, row.target): row for row in read_sheet(CONFIG.cohorts)}
     # Every source is looked at before anything starts; a job looks at its own alone.
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
+    TEACHERS = {key: teachers_of(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Before Snakemake looks: the lock of a run that was killed on this host goes, and results from the future come back.
-if workflow.is_main_process:
-    release_stale(Path(".snakemake"))
-    bring_back(Path(workflow.pathvars.apply("<results>")))
+# Another workflow that uses this one as a module keeps its own way of telling what it does.
+if workflow.is_main_process and Path(workflow.main_snakefile).parent in {BASE, BASE.parent}:
+    one_line_per_job(logger)
 
 # A profile that gives a rule GPUs wants the GPU build of torch.
 GIVEN = workflow.resource_settings.overwrite_resources.values()
 HAS_GPU = any(given.get("gpu") or "gpu" in str(given.get("gres", "")) for given in GIVEN)
-TORCH_ENV = f"../../envs/torch-{'gpu' if HAS_GPU else 'cpu'}.yaml"
+ENVIRONMENT = f"../../envs/{'gpu' if HAS_GPU else 'cpu'}.yaml"
 
-
-# One outer split per fold and repeat, and the whole one.
+# One outer split per fold and repeat, and the full cohort.
 N_SPLITS = CONFIG.splits.repeats * CONFIG.splits.folds + 1
+
+# With a rule that needs no distillation, verdicts wait for no student; then students may wait for the verdicts.
+RULE_NEEDS_STUDENTS = CRITERIA[CONFIG.criterion.rule].needs_distillation
+CHOSEN_ONLY = CONFIG.distillation.evaluate == "chosen"
 
 
 def memory(step):
@@ -63,17 +67,45 @@ def runtime(step):
     return lambda wildcards, input, attempt: minutes(step, input.size_mb, attempt=attempt, n_splits=N_SPLITS)
 
 
-def settings(name):
-    """One section of the configuration as JSON: a rule depends on what it uses, not on the whole."""
-    return lambda wildcards: getattr(CONFIG, name).model_dump_json()
-
-
 hash_of = cache(code_hash)
 
 
-def code_of(command):
-    """Hash of the code of a command, found when a job of it is planned: each job of a cluster reads this file twice."""
-    return lambda wildcards: hash_of(command)
+def cch(step, argument="", **options):
+    """Parameters of a job that runs `cch STEP`: its options, the settings and the code that it uses, and the command.
+
+    The command gets the named inputs and outputs of the job as options of the same name, and an output without a name
+    as `--output`. Snakemake runs a job again when a parameter changes; the command itself does not count, because it is
+    a function of inputs and outputs. (It is no function of threads and resources: asked that early, these would not know
+    the size of the inputs yet.)
+
+    step        name of the subcommand
+    argument    what stands without a name; wildcards are filled in
+    options     more options: a value, a text with wildcards, or a function of the wildcards
+    """
+    sections = STEPS[step].sections
+
+    def filled(value, wildcards):
+        if callable(value):
+            return value(wildcards)
+        return value.format(**dict(wildcards.items())) if isinstance(value, str) else value
+
+    def settings(wildcards):
+        return json.dumps({name: getattr(CONFIG, name).model_dump() for name in sections})
+
+    def command(wildcards, input, output):
+        given = dict(input.items()) | dict(output.items())
+        given |= {} if given.keys() & output.keys() else {"output": str(output)}
+        given |= {name: filled(value, wildcards) for name, value in options.items()}
+        given |= {"settings": settings(wildcards)} if sections else {}
+        words = ["cch", step, *([filled(argument, wildcards)] if argument else [])]
+        for name, value in given.items():
+            for each in [value] if isinstance(value, (str, int)) else value:
+                words += [f"--{name.replace('_', '-')}", str(each)]
+        return " ".join(map(shlex.quote, words))
+
+    depends = {name: lambda wildcards, value=value: filled(value, wildcards) for name, value in options.items()}
+    # Found when a job is planned: each job of a cluster reads this file as well.
+    return {**depends, "settings": settings, "code": lambda wildcards: hash_of(step), "command": command}
 
 
 def configuration(wildcards):
@@ -81,63 +113,70 @@ def configuration(wildcards):
     return CONFIG.model_dump_json(exclude={"cohorts", "pathvars"})
 
 
-def folders(wildcards, input):
-    """Folders of the reports that are pooled."""
-    return [str(Path(file).parent) for file in input.reports]
-
-
 def of_every_cohort(file):
     """A file of every row of the sheet."""
     return [f"<results>/{cohort}/{target}/{file}" for cohort, target in ROWS]
 
 
-def of_every_modality(pattern):
-    """A file of every modality of the row that the wildcards name; `pattern` has {modality}."""
+def of_every_view(pattern):
+    """A file of every view of the row that the wildcards name; `pattern` has {view}."""
 
     def files(wildcards):
-        names = modalities(wildcards)
-        return [pattern.format(modality=name, **dict(wildcards.items())) for name in names]
+        modalities, teachers = views(wildcards)
+        return expand(pattern, view=[*modalities, *sorted(set(teachers) - set(modalities))], **dict(wildcards.items()))
 
     return files
 
 
-def modalities(wildcards):
-    """Modalities of the row that the wildcards name."""
+def of_every_student(pattern):
+    """A file of every modality of the row that the wildcards name; `pattern` has {student}."""
+    return lambda wildcards: expand(pattern, student=views(wildcards)[0], **dict(wildcards.items()))
+
+
+def views(wildcards):
+    """Modalities and teachers of the row that the wildcards name."""
     key = (wildcards.cohort, wildcards.target)
     if key not in ROWS:
         raise WorkflowError(f"{CONFIG.cohorts} has no row with cohort {key[0]!r} and target {key[1]!r}.")
-    return modalities_of_row(key)
+    return views_of_row(key)
 
 
-def modalities_of_row(key):
-    """Modalities of a row, by its cohort and target."""
+def views_of_row(key):
+    """Modalities and teachers of a row, by its cohort and target."""
     if key not in MODALITIES:
         MODALITIES[key] = modalities_of(ROWS[key])
-    return MODALITIES[key]
+        TEACHERS[key] = teachers_of(ROWS[key], MODALITIES[key])
+    return MODALITIES[key], TEACHERS[key]
 
 
 def source_files(wildcards):
     """What a row is read from."""
-    modalities(wildcards)
+    views(wildcards)
     row = ROWS[wildcards.cohort, wildcards.target]
     made = made_source(row.source)
     return f"<resources>/{made}" if made else files_of(row)
+
+
+def row_of(wildcards):
+    """The row of the sheet that the wildcards name, as JSON; other rows do not matter to it."""
+    row = ROWS[wildcards.cohort, wildcards.target]
+    made = made_source(row.source)
+    source = workflow.pathvars.apply(f"<resources>/{made}") if made else row.source
+    return json.dumps(row.model_dump(exclude_defaults=True) | {"source": source})
 
 
 def wanted_of_download(wildcards):
     """Modalities that rows of the sheet want of a download, as a comma list."""
     source = f"{wildcards.kind}:{wildcards.name}"
     return ",".join(
-        sorted({name for key, row in ROWS.items() if row.source == source for name in modalities_of_row(key)})
+        sorted({name for key, row in ROWS.items() if row.source == source for name in views_of_row(key)[0]})
     )
 
 
-def row_options(wildcards, input):
-    """The row of the sheet as options of `cch ingest`; other rows do not matter to it."""
-    row = ROWS[wildcards.cohort, wildcards.target]
-    source = input.source if made_source(row.source) else row.source
-    cells = row.model_dump() | {"source": source}
-    return " ".join(f"--{column.replace('_', '-')} {shlex.quote(str(cell))}" for column, cell in cells.items() if cell)
+def say_where_the_report_is():
+    """After a run: the page of all cohorts, if it is current."""
+    if Path(workflow.pathvars.apply("<results>/.pooled")).is_file():
+        logger.info(f"Report: {Path(workflow.pathvars.apply('<results>/report.html')).resolve()}")
 
 
 def pool_finished(log):
@@ -151,11 +190,12 @@ def pool_finished(log):
         print(f"Not finished: {found.sentence()}", file=sys.stderr)
     if not there or not failed:
         return
-    outputs = {"--scorecard": results / "scorecard.tsv", "--output": results / "report.html"}
-    options = {"--unfinished": json.dumps([found.sentence() for found in failed]), "--log": logs / "pool.log"}
-    options |= {"--settings": CONFIG.report.model_dump_json(), **outputs}
-    words = ["cch", "pool", "--folders", *there, *(str(word) for option in options.items() for word in option)]
+    page = results / "report.html"
+    words = ["cch", "pool", "--scorecard", results / "scorecard.tsv", "--output", page, "--log", logs / "pool.log"]
+    words += ["--settings", json.dumps({"report": CONFIG.report.model_dump()})]
+    words += [word for folder in there for word in ("--folders", folder)]
+    words += [word for found in failed for word in ("--unfinished", found.sentence())]
     # Without it, the rule pools all once they are there, whatever else has changed.
     (results / ".pooled").unlink(missing_ok=True)
-    if subprocess.run(words).returncode == 0:
-        print(f"Pooled {len(there)} of {len(folders)}: {outputs['--output']}", file=sys.stderr)
+    if subprocess.run([str(word) for word in words]).returncode == 0:
+        print(f"Pooled {len(there)} of {len(folders)}: {page}", file=sys.stderr)

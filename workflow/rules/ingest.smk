@@ -15,14 +15,14 @@ rule download_demo:
         "<benchmarks>/download_demo/{name}.tsv"
     retries: 3
     conda:
-        "../../envs/base.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=memory("demo"),
         runtime=runtime("demo"),
     params:
-        code=code_of("demo"),
+        **cch("demo", "{name}"),
     shell:
-        "cch demo {wildcards.name} --output {output:q} --log {log:q}"
+        "{params.command} --log {log:q}"
 
 
 rule download:
@@ -38,17 +38,14 @@ rule download:
     # What has arrived is kept beside the output, so that a retry goes on.
     retries: 3
     conda:
-        "../../envs/base.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=memory("download"),
         runtime=runtime("download"),
     params:
-        modalities=wanted_of_download,
-        settings=settings("download"),
-        code=code_of("download"),
+        **cch("download", "{kind}:{name}", modalities=wanted_of_download),
     shell:
-        "cch download {wildcards.kind}:{wildcards.name} --modalities {params.modalities:q} --output {output:q}"
-        " --settings {params.settings:q} --log {log:q}"
+        "{params.command} --log {log:q}"
 
 
 rule simulate:
@@ -60,22 +57,23 @@ rule simulate:
     benchmark:
         "<benchmarks>/simulate/{name}.tsv"
     conda:
-        "../../envs/base.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=memory("simulate"),
         runtime=runtime("simulate"),
     params:
-        code=code_of("simulate"),
+        **cch("simulate", "{name}"),
     shell:
-        "cch simulate {wildcards.name} --output {output:q} --log {log:q}"
+        "{params.command} --log {log:q}"
 
 
 rule ingest:
-    """Read one row of the sheet into a checked cohort."""
+    """Read one row of the sheet into a checked cohort, and draw its outer splits and inner folds."""
     input:
-        source=source_files,
+        source_files,
     output:
         cohort="<results>/{cohort}/{target}/intermediate/cohort.h5mu",
+        splits="<results>/{cohort}/{target}/intermediate/splits.npz",
         audit=report(
             "<results>/{cohort}/{target}/audit.json",
             caption="../report/audit.rst",
@@ -88,39 +86,11 @@ rule ingest:
     benchmark:
         "<benchmarks>/{cohort}/{target}/ingest.tsv"
     conda:
-        "../../envs/base.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=memory("ingest"),
         runtime=runtime("ingest"),
     params:
-        row=row_options,
-        settings=settings("ingest"),
-        splits=settings("splits"),
-        code=code_of("ingest"),
+        **cch("ingest", row=row_of, seed=CONFIG.seed),
     shell:
-        "cch ingest {params.row} --output {output.cohort:q} --audit {output.audit:q}"
-        " --settings {params.settings:q} --splits-settings {params.splits:q} --log {log:q}"
-
-
-rule split:
-    """Draw the outer splits and their inner folds."""
-    input:
-        cohort=rules.ingest.output.cohort,
-    output:
-        "<results>/{cohort}/{target}/intermediate/splits.npz",
-    log:
-        "<logs>/{cohort}/{target}/split.log",
-    benchmark:
-        "<benchmarks>/{cohort}/{target}/split.tsv"
-    conda:
-        "../../envs/base.yaml"
-    resources:
-        mem_mb=memory("split"),
-        runtime=runtime("split"),
-    params:
-        settings=settings("splits"),
-        seed=CONFIG.seed,
-        code=code_of("split"),
-    shell:
-        "cch split --cohort {input.cohort:q} --output {output:q}"
-        " --settings {params.settings:q} --seed {params.seed} --log {log:q}"
+        "{params.command} --log {log:q}"

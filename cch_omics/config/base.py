@@ -1,0 +1,94 @@
+"""What a section of the configuration is, and how a wrong one is said so that its owner can mend it."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+
+from cch_omics.errors import InputError
+
+
+class Section(BaseModel):
+    """Keys with types, defaults and descriptions. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Annotation of a field: one of several names, such as the names of a registry."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Check a value as `Literal` does. (Type checkers do not let a `Literal` be made of a variable.)"""
+        return handler.generate_schema(Literal.__getitem__(self.names))
+
+
+def input_error(error: ValidationError, model: type[Section], where: str, kind: str) -> InputError:
+    """Turn the first of pydantic's complaints into an `InputError`, and say how many more there are.
+
+    Parameters
+    ----------
+    error
+        Of the validation of `model`.
+    where
+        How the message names what was read.
+    kind
+        What a field is there: "key" or "column".
+    """
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    place = ".".join(str(part) for part in first["loc"])
+    owner, field = _locate(model, first["loc"])
+    more = f" ({len(complaints) - 1} more to mend after this one.)" if len(complaints) > 1 else ""
+    where = f"{where}, {kind} {place}"
+    if first["type"] == "extra_forbidden":
+        names = list(owner.model_fields)
+        return InputError(
+            where, "an unknown key", f"keys among {', '.join(names)}", near(str(first["loc"][-1]), names) + more
+        )
+    description = f"{field.description}" if field is not None and field.description else "See config/README.md."
+    if first["type"] == "missing":
+        return InputError(where, "nothing", f"a value: {description.rstrip('.')}", f"Add the {kind}." + more)
+    if first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        keys = f" with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
+        return InputError(where, _shown(first["input"]), f"a section{keys}", "Indent its keys below it." + more)
+    expected = _choices(field) or first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        expected = "letters, digits, '_', '.' and '-' only, a letter or digit first"
+    return InputError(where, _shown(first["input"]), expected, description + more)
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Advice about a name that does not exist."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"Did you mean {found[0]!r}?" if found else "Remove it, or see config/README.md for what there is."
+
+
+def _locate(model: type[Section], location: tuple[int | str, ...]) -> tuple[type[Section], FieldInfo | None]:
+    """The section that a location in the configuration is in, and its field where it names one."""
+    field: FieldInfo | None = None
+    for part in location:
+        found = model.model_fields.get(str(part))
+        if found is None:
+            break
+        field = found
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            model = field.annotation
+    return model, field
+
+
+def _choices(field: FieldInfo | None) -> str:
+    """Valid values of a field that has few, e.g. "one of 'ksg', 'gaussian'"."""
+    choices = [each for each in field.metadata if isinstance(each, Choice)] if field is not None else []
+    return "one of " + ", ".join(repr(name) for name in choices[0].names if name) if choices else ""
+
+
+def _shown(value: object) -> str:
+    """A value as its owner wrote it, short, with its type where that is what is wrong."""
+    text = repr(value)
+    return (text if len(text) <= 60 else text[:57] + "...") + f" ({type(value).__name__})"

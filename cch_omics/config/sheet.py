@@ -1,0 +1,267 @@
+"""The cohort sheet: one row per cohort and target."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from cch_omics.config.base import Choice, Section, input_error, near
+from cch_omics.errors import InputError
+from cch_omics.tasks import TASKS
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class SheetRow(Section):
+    """One row of the cohort sheet."""
+
+    cohort: Name = Field(..., description="Name of the cohort: a folder name.")
+    source: str = Field(
+        ...,
+        min_length=1,
+        description="`.h5mu` file, folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT.",
+    )
+    target: Name = Field(..., description="Label column of the clinical table or of `.obs`.")
+    task: Annotated[str, Choice(("", *TASKS))] = Field("", description="Kind of target; empty = seen from the column.")
+    modalities: str = Field("", description="Comma list; empty = all.")
+    group: str = Field("", description="Column of patient ids; empty = from the barcode.")
+    classes: str = Field("", description="Comma list; other values count as missing; empty = all.")
+    label_budget: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Fraction of each training set's labels kept."
+    )
+    derived_from: str = Field("", description="Modality that the target was defined from.")
+    teachers: str = Field(
+        "",
+        description="Views that may teach, separated by `;`: modalities, or several joined by `+`; empty = every "
+        "modality but `derived_from`.",
+    )
+
+
+SHEET_COLUMNS = tuple(SheetRow.model_fields)
+
+
+def read_sheet(path: str | os.PathLike[str]) -> list[SheetRow]:
+    """Read the cohort sheet: tab-separated, a header, one row per cohort and target; blank and # lines are skipped.
+
+    Raises
+    ------
+    InputError
+        If the sheet is missing, empty or not tab-separated, if a column is unknown or a required one is absent, if a
+        cell cannot be used (the error names row and column), or if two rows have the same cohort and target.
+    """
+    path = Path(path)
+    where = f"cohort sheet {path}"
+    header, cells = _sheet_cells(path, where)
+    rows: list[SheetRow] = []
+    seen: dict[tuple[str, str], int] = {}
+    for line, values in cells:
+        here = f"{where}, row {line}"
+        if len(values) != len(header):
+            raise InputError(
+                here,
+                f"{len(values)} cells",
+                f"{len(header)}, one for each column of the header ({', '.join(header)})",
+                "Separate the cells by single tabs; an empty cell still needs its tab.",
+            )
+        filled = {column: value for column, value in zip(header, values, strict=True) if value}
+        try:
+            row = SheetRow.model_validate(filled)
+        except ValidationError as error:
+            raise input_error(error, SheetRow, here, "column") from None
+        _check_row(row, here)
+        key = (row.cohort, row.target)
+        if key in seen:
+            raise InputError(
+                here,
+                f"cohort {row.cohort!r} with target {row.target!r} a second time (first in row {seen[key]})",
+                "each pair of cohort and target once, because it names the folder of the results",
+                "Give one of the rows another cohort name; rows with the same source share its download.",
+            )
+        seen[key] = line
+        rows.append(row)
+    if not rows:
+        raise InputError(
+            where, "a header and no row", "one row per cohort and target", "config/cohorts.tsv is an example."
+        )
+    return rows
+
+
+def comma_list(cell: str) -> list[str]:
+    """Items of a comma list, without the blanks around them; none for an empty cell."""
+    return _items(cell, ",")
+
+
+def teachers_of(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
+    """Views that may teach the students of a row: those it asks for, or every modality but the one in `derived_from`.
+
+    Parameters
+    ----------
+    modalities
+        Names of the row's modalities.
+
+    Returns
+    -------
+    tuple
+        Names of views, such as `rna` or `rna+cnv`.
+
+    Raises
+    ------
+    InputError
+        If a view has a modality twice or one that the row does not have, or if two views have the same modalities.
+    """
+    views = _views(row.teachers)
+    check_views(views, f"cohort sheet, cohort {row.cohort!r}, column teachers", modalities)
+    others = [name for name in modalities if name != row.derived_from]
+    return tuple(views or others or modalities)
+
+
+def check_views(views: list[str], where: str, modalities: list[str]) -> None:
+    """Refuse views that are no views of some modalities (none = not known yet)."""
+    seen: dict[frozenset[str], str] = {}
+    for view in views:
+        names = view.split("+")
+        for name in names:
+            if not re.fullmatch(NAME_PATTERN, name):
+                raise InputError(
+                    where,
+                    f"the view {view!r}",
+                    "modalities joined by '+', views separated by ';'",
+                    "Write for example `rna;rna+cnv`.",
+                )
+            if names.count(name) > 1:
+                raise InputError(where, f"{name!r} twice in {view!r}", "every modality once", "Remove one of them.")
+            if modalities and name not in modalities:
+                raise InputError(
+                    where,
+                    f"{name!r} in {view!r}",
+                    f"modalities of this row: {', '.join(modalities)}",
+                    near(name, modalities),
+                )
+        if frozenset(names) in seen:
+            raise InputError(
+                where,
+                f"{seen[frozenset(names)]!r} and {view!r}, which are the same view",
+                "every view once, whatever the order of its modalities",
+                "Remove one of them.",
+            )
+        seen[frozenset(names)] = view
+
+
+def check_modality(name: str, where: str) -> None:
+    """Refuse a modality whose name cannot be part of a file name.
+
+    Raises
+    ------
+    InputError
+        If the name has anything but letters, digits, `_`, `.` and `-`.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            where,
+            f"the modality {name!r}",
+            "letters, digits, '_', '.' and '-' only",
+            "Rename the modality in the source.",
+        )
+
+
+def _items(cell: str, separator: str) -> list[str]:
+    return [item.strip() for item in cell.split(separator) if item.strip()]
+
+
+def _views(cell: str) -> list[str]:
+    """Views of the column `teachers`, without blanks inside them; none for an empty cell."""
+    return ["+".join(name.strip() for name in view.split("+")) for view in cell.split(";")] if cell.strip() else []
+
+
+def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and numbered rows of a sheet."""
+    if not path.is_file():
+        raise InputError(
+            where,
+            "no such file" if not path.exists() else "a folder",
+            "a tab-separated table",
+            f"Relative paths start at {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(
+            where,
+            "bytes that are not UTF-8 text",
+            "a tab-separated text file in UTF-8",
+            "Save the sheet as tab-separated text, not as a spreadsheet.",
+        ) from None
+    lines = [
+        (number, [cell.strip() for cell in line.split("\t")])
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    columns = ", ".join(SHEET_COLUMNS)
+    if not lines:
+        raise InputError(
+            where, "an empty file", f"a header with the columns {columns}", "config/cohorts.tsv is an example."
+        )
+    header = lines[0][1]
+    if len(header) == 1 and any(mark in header[0] for mark in ",;"):
+        raise InputError(
+            where,
+            f"a header separated by commas or semicolons: {header[0]!r}",
+            "tabs between the columns (commas separate items inside a cell)",
+            "Save the sheet as tab-separated text.",
+        )
+    for column in header:
+        if column not in SHEET_COLUMNS:
+            raise InputError(
+                where, f"the unknown column {column!r}", f"columns among {columns}", near(column, SHEET_COLUMNS)
+            )
+        if header.count(column) > 1:
+            raise InputError(where, f"the column {column!r} twice", "every column once", "Remove one of them.")
+    for column, field in SheetRow.model_fields.items():
+        if field.is_required() and column not in header:
+            raise InputError(
+                where,
+                f"no column {column!r} (there is {', '.join(header)})",
+                f"a column {column!r}: {(field.description or '').rstrip('.')}",
+                "Add the column to the header and a cell to every row.",
+            )
+    return header, lines[1:]
+
+
+def _check_row(row: SheetRow, where: str) -> None:
+    """What two cells of a row say together."""
+    modalities, classes = comma_list(row.modalities), comma_list(row.classes)
+    for column, items in (("modalities", modalities), ("classes", classes)):
+        for item in items:
+            if items.count(item) > 1:
+                raise InputError(
+                    f"{where}, column {column}", f"{item!r} twice", "every item once", "Remove one of them."
+                )
+        if len(items) == 1:
+            raise InputError(
+                f"{where}, column {column}",
+                f"only {items[0]!r}",
+                "at least two items, or an empty cell for all",
+                "A student needs another omics to learn from."
+                if column == "modalities"
+                else "One class leaves nothing to predict.",
+            )
+    if classes and row.task not in {"", "classification"}:
+        raise InputError(
+            f"{where}, column classes",
+            f"{row.classes!r} beside the task {row.task!r}",
+            "an empty cell",
+            "Only a classification has classes: empty one of the two cells.",
+        )
+    for item in modalities:
+        check_modality(item, f"{where}, column modalities")
+    check_views(_views(row.teachers), f"{where}, column teachers", modalities)
+    if row.derived_from and modalities and row.derived_from not in modalities:
+        raise InputError(
+            f"{where}, column derived_from",
+            repr(row.derived_from),
+            f"one of this row's modalities: {', '.join(modalities)}",
+            near(row.derived_from, modalities),
+        )

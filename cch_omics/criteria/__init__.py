@@ -1,1 +1,0 @@
-"""Criteria that decide whether a teacher's soft targets will help a student."""

@@ -1,0 +1,223 @@
+"""Join the tables of a source into one cohort."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cch_omics.cohort import Cohort, Modality, Target
+from cch_omics.config import NAME_PATTERN, IngestConfig, SheetRow, SplitsConfig, comma_list, teachers_of
+from cch_omics.data import barcodes
+from cch_omics.data.clinical import clinical_column, clinical_rows, groups_of, sites_of, texts_at
+from cch_omics.data.notes import Notes, TableNotes
+from cch_omics.data.parts import part_of, selected
+from cch_omics.data.source import Matrix, Source
+from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.tasks import task_class
+from cch_omics.tasks.base import LabelColumn
+from cch_omics.tasks.reading import guess_task, is_number
+from cch_omics.views import members
+
+_DEFAULTS = IngestConfig()
+_DEFAULT_SPLITS = SplitsConfig()
+
+
+def assemble(
+    source: Source, row: SheetRow, settings: IngestConfig = _DEFAULTS, splits: SplitsConfig = _DEFAULT_SPLITS
+) -> tuple[Cohort, Notes]:
+    """Join tables by sample id, and labels to samples.
+
+    Ids are compared without what tells aliquots of one sample apart; patients' ids serve where a table has only those.
+    Of several rows that are then one, the first in the order of ids is taken (among TCGA barcodes: primary tumour,
+    first vial). Normal tissue is left out. A sample of the clinical table that no modality has is left out; a sample
+    without a label stays. Features and samples of which more is missing than `settings` say are left out, and counted.
+
+    Parameters
+    ----------
+    splits
+        Folds that the cohort will be cut into: labels and common patients of a view have to suffice for them.
+
+    Raises
+    ------
+    InputError
+        When modalities, teachers, target or labels are not as the row says, or a table has nothing to give.
+    """
+    names = _modality_names(source, row)
+    scheme = barcodes.Scheme(settings.patient_pattern)
+    remarks = [*source.remarks, *_unmatched(source, names, scheme), *_survival_times(source)]
+    level = _level([source.matrices[name] for name in names], scheme)
+    parts = {name: part_of(source.matrices[name], level, scheme, settings) for name in names}
+    samples = np.unique(np.concatenate([part.keys for part in parts.values()]))
+    rows = clinical_rows(samples, source, names, scheme)
+    target, left_out, guessed = _target(source, row, samples, rows, splits)
+    in_clinical = rows >= 0
+    modalities, tables = {}, {}
+    for name, part in parts.items():
+        matrix = source.matrices[name]
+        at = np.searchsorted(samples, part.keys).astype(np.int64)
+        modalities[name] = Modality(selected(matrix.values, part.rows, part.columns), matrix.features[part.columns], at)
+        matched = int(in_clinical[at].sum())
+        tables[name] = TableNotes(
+            file=matrix.where,
+            ids=len(matrix.ids),
+            in_clinical=matched,
+            not_in_clinical=len(at) - matched,
+            turned=matrix.turned,
+            left_out=part.left_out,
+            features_left_out=part.features_left_out,
+        )
+    cohort = Cohort(
+        name=row.cohort,
+        samples=samples,
+        groups=groups_of(samples, source, row, rows, scheme),
+        sites=sites_of(samples, source, rows, scheme),
+        target=target,
+        modalities=modalities,
+        teachers=teachers_of(row, names),
+        label_budget=row.label_budget,
+        derived_from=row.derived_from,
+    )
+    _check_views(cohort, splits)
+    used = np.zeros(len(source.clinical), dtype=bool)
+    used[rows[in_clinical]] = True
+    notes = Notes(
+        source=source.where,
+        level=level,
+        clinical_ids=len(used),
+        tables=tables,
+        values_treated_as_missing=left_out,
+        task_guessed=not row.task,
+        origin=source.origin,
+        remarks=(*remarks, *guessed),
+        in_clinical=in_clinical,
+        clinical_left_out=tuple(str(name) for name in source.clinical.index[~used]),
+    )
+    return cohort, notes
+
+
+def _target(
+    source: Source, row: SheetRow, samples: NDArray[np.str_], rows: NDArray[np.int64], splits: SplitsConfig
+) -> tuple[Target, dict[str, int], list[str]]:
+    """The target of each sample, samples by label that was not asked for, and a remark if the task was guessed.
+
+    From text there is nothing to guess, so that there is nothing to remark on.
+    """
+    classes = comma_list(row.classes)
+    texts = texts_at(clinical_column(source, row.target, "target"), rows)
+    name = row.task or ("classification" if classes else guess_task(texts))
+    column = LabelColumn(
+        where=f"{source.clinical_where}, column {row.target!r}",
+        samples=samples.tolist(),
+        texts=texts,
+        classes=classes,
+        fewest=splits.fewest_patients,
+    )
+    task, values, left_out = task_class(name).read(column)
+    remarks = []
+    numbers = {text for text in texts if is_number(text)}
+    if numbers and not (row.task or classes):
+        remarks.append(
+            f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
+            "can say otherwise."
+        )
+    return Target(row.target, task, values), left_out, remarks
+
+
+def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:
+    """Refuse a view of several modalities that too few labelled patients have in common: its encoders could not train.
+
+    It is not left out instead, because the jobs of a workflow are planned from the sheet.
+    """
+    strata = cohort.target.strata
+    for view in cohort.teachers:
+        if len(members(view)) == 1:
+            continue
+        has = cohort.profiled(view)
+        for position, stratum in enumerate(cohort.target.task.strata_names):
+            found = len(np.unique(cohort.groups[has & (strata == position)]))
+            if found < splits.fewest_patients:
+                raise InputError(
+                    f"cohort {cohort.name}, view {view!r} of the sheet's column 'teachers'",
+                    f"{found} patients with {cohort.target.name} {stratum!r} who have {' and '.join(members(view))}",
+                    f"at least {splits.fewest_patients} for splits.folds = {splits.folds} and splits.inner_folds = "
+                    f"{splits.inner_folds}",
+                    "Leave the view out, or use fewer folds.",
+                )
+
+
+def _survival_times(source: Source) -> list[str]:
+    """Say how many survival times (columns PREFIX_time beside PREFIX_event) are zero or negative."""
+    remarks = []
+    for column in source.clinical.columns:
+        prefix, is_time, rest = str(column).rpartition("_time")
+        if not is_time or rest or f"{prefix}_event" not in source.clinical.columns:
+            continue
+        times = pd.to_numeric(source.clinical[column], errors="coerce")
+        if count := int((times <= 0).sum()):
+            remarks.append(
+                f"{column} is zero or negative for {count} of {int(times.notna().sum())} rows of "
+                f"{source.clinical_where}: such times cannot be analysed as survival."
+            )
+    return remarks
+
+
+def _modality_names(source: Source, row: SheetRow) -> list[str]:
+    names = comma_list(row.modalities) or sorted(source.available)
+    where = f"{source.where}, column 'modalities' of the sheet"
+    if not names:
+        raise InputError(source.where, "no modality", "at least one", "Check the file.")
+    if double := repeated(names):
+        raise InputError(where, f"{some(double)} more than once", "each modality once", "Remove the repetition.")
+    for name in names:
+        if name not in source.available:
+            raise InputError(
+                where,
+                f"no modality {name!r}",
+                f"some of {some(sorted(source.available), 20)}",
+                near(name, source.available),
+            )
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(
+                source.where,
+                f"a modality called {name!r}",
+                "letters, digits, '_', '.' and '-': modalities name files",
+                "Rename it.",
+            )
+    if row.derived_from and row.derived_from not in source.available:
+        raise InputError(
+            f"{source.where}, column 'derived_from' of the sheet",
+            f"no modality {row.derived_from!r}",
+            f"one of {some(sorted(source.available), 20)}, or nothing",
+            near(row.derived_from, source.available),
+        )
+    return names
+
+
+def _unmatched(source: Source, names: list[str], scheme: barcodes.Scheme) -> list[str]:
+    """Remarks on ids that a pattern of the configuration does not match; it has to match some."""
+    if not scheme.pattern:
+        return []
+    said = []
+    for name in names:
+        ids = source.matrices[name].ids.tolist()
+        unmatched = [sample for sample in ids if scheme.parts(sample) is None]
+        if len(unmatched) == len(ids):
+            raise InputError(
+                f"{source.matrices[name].where}, config key ingest.patient_pattern",
+                f"{scheme.pattern!r}, which matches none of its ids, such as {some(ids, 3)}",
+                "a regular expression of whole sample ids",
+                "Correct the pattern, or leave it empty for TCGA barcodes.",
+            )
+        if unmatched:
+            said.append(
+                f"{name}: {len(unmatched)} ids do not match ingest.patient_pattern, such as {some(unmatched, 3)}: each "
+                "counts as a patient of its own."
+            )
+    return said
+
+
+def _level(matrices: list[Matrix], scheme: barcodes.Scheme) -> barcodes.Level:
+    """Join by patient when some ids stop there: nothing finer joins these to the others."""
+    stop = any(scheme.is_patient(name) for matrix in matrices for name in matrix.ids.tolist())
+    return "patient" if stop else "sample"

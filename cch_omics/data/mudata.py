@@ -1,0 +1,231 @@
+"""MuData and AnnData at the edge of the package: sources, and the cohort's own file.
+
+A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X` float32 with NaN for missing values;
+`.obs` has the columns `group`, `site` and `label` (the target's values as numbers, NaN where missing: of classes their
+positions); `.uns["cch_omics"]` has `format_version`, `name`, `target`, `task`, `task_parameters` (JSON), `teachers`,
+`label_budget` and `derived_from`.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from cch_omics.cohort import Cohort, Modality, Target
+from cch_omics.data.numbers import check_finite
+from cch_omics.data.source import Matrix, Source
+from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.runtime.files import atomic
+from cch_omics.tasks import make_task
+
+FORMAT_VERSION = 2
+_KEY = "cch_omics"
+# On files that are damaged or hold something else h5py, anndata and mudata raise anything.
+_UNREADABLE = Exception
+
+
+def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
+    """Read a `.h5mu` file.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or it cannot be read.
+    """
+    where = os.fspath(path)
+    if not Path(path).is_file():
+        raise InputError(
+            where, "no such file", "a .h5mu file", "Check the path; a relative one starts at the working directory."
+        )
+    try:
+        with _quiet():
+            return mudata.read_h5mu(path)
+    except _UNREADABLE as error:
+        raise InputError(
+            where,
+            f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
+            "a MuData file (.h5mu)",
+            "Copy the file again, or write it with MuData.write().",
+        ) from error
+
+
+def write_mudata(mdata: mudata.MuData, path: str | os.PathLike[str]) -> None:
+    """Write a `.h5mu` file, whole or not at all."""
+    with atomic(path) as draft, _quiet():
+        mdata.write(draft)
+
+
+def make_mudata(modalities: dict[str, anndata.AnnData], obs: pd.DataFrame, uns: dict[str, Any]) -> mudata.MuData:
+    """Join modalities by sample; `obs` is indexed by all their samples."""
+    with _quiet():
+        mdata = mudata.MuData(modalities)
+        mdata.obs = obs.loc[mdata.obs_names]
+        mdata.uns.update(uns)
+    return mdata
+
+
+def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = ()) -> Source:
+    """Read the parts of a cohort from MuData: `.mod`, and the columns of `.obs`, its own and its modalities'."""
+    if mdata.axis != 0:
+        raise InputError(
+            where, f"modalities joined along axis {mdata.axis}", "samples shared (axis 0)", "Write MuData(..., axis=0)."
+        )
+    wanted = [name for name in mdata.mod if not modalities or name in modalities]
+    matrices = {name: from_anndata(mdata.mod[name], f"{where}, .mod[{name!r}]") for name in wanted}
+    origin = {name: str(mdata.uns[name]) for name in ("source", "license") if isinstance(mdata.uns.get(name), str)}
+    columns = {name: mdata.obs[name] for name in mdata.obs.columns}
+    conflicts: dict[str, str] = {}
+    for name, adata in mdata.mod.items():
+        for column in adata.obs.columns.difference(mdata.obs.columns):
+            new = adata.obs[column].astype(object)
+            old = columns.get(column)
+            if old is None:
+                columns[column] = new
+                continue
+            both = old.index.intersection(new.index)
+            unlike = both[((old[both] != new[both]) & old[both].notna() & new[both].notna()).to_numpy(dtype=bool)]
+            if len(unlike):
+                conflicts[column] = (
+                    f"{old[unlike[0]]!r} and {new[unlike[0]]!r} for sample {unlike[0]!r} (the latter in {name!r})"
+                )
+            columns[column] = old.astype(object).combine_first(new)
+    index = pd.Index([str(sample).strip() for sample in mdata.obs_names], name="sample")
+    clinical = pd.DataFrame(
+        {name: series.reindex(mdata.obs_names).to_numpy(dtype=object) for name, series in columns.items()}, index=index
+    )
+    return Source(where, clinical, f"{where}, .obs", matrices, tuple(mdata.mod), conflicts, origin)
+
+
+def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:
+    """Read `.X` of an AnnData as a matrix of samples x features."""
+    ids = np.array([str(name).strip() for name in adata.obs_names], dtype=np.str_)
+    features = np.array([str(name).strip() for name in adata.var_names], dtype=np.str_)
+    for names, attribute in ((ids, "obs_names"), (features, "var_names")):
+        if not len(names):
+            raise InputError(f"{where}, .{attribute}", "none", "at least one", "Check how the file was written.")
+        if double := repeated(names.tolist()):
+            raise InputError(
+                f"{where}, .{attribute}", f"{some(double)} more than once", "unique names", "Rename or remove them."
+            )
+    if adata.X is None:
+        raise InputError(f"{where}, .X", "nothing", "a matrix of samples x features", "Put the values into .X.")
+    values = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+        raise InputError(f"{where}, .X", f"values of type {values.dtype}", "numbers", "Convert .X to float32.")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    check_finite(where, ids, features, values)
+    return Matrix(ids, features, values, where)
+
+
+def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Matrix:
+    """Read the matrix of a `.h5ad` file, or that of a modality of a `.h5mu` file."""
+    where = os.fspath(path)
+    if not where.lower().endswith(".h5mu"):
+        try:
+            with _quiet():
+                adata = anndata.read_h5ad(path)
+        except _UNREADABLE as error:
+            raise InputError(
+                where,
+                f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
+                "an AnnData file (.h5ad)",
+                "Copy the file again, or write it with AnnData.write().",
+            ) from error
+        return from_anndata(adata, where)
+    mdata = read_mudata(path)
+    if modality not in mdata.mod:
+        raise InputError(
+            f"{where}, .mod", f"no modality {modality!r}", f"one of {some(mdata.mod, 20)}", near(modality, mdata.mod)
+        )
+    return from_anndata(mdata.mod[modality], f"{where}, .mod[{modality!r}]")
+
+
+def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
+    """Write a cohort as `.h5mu`: the same bytes for the same cohort, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        When a sample has no modality: MuData knows samples by their modalities.
+    """
+    lost = ~np.any([cohort.profiled(name) for name in cohort.modalities], axis=0)
+    if lost.any():
+        raise ValueError(f"samples without any modality: {some(cohort.samples[lost])}")
+    obs = pd.DataFrame(
+        {"group": cohort.groups, "site": cohort.sites, "label": cohort.target.values},
+        index=pd.Index(cohort.samples.astype(object), name="sample"),
+    )
+    modalities = {
+        name: anndata.AnnData(
+            modality.values,
+            obs=pd.DataFrame(index=obs.index[modality.rows]),
+            var=pd.DataFrame(index=pd.Index(modality.features.astype(object), name="feature")),
+        )
+        for name, modality in cohort.modalities.items()
+    }
+    about = {
+        "format_version": FORMAT_VERSION,
+        "name": cohort.name,
+        "target": cohort.target.name,
+        "task": cohort.target.task.name,
+        "task_parameters": json.dumps(cohort.target.task.parameters),
+        "teachers": np.array(cohort.teachers, dtype=object),
+        "label_budget": cohort.label_budget,
+        "derived_from": cohort.derived_from,
+    }
+    write_mudata(make_mudata(modalities, obs, {_KEY: about}), path)
+
+
+def read_cohort(path: str | os.PathLike[str]) -> Cohort:
+    """Read what `write_cohort` wrote."""
+    mdata = read_mudata(path)
+    about = mdata.uns.get(_KEY, {})
+    if (version := about.get("format_version")) != FORMAT_VERSION:
+        raise InputError(
+            f"{os.fspath(path)}, .uns[{_KEY!r}]",
+            "no cohort of this package" if version is None else f"format {version}",
+            f"a cohort of format {FORMAT_VERSION}",
+            "Run `cch ingest` again with this version.",
+        )
+    obs = mdata.obs.sort_index()
+    task = make_task(str(about["task"]), json.loads(about["task_parameters"]))
+    modalities = {
+        name: Modality(
+            values=np.asarray(adata.X, dtype=np.float32),
+            features=np.array(adata.var_names.tolist(), dtype=np.str_),
+            rows=np.asarray(obs.index.get_indexer(adata.obs_names), dtype=np.int64),
+        )
+        for name, adata in mdata.mod.items()
+    }
+    return Cohort(
+        name=str(about["name"]),
+        samples=np.array(obs.index.tolist(), dtype=np.str_),
+        groups=np.array(obs["group"].tolist(), dtype=np.str_),
+        sites=np.array(obs["site"].tolist(), dtype=np.str_),
+        target=Target(str(about["target"]), task, obs["label"].to_numpy(dtype=np.float64)),
+        modalities=modalities,
+        teachers=tuple(str(view) for view in about["teachers"]),
+        label_budget=float(about["label_budget"]),
+        derived_from=str(about["derived_from"]),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Use MuData's coming default and silence its remarks on names that modalities share: genes have RNA and copies."""
+    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="(?s).*(var_names|obs_names|[Vv]ariable names|[Oo]bservation names).*unique.*"
+        )
+        warnings.filterwarnings("ignore", message="Cannot join columns with the same name")
+        yield

@@ -1,0 +1,95 @@
+"""From a row of the cohort sheet to a checked cohort on disk."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, comma_list
+from cch_omics.data import barcodes
+from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
+from cch_omics.data.mudata import from_mudata, read_mudata, write_cohort
+from cch_omics.data.source import Source
+from cch_omics.data.tables import read_folder
+from cch_omics.errors import InputError
+from cch_omics.planning.layout import layout_of
+from cch_omics.runtime.files import write_json
+
+SUPPORTED = "a .h5mu file, a folder of tables, a study of cBioPortal, a folder of Xena, demo:NAME or simulated:NAME"
+_DEFAULTS = IngestConfig()
+_DEFAULT_SPLITS = SplitsConfig()
+
+
+def ingest(
+    row: SheetRow,
+    cohort_file: str | os.PathLike[str],
+    audit_file: str | os.PathLike[str],
+    settings: IngestConfig = _DEFAULTS,
+    splits: SplitsConfig = _DEFAULT_SPLITS,
+) -> None:
+    """Read a row's source, check it, and write the cohort (`.h5mu`) and its audit (JSON).
+
+    Raises
+    ------
+    InputError
+        When the source or the row cannot be used; nothing is written then.
+    """
+    cohort, notes = assemble(read_source(row, settings), row, settings, splits)
+    content = audit(cohort, notes, splits)
+    write_cohort(cohort, cohort_file)
+    write_json(content, audit_file)
+
+
+def read_source(row: SheetRow, settings: IngestConfig = _DEFAULTS) -> Source:
+    """Read the modalities that a row asks for, and all clinical columns, of any kind of source.
+
+    A relative path starts at the working directory.
+    """
+    kind, _, name = row.source.partition(":")
+    modalities = comma_list(row.modalities)
+    if kind == "simulated":
+        from cch_omics.data.simulate import simulate
+
+        return from_mudata(simulate(name), row.source, modalities)
+    if kind == "demo":
+        from cch_omics.data.demo import download_demo
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{name}.h5mu"
+            download_demo(name, file)
+            return from_mudata(read_mudata(file), row.source, modalities)
+    path = Path(row.source)
+    if path.is_dir():
+        scheme = barcodes.Scheme(settings.patient_pattern)
+        layout = layout_of(path)
+        if layout.kind == "cbioportal":
+            from cch_omics.data.cbioportal import read_study
+
+            return read_study(path, modalities)
+        if layout.kind == "xena":
+            from cch_omics.data.xena import read_xena
+
+            return read_xena(path, modalities, scheme)
+        return read_folder(path, modalities, scheme)
+    if path.suffix.lower() == ".h5mu":
+        return from_mudata(read_mudata(path), row.source, modalities)
+    if kind in {"cbioportal", "xena"} and name:
+        raise InputError(
+            f"source {row.source!r} of cohort {row.cohort!r}",
+            "a source that has to be downloaded first",
+            "the folder that it was downloaded into",
+            f"Run `cch download {row.source} --modalities ... --output FOLDER`, as the workflow does.",
+        )
+    if not path.exists():
+        raise InputError(
+            f"source {row.source!r} of cohort {row.cohort!r}",
+            f"an unknown kind {kind!r}" if name else "nothing there",
+            SUPPORTED,
+            f"Check the path; it starts at {Path.cwd()}.",
+        )
+    raise InputError(
+        f"source {row.source!r} of cohort {row.cohort!r}",
+        "a file of another kind",
+        SUPPORTED,
+        "Put tables into a folder, one per modality, with clinical.csv.",
+    )

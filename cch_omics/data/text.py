@@ -1,0 +1,261 @@
+"""Text tables: what they look like, and their content as text or as numbers."""
+
+import csv
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Collection
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cch_omics.data.numbers import checked_features, checked_ids, numbers
+from cch_omics.data.source import MISSING, Matrix
+from cch_omics.errors import InputError, repeated, some
+from cch_omics.planning.layout import table_suffix
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+class Labelled(NamedTuple):
+    """A table with several columns of text before its numbers.
+
+    Attributes
+    ----------
+    labels
+        Columns of text by name, "" where missing.
+    columns
+        (n,) names of the columns of numbers.
+    values
+        (p, n) float32, rows as in the file.
+    """
+
+    labels: dict[str, list[str]]
+    columns: list[str]
+    values: NDArray[np.float32]
+
+
+class _Text(NamedTuple):
+    names: list[str]
+    data: bytes
+    delimiter: str
+
+
+def read_text(
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str = "",
+    comments: bool = False,
+    missing: Collection[str] = MISSING,
+    columns: Collection[str] = (),
+) -> pd.DataFrame:
+    """Read a table of text.
+
+    Parameters
+    ----------
+    delimiter
+        Between columns; "" = as the file's ending says.
+    comments
+        Whether lines that start with # come before the header.
+    missing
+        Texts that stand for a missing value, NaN in the result.
+    columns
+        Those that are wanted, of tables with many; none = all.
+    """
+    where = os.fspath(path)
+    names, data, delimiter = _open_text(path, delimiter, comments=comments)
+    if double := repeated(names[1:]):
+        raise InputError(where, f"column {some(double)} more than once", "unique column names", "Rename or remove one.")
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(data),
+            sep=delimiter,
+            dtype=str,
+            keep_default_na=False,
+            na_values=list(missing),
+            names=[f"column {position}" for position in range(len(names))],
+            usecols=[position for position, name in enumerate(names) if name in columns] if columns else None,
+            header=None,
+            skiprows=1,
+            index_col=False,
+        )
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise _ragged(where, str(error)) from error
+    frame = frame.set_axis([name for name in names if not columns or name in columns], axis=1)
+    if not len(frame):
+        raise InputError(where, "a header and no rows", "one row per sample", "Write the table again.")
+    return frame
+
+
+def read_text_matrix(path: str | os.PathLike[str], delimiter: str = "") -> Matrix:
+    """Read a table of numbers whose first column holds the ids."""
+    where = os.fspath(path)
+    text = _open_text(path, delimiter)
+    checked_features(where, text.names[1:])
+    table = _parse(where, text, {0}, MISSING)
+    ids = [name or "" for name in table.column(0).to_pylist()]
+    columns = (column.to_numpy() for column in table.columns[1:])
+    return numbers(where, ids, zip(text.names[1:], columns, strict=True), len(text.names) - 1)
+
+
+def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing: Collection[str]) -> Labelled:
+    """Read a tab-separated table of features x samples that begins with columns of text.
+
+    Parameters
+    ----------
+    labels
+        Names that columns of text have, in lower case.
+    missing
+        Texts that stand for a missing number.
+    """
+    where = os.fspath(path)
+    text = _open_text(path, "\t", comments=True)
+    of_text = {position for position, name in enumerate(text.names) if name.lower() in labels}
+    names = [name for position, name in enumerate(text.names) if position not in of_text]
+    if not of_text:
+        raise InputError(
+            where,
+            f"columns {some(text.names, 3)}",
+            "a column that names the feature, such as Hugo_Symbol",
+            "Check that the file is what its name says.",
+        )
+    checked_ids(where, names)
+    table = _parse(where, text, of_text, missing)
+    columns = [
+        (text.names[position], column.to_numpy())
+        for position, column in enumerate(table.columns)
+        if position not in of_text
+    ]
+    rows = [f"line {number + 2}" for number in range(table.num_rows)]
+    matrix = numbers(where, rows, columns, len(names))
+    found = {
+        text.names[position].lower(): [value or "" for value in table.column(position).to_pylist()]
+        for position in sorted(of_text)
+    }
+    return Labelled(found, names, matrix.values)
+
+
+def _parse(where: str, text: _Text, of_text: Collection[int], missing: Collection[str]) -> Any:
+    """Return an Arrow table whose columns are called by their positions: features may be called like the id column."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    positions = [str(position) for position in range(len(text.names))]
+
+    def parse(types: dict[str, pa.DataType]) -> pa.Table:
+        return arrow_csv.read_csv(
+            io.BytesIO(text.data),
+            arrow_csv.ReadOptions(
+                use_threads=False,
+                column_names=positions,
+                skip_rows=1,
+                # A row has to fit into a block.
+                block_size=max(1 << 20, 64 * len(text.names)),
+            ),
+            arrow_csv.ParseOptions(delimiter=text.delimiter),
+            arrow_csv.ConvertOptions(
+                column_types={str(position): pa.string() for position in of_text} | types,
+                null_values=list(missing),
+                strings_can_be_null=True,
+                timestamp_parsers=[],
+            ),
+        )
+
+    try:
+        try:
+            return parse({name: pa.float32() for name in positions if int(name) not in of_text})
+        except pa.ArrowInvalid as error:
+            if "conversion error" not in str(error):
+                raise
+            # Let types be guessed, which is slower: true and false are numbers too, and text has to be found and named.
+            return parse({})
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise InputError(where, "a header and no rows", "one row per sample", "Write the table again.") from error
+        raise _ragged(where, str(error)) from error
+
+
+def _open_text(path: str | os.PathLike[str], delimiter: str = "", *, comments: bool = False) -> _Text:
+    """Return a text table's column names and its bytes, uncompressed, header included, once it looks like a table."""
+    where = os.fspath(path)
+    delimiter = delimiter or DELIMITERS[table_suffix(path).removesuffix(".gz")]
+    try:
+        data = Path(path).read_bytes()
+        if where.lower().endswith(".gz") and data:
+            data = gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            where, f"a damaged gzip file ({error})", "a whole gzip file", "Copy or download the file again."
+        ) from error
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    while comments and data[:1] == b"#":
+        data = data.partition(b"\n")[2]
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    start = data[:4096].lstrip()
+    if data[:1].isspace():
+        data = data.lstrip(b"\n")
+    if not start:
+        raise InputError(where, "an empty file", "a table with a header", "Write or download the file again.")
+    if start[:1] == b"<" and (b"<html" in start.lower() or start[:9].lower() == b"<!doctype"):
+        raise InputError(where, "a web page (HTML)", "a table", "Download the file itself, not the page that shows it.")
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(
+            where,
+            "a pointer of Git LFS, not the file",
+            "a table",
+            "Fetch it with `git lfs pull`, or download the file.",
+        )
+    lines = list(islice(io.BytesIO(data), 2))
+    try:
+        first, *rest = [line.decode("utf-8") for line in lines]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            where,
+            "bytes that are not text in UTF-8",
+            "a text file in UTF-8",
+            "Export the table as CSV or TSV in UTF-8; a renamed spreadsheet will not do.",
+        ) from error
+    if b"\0" in start:
+        raise InputError(where, "binary content", "a text file in UTF-8", "Export the table as CSV or TSV.")
+    names = _fields(where, first, delimiter)
+    counts = {word: first.count(mark) for mark, word in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"))}
+    if len(names) == 1 and max(counts.values()):
+        raise InputError(
+            where,
+            f"columns separated by {max(counts, key=lambda word: counts[word])}",
+            f"{'commas' if delimiter == ',' else 'tabs'}, as the file's ending says",
+            "Rename the file (.csv for commas, .tsv for tabs) or write it again with that delimiter.",
+        )
+    # R writes no name for the column of row names.
+    if rest and len(_fields(where, rest[0], delimiter)) == len(names) + 1:
+        names = ["", *names]
+    return _Text(names, data, delimiter)
+
+
+def _fields(where: str, line: str, delimiter: str) -> list[str]:
+    """Fields of the header, or of the line after it."""
+    try:
+        fields = next(csv.reader([line.rstrip("\n")], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise InputError(
+            where,
+            f"quotes that do not close on the first lines ({error})",
+            "a header on one line",
+            "Remove line breaks and single quotation marks from the names of columns.",
+        ) from error
+    return [field.strip() for field in fields]
+
+
+def _ragged(where: str, problem: str) -> InputError:
+    return InputError(
+        where,
+        f"rows of different lengths ({problem.strip()[:200]})",
+        "the same number of fields in every row",
+        "Check delimiters, quotes and decimal commas, and whether the file is complete.",
+    )

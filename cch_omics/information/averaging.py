@@ -1,0 +1,125 @@
+"""From the terms of a pair within inner folds to one row: averages over folds, standard errors, calibration."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cch_omics.information.simulations.base import calibrate
+from cch_omics.information.terms import TERMS, Floats, Folds
+
+# What a row says, as sums of (I(T;S), I(S;Y), I(T;Y), I(T;S) by the second estimator).
+COMBINATIONS = {
+    "mi_teacher_student": (1.0, 0.0, 0.0, 0.0),
+    "mi_student_label": (0.0, 1.0, 0.0, 0.0),
+    "mi_teacher_label": (0.0, 0.0, 1.0, 0.0),
+    "gap": (1.0, -1.0, 0.0, 0.0),
+    "cross_check_gap": (0.0, -1.0, 0.0, 1.0),
+}
+# What is compared with parametric simulations.
+CALIBRATED = ("gap", "cross_check_gap")
+# Flags that say why a fold has no estimate.
+REASONS = ("deterministic", "too_few_samples")
+
+
+def average_folds(values: Floats, covariance: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Weighted mean over folds and its covariance, where encoders differ (random effects).
+
+    With weights w_j that sum to one, the covariance of the mean is
+
+        sum_j w_j^2 (V_j + T),  T = [ C - mean_j V_j ]_+
+
+    V_j is the covariance of fold j's estimates; C is their covariance between folds; T, how much encoders differ, is
+    what C has beyond V, with the negative eigenvalues set to zero.
+
+    Parameters
+    ----------
+    values
+        (F, q) estimates.
+    covariance
+        (F, q, q) of each fold's estimates.
+    weights
+        (F,) positive.
+
+    Returns
+    -------
+    tuple
+        (q,) and (q, q). With one fold nothing is known of how encoders differ: T = 0.
+    """
+    share = weights / weights.sum()
+    between = np.zeros_like(covariance[0])
+    if len(values) > 1:
+        excess = np.cov(values, rowvar=False) - covariance.mean(0)
+        eigenvalues, axes = np.linalg.eigh(excess)
+        between = (axes * np.maximum(eigenvalues, 0)) @ axes.T
+    return share @ values, np.einsum("j,jab->ab", share**2, covariance + between)
+
+
+def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, float | int | str]:
+    """Average over the folds of one split, weighted by their paired samples.
+
+    Parameters
+    ----------
+    folds
+        Of the pair (a, b).
+    neighbours
+        k: a fold with fewer than k + 2 samples or labels does not enter.
+    first_teaches
+        Whether a teaches b, or b teaches a.
+
+    Returns
+    -------
+    dict
+        Columns of `pairs.estimate_pairs`.
+    """
+    # Terms in the order I(T;S), I(S;Y), I(T;Y), I(T;S).
+    order = [0, 2, 1, 3] if first_teaches else [0, 1, 2, 3]
+    values, covariance = folds.values[:, order], folds.covariance[:, order][:, :, order]
+
+    def known(terms: int) -> NDArray[np.bool_]:
+        finite = np.isfinite(values[:, :terms]).all(1) & np.isfinite(covariance[:, :terms, :terms]).all((1, 2))
+        return np.asarray(finite)
+
+    used = known(3) & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
+    mean, spread, share = np.full(TERMS, np.nan), np.full((TERMS, TERMS), np.nan), np.zeros(len(used))
+    if used.any():
+        share[used] = folds.n_paired[used] / folds.n_paired[used].sum()
+        # The second estimator may want more samples than a fold or half of it has; the first then stands alone.
+        n_terms = TERMS if known(TERMS)[used].all() else 3
+        mean[:n_terms], spread[:n_terms, :n_terms] = average_folds(
+            values[used, :n_terms], covariance[used, :n_terms, :n_terms], share[used]
+        )
+    # I(T;S) needs no label: with too few of them it is what is left.
+    alone = known(1) & (folds.n_paired >= neighbours + 2)
+    if alone.any() and not used.any():
+        mean[:1], spread[:1, :1] = average_folds(
+            values[alone, :1], covariance[alone, :1, :1], folds.n_paired[alone].astype(np.float64)
+        )
+
+    found: dict[str, float | int | str] = {}
+    for name in COMBINATIONS:
+        found[name] = float(_combined(name, mean))
+        variance = float(_combined(name, _combined(name, spread)))
+        found[f"{name}_se"] = float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else np.nan
+
+    def average(each: Floats) -> Floats:
+        return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)
+
+    simulated, truth = (average(each[..., order]) for each in (folds.simulated, folds.truth))
+    for name in CALIBRATED:
+        calibration = calibrate(_combined(name, simulated), _combined(name, truth))
+        found[f"{name}_at_zero"], found[f"{name}_simulated_sd"] = calibration.at_zero, calibration.sd
+    found["n_paired"] = int(folds.n_paired[used if used.any() else alone].sum())
+    found["n_labelled"] = int(folds.n_labelled[used].sum())
+    flags = sorted(
+        flag for flag, present in folds.flags.items() if present[used].any() or (flag in REASONS and present.any())
+    )
+    if not used.all():
+        flags.append(f"folds_without_estimate:{int((~used).sum())}/{len(used)}")
+    found["flags"] = ";".join(flags)
+    return found
+
+
+def _combined(name: str, terms: Floats) -> Floats:
+    """(.., Q) -> (..) of `COMBINATIONS`. A term that does not enter may be missing."""
+    weights = np.array(COMBINATIONS[name])
+    entering = weights != 0
+    return np.asarray(terms[..., entering] @ weights[entering])

@@ -1,0 +1,109 @@
+"""Baselines of each modality, fitted in the same folds: what a student has to beat.
+
+They are fitted on the labelled training samples of a split only, and each along a path of complexity (penalties, rounds
+of boosting) on which the inner folds choose, as they do for the networks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import joblib  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from cch_omics.cohort import Cohort
+from cch_omics.config import BaselinesConfig
+from cch_omics.models.out_of_fold import Model, OutOfFold
+from cch_omics.splits import Splits
+from cch_omics.tasks.base import Floats, Task, Values
+
+
+def fit_baselines(
+    cohort: Cohort,
+    splits: Splits,
+    settings: BaselinesConfig,
+    *,
+    seed: int,
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, OutOfFold]:
+    """Fit the baselines that the settings ask for, for every modality and outer split.
+
+    The result does not depend on the number of threads.
+
+    Returns
+    -------
+    dict
+        By student modality; outputs of the full cohort are NaN, since no baseline is deployed.
+    """
+    task = cohort.target.task
+    names = [name for name in task.baselines if getattr(settings, name)]
+    shape = (len(names), *splits.inner.shape, task.n_outputs)
+    outputs = {modality: np.full(shape, np.nan, dtype=np.float32) for modality in cohort.modalities}
+    # Dearest first, so that no worker is left with them in the end.
+    jobs = sorted(
+        ((modality, b, s) for modality in cohort.modalities for b in range(len(names)) for s in range(splits.full)),
+        key=lambda job: -cohort.modalities[job[0]].values.size,
+    )
+
+    def arguments(modality: str, b: int, s: int) -> tuple[Any, ...]:
+        data = cohort.modalities[modality]
+        rows = data.rows
+        of_split = cohort.target.values[rows], splits.inner[s, rows], splits.labelled[s, rows]
+        return (modality, b, s), task, names[b], data.values, *of_split, seed
+
+    # Processes rather than threads: LightGBM keeps its number of threads in a global variable, and crashes now and then
+    # when it is used from two of them.
+    pool = joblib.Parallel(n_jobs=threads, return_as="generator_unordered")
+    fitted = pool(joblib.delayed(_fit_job)(*arguments(*job)) for job in jobs)
+    for done, ((modality, b, s), predicted) in enumerate(fitted, start=1):
+        outputs[modality][b, s, cohort.modalities[modality].rows] = predicted
+        progress(done, len(jobs))
+    models = tuple(Model(name) for name in names)
+    epochs = np.zeros(shape[:2], dtype=np.int64)
+    return {modality: OutOfFold(models, each, (), epochs) for modality, each in outputs.items()}
+
+
+def _fit_job(job: tuple[str, int, int], *arguments: Any) -> tuple[tuple[str, int, int], Floats]:
+    # The matrices are small, and the order of summation is fixed with one thread.
+    with threadpool_limits(1):
+        return job, fit_fold(*arguments)
+
+
+def fit_fold(
+    task: Task,
+    baseline: str,
+    values: NDArray[np.float32],
+    target: Values,
+    inner: NDArray[np.int64],
+    usable: NDArray[np.bool_],
+    seed: int,
+) -> Floats:
+    """Fit one baseline in one split; the step of its path is the one with the smallest held-out loss.
+
+    Parameters
+    ----------
+    values, target
+        (n, p) and (n, ...) of the samples that have the modality.
+    inner, usable
+        (n,) inner fold, -1 for test samples; and whether the label may be used.
+
+    Returns
+    -------
+    NDArray
+        (n, C) outputs: training samples by the model that did not see their inner fold, test samples by that of all.
+    """
+    model = task.baselines[baseline]
+    folds = [(usable & (inner != k), inner == k) for k in range(inner.max(initial=-1) + 1)]
+    folds.append((usable, inner < 0))
+    paths = [model.path(values[train], target[train], values[predicted], seed) for train, predicted in folds]
+    loss = np.zeros(model.steps)
+    for (_, predicted), outputs in zip(folds[:-1], paths[:-1], strict=True):
+        scored = usable[predicted]
+        loss += task.loss(outputs[:, scored], target[predicted][scored]).sum(-1)
+    step = int(loss.argmin())
+    result = np.empty((len(target), task.n_outputs))
+    for (_, predicted), outputs in zip(folds, paths, strict=True):
+        result[predicted] = outputs[step]
+    return result

@@ -1,0 +1,183 @@
+"""The training sets of every split of one view, and training on all of them at once.
+
+A split has K + 1 training sets: its training samples without each of its K inner folds, and all of them. The networks
+of one training set share their inputs and are one group of `network.Networks`. The networks without an inner fold
+predict that fold; the networks of all training samples predict the test samples. The number of epochs for the
+prediction of an inner fold is chosen on the other inner folds; for the test samples on all of them. An inner fold thus
+never touches the weights of the networks that predict it; it has a share in one number of theirs, their epochs, by way
+of the networks that predict the other folds. Teachers would pass on the labels that they were trained on: students
+without an inner fold are taught by networks that went without it as well, on samples of a second fold that these did
+not see either, so that there are training sets without pairs of folds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cch_omics.cohort import Cohort
+from cch_omics.config import EncoderConfig
+from cch_omics.models.preprocess import as_tensor, fit_projection
+from cch_omics.splits import Splits
+from cch_omics.views import members
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """The G training sets of one split, for the n samples that have the view.
+
+    They are the split's training samples without each of its K inner folds; where asked for, without each pair of them;
+    and, last, all.
+
+    Attributes
+    ----------
+    rows
+        (n,) positions among the cohort's samples.
+    train
+        (G, n) the training samples.
+    predicted
+        (G, n) the samples that are predicted.
+    labelled
+        (n,) training samples of the split whose label may be used.
+    inputs
+        (G, n, k). Those without a pair of folds are the ones without its first: what must not be seen of the second are
+        labels.
+    seeds
+        (G,).
+    pairs
+        The pairs of inner folds, if there are training sets without them.
+    """
+
+    rows: NDArray[np.int64]
+    train: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+    inputs: Tensor
+    seeds: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def n_inner(self) -> int:
+        """K."""
+        return len(self.train) - len(self.pairs) - 1
+
+    @property
+    def singles(self) -> list[int]:
+        """Positions of the training sets without one fold, and of that of all samples."""
+        return [*range(self.n_inner), len(self.train) - 1]
+
+    def judges(self) -> NDArray[np.float64]:
+        """(G, G) how the choice of epochs for each training set weighs the held-out loss on each inner fold.
+
+        A fold counts by its labelled samples, and not at all for the sets that go without it. The losses are those of
+        the networks without one fold: other columns are 0.
+        """
+        left_out = [*((g,) for g in range(self.n_inner)), *self.pairs, ()]
+        weights = np.zeros((len(left_out), len(left_out)))
+        weights[:, : self.n_inner] = (self.predicted & self.labelled).sum(1)[: self.n_inner]
+        for row, folds in zip(weights, left_out, strict=True):
+            row[list(folds)] = 0
+        return weights
+
+
+def training_sets(
+    cohort: Cohort,
+    splits: Splits,
+    split: int,
+    view: str,
+    settings: EncoderConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    inputs: NDArray[np.float32] | None = None,
+    without_pairs: bool = False,
+) -> TrainingSets:
+    """The training sets of a split, with their projections fitted and applied.
+
+    Parameters
+    ----------
+    inputs
+        (K + 1, n, k) what that gave before, without pairs of folds; it is then not done again.
+    without_pairs
+        Whether there are training sets without each pair of inner folds.
+    """
+    rows = np.flatnonzero(cohort.profiled(view))
+    inner = splits.inner[split, rows]
+    n_inner = splits.n_inner
+    pairs = tuple(combinations(range(n_inner), 2)) if without_pairs else ()
+    left_out = [inner == g for g in range(n_inner)]
+    left_out += [(inner == g) | (inner == h) for g, h in pairs]
+    predicted = np.stack([*left_out, inner < 0])
+    train = (inner >= 0) & ~predicted
+    sequence = np.random.SeedSequence((seed, name_code(view), *splits.entropy(split)))
+    # Those of pairs come last, so that the others are the same with and without them.
+    seeds = [int(each) for each in sequence.generate_state(len(train))]
+    seeds = seeds[:n_inner] + seeds[n_inner + 1 :] + seeds[n_inner : n_inner + 1]
+    if inputs is None:
+        projected = _project(cohort, view, rows, train[[*range(n_inner), -1]], settings, device)
+    else:
+        projected = as_tensor(inputs, device)
+    return TrainingSets(
+        rows=rows,
+        train=train,
+        predicted=predicted,
+        labelled=splits.labelled[split, rows],
+        inputs=projected[[*range(n_inner), *(g for g, _ in pairs), n_inner]] if pairs else projected,
+        seeds=tuple(seeds),
+        pairs=pairs,
+    )
+
+
+def name_code(name: str) -> int:
+    """A number for a name, for seeds."""
+    return int.from_bytes(name.encode(), "little") % 2**32
+
+
+def _project(
+    cohort: Cohort,
+    view: str,
+    rows: NDArray[np.int64],
+    train: NDArray[np.bool_],
+    settings: EncoderConfig,
+    device: torch.device,
+) -> Tensor:
+    """(G, n) members of training sets -> (G, n, k): the components of each modality of the view, side by side."""
+    parts = []
+    for name in members(view):
+        modality = cohort.modalities[name]
+        features = as_tensor(modality.values[np.searchsorted(modality.rows, rows)], device)
+        projected = [
+            fit_projection(features, torch.as_tensor(one, device=device), settings).apply(features) for one in train
+        ]
+        # Training sets of a few samples may have fewer components than others: the rest of their inputs is zero.
+        width = max(inputs.shape[1] for inputs in projected)
+        parts.append(torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected]))
+    return torch.cat(parts, 2)
+
+
+def side_by_side(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(G, n) membership -> (G, m) positions of the members, and where these exist: m is the largest number of them."""
+    order = np.argsort(~chosen, axis=1, kind="stable")[:, : max(1, chosen.sum(1).max())]
+    return order, np.take_along_axis(chosen, order, axis=1)
+
+
+def mean_weights(chosen: NDArray[np.bool_], device: torch.device) -> Tensor:
+    """Equal weights that sum to one over the members of the last axis; zero where there are none."""
+    weights = chosen / np.maximum(chosen.sum(-1, keepdims=True), 1)
+    return torch.as_tensor(weights.astype(np.float32), device=device)
+
+
+def stack_padded(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
+    """Concatenate along the first axis; along the others named, shorter ones are padded with zeros at the end."""
+    sizes = {axis: max(tensor.shape[axis] for tensor in tensors) for axis in axes}
+    padded = []
+    for tensor in tensors:
+        more = [0] * (2 * tensor.ndim)
+        for axis, size in sizes.items():
+            more[2 * (tensor.ndim - 1 - axis) + 1] = size - tensor.shape[axis]
+        padded.append(torch.nn.functional.pad(tensor, more))
+    return torch.cat(padded)

@@ -1,0 +1,155 @@
+"""What a row of the sheet is read from, as far as planning has to know: its files and the names of its modalities.
+
+Snakemake's own process imports this file: h5py at most, and only for a `.h5mu` source.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from cch_omics.config import NAME_PATTERN, SheetRow, check_modality, comma_list, teachers_of
+from cch_omics.errors import InputError
+from cch_omics.planning.layout import layout_of
+
+# Sources that a step makes, and the modalities that they will have: said again here, because where they are defined
+# needs more than planning has (a test keeps the two in step).
+DEMOS = {"tcga-brca": ("methylation", "mirna", "rna")}
+SIMULATIONS = {
+    "complementary": ("rna", "cnv", "rppa"),
+    "misleading": ("rna", "mutation"),
+    "unrelated": ("rna", "cnv"),
+    "number": ("rna", "cnv", "rppa"),
+}
+# Sources that a step downloads into a folder.
+DOWNLOADS = ("cbioportal", "xena")
+
+
+def made_source(source: str) -> str:
+    """File or folder below the folder of resources that a source of a kind and a name is made into; "" for others."""
+    kind, separator, name = source.partition(":")
+    if separator and kind in DOWNLOADS:
+        return f"{kind}/{name}"
+    return f"{kind}/{name}.h5mu" if separator and kind in {"demo", "simulated"} else ""
+
+
+def files_of(row: SheetRow) -> list[str]:
+    """Files that a row is read from: the `.h5mu` file, or the tables of its modalities and the clinical table."""
+    path = Path(row.source)
+    if not path.is_dir():
+        return [row.source]
+    layout = layout_of(path)
+    tables = [layout.tables[name] for name in modalities_of(row)]
+    return [str(file) for file in (*layout.clinical, *layout.lists, *tables)]
+
+
+def modalities_of(row: SheetRow) -> list[str]:
+    """Names of the modalities of a row: those it asks for, or else all that its source has.
+
+    Raises
+    ------
+    InputError
+        If the source does not exist or lacks a modality that is asked for, or if there are fewer than two.
+    """
+    where = f"cohort sheet, cohort {row.cohort!r}, column source"
+    asked = comma_list(row.modalities)
+    available = _available(row.source, where, asked)
+    for name in asked:
+        if name not in available:
+            raise InputError(
+                f"cohort sheet, cohort {row.cohort!r}, column modalities",
+                repr(name),
+                f"modalities of {row.source}: {', '.join(available)}",
+                "Correct the name, or leave the cell empty to take all.",
+            )
+    chosen = asked or available
+    for name in chosen:
+        check_modality(name, f"{where}, {row.source}")
+    if len(chosen) < 2:
+        raise InputError(
+            where,
+            f"{row.source} with {len(chosen)} modalities ({', '.join(chosen) or 'none'})",
+            "at least two",
+            "A student needs another omics to learn from. A folder has one MODALITY.csv, .tsv, .parquet or .h5ad each.",
+        )
+    if row.derived_from and row.derived_from not in available:
+        raise InputError(
+            f"cohort sheet, cohort {row.cohort!r}, column derived_from",
+            repr(row.derived_from),
+            f"a modality of {row.source}: {', '.join(available)}",
+            "Correct the name, or leave the cell empty.",
+        )
+    return chosen
+
+
+def teachers_of_row(row: SheetRow) -> list[str]:
+    """Views that may teach the students of a row (`cch_omics.config.teachers_of`)."""
+    return list(teachers_of(row, modalities_of(row)))
+
+
+def views_of_row(row: SheetRow) -> list[str]:
+    """Views that a row needs encodings of: its modalities, which are its students, and the fused views that teach."""
+    modalities = modalities_of(row)
+    return [*modalities, *(view for view in teachers_of(row, modalities) if view not in modalities)]
+
+
+def _available(source: str, where: str, asked: list[str]) -> list[str]:
+    kind, separator, name = source.partition(":")
+    if separator and kind in DOWNLOADS:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise InputError(
+                where, repr(source), f"{kind}:NAME of letters, digits, '_', '.' and '-'", "Correct the name."
+            )
+        if not asked:
+            raise InputError(
+                f"{where.removesuffix('source')}modalities",
+                "nothing",
+                f"the modalities of {source}, such as rna,cnv",
+                "What a download holds is not known before it, so the sheet has to say what is wanted.",
+            )
+        return asked
+    if separator and kind in {"demo", "simulated"}:
+        known = DEMOS if kind == "demo" else SIMULATIONS
+        if name not in known:
+            raise InputError(
+                where, repr(source), f"{kind}:NAME with NAME among {', '.join(known)}", "Correct the name."
+            )
+        return list(known[name])
+    path = Path(source)
+    if path.is_dir():
+        layout = layout_of(path)
+        if not layout.clinical:
+            raise InputError(
+                where,
+                f"{'the study' if layout.kind == 'cbioportal' else 'the folder'} {source} without a clinical table",
+                "clinical.csv or clinical.tsv beside the tables; in a study of cBioPortal data_clinical_sample.txt",
+                "It holds the sample id in its first column, and the target in another.",
+            )
+        return list(layout.tables)
+    if path.suffix == ".h5mu" and path.is_file():
+        return _modalities_of_h5mu(path, where)
+    if path.exists():
+        raise InputError(
+            where, f"the file {source}", "a .h5mu file or a folder of tables", "Convert it, or put it into a folder."
+        )
+    raise InputError(
+        where,
+        f"{source!r}, which does not exist",
+        "a .h5mu file, a folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT",
+        f"Relative paths start at {os.getcwd()}.",
+    )
+
+
+def _modalities_of_h5mu(path: Path, where: str) -> list[str]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            modalities = file.get("mod")
+            if modalities is None:
+                raise InputError(where, f"{path} without the group `mod`", "a MuData file", "Write it with mudata.")
+            order = [str(name) for name in modalities.attrs.get("mod-order", ())]
+            return order if set(order) == set(modalities) else list(modalities)
+    except OSError as error:
+        raise InputError(
+            where, f"{path}, which is no HDF5 file ({error})", "a MuData file", "Write it again."
+        ) from None

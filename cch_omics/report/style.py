@@ -1,0 +1,164 @@
+"""The look of figures: colours, markers, style, and SVG text that is the same for the same content.
+
+Colours are of Okabe & Ito (2008), told apart by colour-blind readers too, and a marker's shape always says the same as
+its colour.
+"""
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cch_omics import keys
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, VERMILLION, GREY, INK = "#0072b2", "#d55e00", "#6b6b6b", "#222222"
+VERDICT_COLOURS = {keys.DISTIL: BLUE, keys.DO_NOT_DISTIL: VERMILLION, keys.UNDECIDED: GREY}
+VERDICT_MARKERS = {keys.DISTIL: "^", keys.DO_NOT_DISTIL: "v", keys.UNDECIDED: "D"}
+VERDICT_SYMBOLS = {keys.DISTIL: "▲", keys.DO_NOT_DISTIL: "▼", keys.UNDECIDED: "◆"}
+# Strata: as many colours as can be told apart, then the same ones again with another marker.
+STRATUM_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a5c00")
+STRATUM_MARKERS = ("o", "s", "^", "D", "P", "X")
+DIVERGING = LinearSegmentedColormap.from_list("gap", ["#c65102", "#f3b98b", "#f8f8f6", "#9cc4de", "#0b66a3"])
+
+# Any: matplotlib names every key in a type of its own, and the names differ between its versions.
+STYLE: Any = {
+    "axes.edgecolor": "#8a8a8a",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "grid.color": "#e4e4e0",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cch_omics",
+    "text.color": INK,
+    "xtick.color": "#8a8a8a",
+    "ytick.color": "#8a8a8a",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with the style of the report, starting from matplotlib's own defaults and not from the user's."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def shorten(name: object, width: int) -> str:
+    """Cut a name that is longer than `width`."""
+    text = str(name)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def plain(name: object, width: int = 22) -> str:
+    """Shorten a name and keep matplotlib from reading dollars in it as mathematics."""
+    return shorten(name, width).replace("$", r"\$")
+
+
+def figure(width: float, height: float, *, columns: int = 1) -> tuple[Figure, "list[Axes]"]:
+    """Make a figure (inches) of Axes side by side that no global state knows of, and so nobody has to close."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    return made, list(made.subplots(1, columns, squeeze=False)[0])
+
+
+def svg(drawn: Figure, *, name: str, alt: str) -> str:
+    """Turn a figure into an inline `<svg>`: without date, with ids that start with `name`, text as text.
+
+    Parameters
+    ----------
+    name
+        Unique on the page.
+    alt
+        What a reader who does not see the figure is told.
+    """
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        # The reader's browser has fonts that matplotlib lacks; only its estimate of the text's width suffers.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = text.replace("xlink:href", "href")
+    # One line a tag says nothing to a reader and costs a tenth of the bytes.
+    text = re.sub(r"\n\s*", " ", text)
+    width, height = drawn.get_size_inches() * 96
+    opening = (
+        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" '
+        f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" width="{width:g}" height="{height:g}">'
+    )
+    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()
+
+
+def stratum_style(code: int) -> tuple[str, str]:
+    """Colour and marker of a stratum."""
+    n = len(STRATUM_COLOURS)
+    return STRATUM_COLOURS[code % n], STRATUM_MARKERS[(code + code // n) % len(STRATUM_MARKERS)]
+
+
+def legend_marks(strata: Sequence[str]) -> list[Mapping[str, str]]:
+    """Describe the marks of strata for a legend outside matplotlib: `name`, `colour`, `symbol`."""
+    symbols = {"o": "●", "s": "■", "^": "▲", "D": "◆", "P": "✚", "X": "✖"}
+    return [
+        {"name": name, "colour": stratum_style(code)[0], "symbol": symbols[stratum_style(code)[1]]}
+        for code, name in enumerate(strata)
+    ]
+
+
+def axes(ax: "Axes | None") -> "Axes":
+    """Return the Axes given, or new ones as in a notebook."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt  # only here: it starts the notebook's drawing machinery
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def arms(part: pd.DataFrame, mean: str) -> NDArray[np.float64]:
+    """(2, n) lengths of the intervals `ci_low` to `ci_high` below and above the means; a missing one has no length."""
+    low = part[mean] - part["ci_low"]
+    high = part["ci_high"] - part[mean]
+    return np.asarray(np.nan_to_num(np.array([low, high], dtype=float).clip(min=0)))
+
+
+def say(ax: "Axes", text: str) -> None:
+    """Write a remark in the middle of Axes that show nothing else."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
+def readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has the higher contrast (relative luminance of WCAG 2) on a colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.065 else INK

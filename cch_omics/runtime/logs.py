@@ -1,0 +1,102 @@
+"""What a step says while it runs: who ran it, with what, how far it is, and how it ended."""
+
+import logging
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# Versions that numbers depend on.
+NAMED_PACKAGES = ("cch_omics", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata")
+
+logger = logging.getLogger("cch_omics")
+
+
+def start(title: str, log_file: Path | None) -> None:
+    """Send log lines and warnings to the terminal, and all of them with their time to `log_file`, where one is given.
+
+    The file is written here, not by a redirection of the shell, so that long steps show their progress on the terminal
+    as well and the exit status stays that of the step.
+
+    Parameters
+    ----------
+    title
+        How lines on the terminal name the step.
+    log_file
+        None for a command that people call, whose lines need neither time nor title.
+    """
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logger.setLevel(logging.DEBUG)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)
+    handlers: list[logging.Handler] = [terminal]
+    if log_file is not None:
+        terminal.setFormatter(_TerminalFormatter(title))
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(file)
+    root.handlers = handlers
+
+
+def terminal_line(what: str, text: str) -> str:
+    """One line about a job: the time, what happened, and to which job."""
+    return f"{time.strftime('%H:%M:%S')} {what:<8} {text}"
+
+
+class _TerminalFormatter(logging.Formatter):
+    """Lines of a step among those of the other steps that run at the same time."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.title = title
+
+    def format(self, record: logging.LogRecord) -> str:
+        what = "running" if record.levelno == logging.INFO else record.levelname.lower()
+        return terminal_line(what, f"{self.title}: {super().format(record)}")
+
+
+def header(parameters: Mapping[str, Any]) -> None:
+    """Log where a step runs, versions and parameters: for the file, not for the terminal."""
+    logger.debug("host %s, process %d, Slurm job %s", socket.gethostname(), os.getpid(), slurm_job(os.environ))
+    logger.debug("Python %s, %s", platform.python_version(), ", ".join(map(_version, NAMED_PACKAGES)))
+    for name, value in parameters.items():
+        logger.debug("%s: %s", name, value)
+
+
+def slurm_job(environment: Mapping[str, str]) -> str:
+    """Number of the Slurm job, with that of its task in an array; `none` outside."""
+    array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "none")
+
+
+def progress(what: str, every: float = 10.0) -> Callable[[int, int], None]:
+    """Make a callback (done, total) that logs how many `what` are done and the time left, at most every few seconds."""
+    begun = time.monotonic()
+    last = begun
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if (done < total and now - last < every) or now - begun < every:
+            return
+        last = now
+        spent = now - begun
+        left = f", about {spent / done * (total - done):.0f} s left" if 0 < done < total else ""
+        logger.info("%d of %d %s in %.0f s%s", done, total, what, spent, left)
+
+    return report
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} not installed"

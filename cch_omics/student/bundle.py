@@ -1,0 +1,219 @@
+"""The deployable student: a folder with a model of one omics.
+
+A bundle is `model.safetensors` (the arrays), `student.json` (everything needed to use and to judge it) and
+`MODEL_CARD.md` (the same for a reader). Nothing in it is executable.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from cch_omics import __version__
+from cch_omics.errors import InputError, repeated
+from cch_omics.models.out_of_fold import Network
+from cch_omics.runtime.files import atomic, write_json
+from cch_omics.student.about import FORMAT, FORMAT_VERSION, About
+from cch_omics.student.card import model_card
+from cch_omics.tasks import TASKS, make_task
+from cch_omics.tasks.base import Task
+
+WEIGHTS_FILE = "model.safetensors"
+ABOUT_FILE = "student.json"
+CARD_FILE = "MODEL_CARD.md"
+
+_COPY_AGAIN = "The bundle is damaged: copy the whole folder again, or make the student again with `cch evaluate`."
+
+
+@dataclass(frozen=True)
+class Student:
+    """A model of one omics, ready to predict.
+
+    Attributes
+    ----------
+    about
+        What `student.json` says.
+    task
+        What is predicted.
+    network
+        On the p features of `about.features`.
+    mean, sd
+        (p,) of the training data as given, to notice another scale; `sd` is 0 for a feature that did not vary.
+    """
+
+    about: About
+    task: Task
+    network: Network
+    mean: NDArray[np.float32]
+    sd: NDArray[np.float32]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature names, in the network's order."""
+        return self.about.features
+
+    @property
+    def decision(self) -> NDArray[np.float64]:
+        """(A,) how outputs become predictions, as `Task.decision` learnt it."""
+        return np.asarray(self.about.decision, dtype=np.float64)
+
+
+def write_student(folder: str | os.PathLike[str], student: Student) -> None:
+    """Write a bundle: all of the folder or nothing, taking the place of one that is there.
+
+    Raises
+    ------
+    InputError
+        If the student could not be read back, for example because a weight is not finite.
+    """
+    arrays = {field.name: getattr(student.network, field.name) for field in fields(Network)}
+    arrays |= {"mean": student.mean, "sd": student.sd}
+    tensors = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in sorted(arrays.items())}
+    weights = safetensors.numpy.save(tensors)
+    about = student.about.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    with atomic(folder) as draft:
+        draft.mkdir()
+        (draft / WEIGHTS_FILE).write_bytes(weights)
+        write_json(about.model_dump(mode="json"), draft / ABOUT_FILE)
+        (draft / CARD_FILE).write_text(model_card(about, student.task), encoding="utf-8")
+        read_student(draft)
+
+
+def read_student(folder: str | os.PathLike[str]) -> Student:
+    """Read a bundle and check all of it.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, is of another format version, or the files do not belong together.
+    """
+    room = Path(folder)
+    if not room.is_dir():
+        raise InputError(
+            os.fspath(folder),
+            "no such folder",
+            f"a student: a folder with {ABOUT_FILE} and {WEIGHTS_FILE}",
+            "Check the path.",
+        )
+    about = _read_about(room / ABOUT_FILE)
+    task = _make_task(about, os.fspath(room / ABOUT_FILE))
+    arrays = _read_arrays(room / WEIGHTS_FILE, about, task.n_outputs)
+    network = Network(**{field.name: arrays[field.name] for field in fields(Network)})
+    return Student(about, task, network, arrays["mean"], arrays["sd"])
+
+
+def _read_about(path: Path) -> About:
+    where = os.fspath(path)
+    try:
+        content = json.loads(_bytes(path))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
+        raise InputError(where, f"text that is not JSON ({error})", "a JSON object", _COPY_AGAIN) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        kind = repr(content.get("format")) if isinstance(content, dict) else f"a JSON {type(content).__name__}"
+        raise InputError(f"{where}, format", kind, repr(FORMAT), "Give the folder of a student that a run wrote.")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        versions = content.get("versions")
+        writer = versions.get("cch_omics", "unknown") if isinstance(versions, dict) else "unknown"
+        raise InputError(
+            f"{where}, format_version",
+            f"format version {version!r}, written by cch_omics {writer}",
+            f"format version {FORMAT_VERSION}, which this cch_omics {__version__} reads",
+            f"Predict with cch_omics {writer}, or make the student again with `cch evaluate` of this version.",
+        )
+    try:
+        about = About.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InputError(
+            f"{where}, {'.'.join(map(str, problem['loc']))}",
+            "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80],
+            problem["msg"],
+            _COPY_AGAIN,
+        ) from error
+    twice = repeated(about.features)
+    if twice:
+        raise InputError(f"{where}, features", f"{twice[0]!r} more than once", "unique names", _COPY_AGAIN)
+    return about
+
+
+def _make_task(about: About, where: str) -> Task:
+    """Make the task of a bundle, and see that its decision fits."""
+    if about.task.name not in TASKS:
+        raise InputError(f"{where}, task.name", repr(about.task.name), f"one of {', '.join(TASKS)}", _COPY_AGAIN)
+    try:
+        task = make_task(about.task.name, about.task.parameters)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{where}, task.parameters", str(error), f"those of a {about.task.name}", _COPY_AGAIN
+        ) from error
+    twice = repeated(task.strata_names)
+    if twice:
+        raise InputError(f"{where}, task.parameters", f"{twice[0]!r} more than once", "unique names", _COPY_AGAIN)
+    # The task knows how many numbers a decision takes: models that say nothing have one as well.
+    silent = np.zeros((2, task.n_outputs))
+    expected = len(task.decision(silent, np.full(2, np.nan), np.zeros(2, dtype=bool)))
+    if len(about.decision) != expected:
+        raise InputError(
+            f"{where}, decision", f"{len(about.decision)} numbers", f"{expected} for this task", _COPY_AGAIN
+        )
+    return task
+
+
+def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[np.float32]]:
+    where = os.fspath(path)
+    content = _bytes(path)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != about.weights_sha256:
+        raise InputError(
+            where,
+            f"{len(content)} bytes with SHA-256 {digest[:12]}...",
+            f"SHA-256 {about.weights_sha256[:12]}..., as {ABOUT_FILE} says",
+            _COPY_AGAIN,
+        )
+    try:
+        arrays: dict[str, NDArray[np.float32]] = safetensors.numpy.load(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(where, f"a file that cannot be read ({error})", "safetensors", _COPY_AGAIN) from error
+    shape = arrays["weight"].shape if "weight" in arrays else ()
+    units = shape[1] if len(shape) == 2 else 0
+    for name, expected in _shapes(len(about.features), units, n_outputs).items():
+        if name not in arrays:
+            raise InputError(where, f"no tensor {name!r}", f"{name!r} of shape {expected}", _COPY_AGAIN)
+        array = arrays[name]
+        if array.shape != expected or array.dtype != np.float32:
+            raise InputError(
+                f"{where}, tensor {name!r}",
+                f"{array.dtype} of shape {array.shape}",
+                f"float32 of shape {expected}, from {len(about.features)} features and {n_outputs} outputs",
+                _COPY_AGAIN,
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{where}, tensor {name!r}", "values that are not finite", "finite weights", _COPY_AGAIN)
+    return arrays
+
+
+def _shapes(n_features: int, n_units: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of a bundle."""
+    return {
+        "weight": (n_features, n_units),
+        "bias": (n_units,),
+        "head_weight": (n_units, n_outputs),
+        "head_bias": (n_outputs,),
+        "fill": (n_features,),
+        "mean": (n_features,),
+        "sd": (n_features,),
+    }
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(os.fspath(path), "no such file", f"the {path.name} of a student", _COPY_AGAIN)
+    return path.read_bytes()

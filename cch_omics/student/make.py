@@ -1,0 +1,251 @@
+"""Students of a cohort: the model that the verdict chose for each omics, with the record of how it was made."""
+
+import logging
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cch_omics import __version__, keys
+from cch_omics.cohort import Cohort, Modality
+from cch_omics.errors import InputError
+from cch_omics.models.out_of_fold import Model, Network, OutOfFold
+from cch_omics.models.recipes import ALONE
+from cch_omics.runtime.files import atomic
+from cch_omics.splits import Splits
+from cch_omics.student.about import FORMAT, FORMAT_VERSION, About, Cell, Record, TaskRecord, Training
+from cch_omics.student.bundle import Student, write_student
+
+logger = logging.getLogger(__name__)
+
+TRANSFORMS = (
+    "A missing value is replaced by the feature's `fill`, from the training samples.",
+    "Standardisation and principal components are folded into `weight` and `bias`: give values as in the training "
+    "table.",
+    "outputs = tanh(values @ weight + bias) @ head_weight + head_bias",
+)
+DATA_NOTE = (
+    "The weights, and the mean, standard deviation and fill value of each feature, derive from the training cohort's "
+    "data; no sample's own values are stored. The terms of those data (licence, consent, data use agreement) may "
+    "cover what is derived from them: check them before passing this folder on."
+)
+FEATURES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the steps before found out about a student: rows of tables, for `student.json` and the model card.
+
+    Attributes
+    ----------
+    verdict
+        Its row of teachers.tsv.
+    candidates, performance, gains
+        Its rows of verdicts.tsv, performance.tsv and summary.tsv.
+    """
+
+    verdict: Mapping[str, Any]
+    candidates: Sequence[Mapping[str, Any]] = ()
+    performance: Sequence[Mapping[str, Any]] = ()
+    gains: Sequence[Mapping[str, Any]] = ()
+
+
+def write_students(
+    cohort: Cohort,
+    splits: Splits,
+    students: Mapping[str, OutOfFold],
+    teachers: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    performance: pd.DataFrame,
+    summary: pd.DataFrame,
+    folder: str | os.PathLike[str],
+) -> None:
+    """Write the folder of bundles, one for each student: all of them or nothing.
+
+    Parameters
+    ----------
+    students
+        By modality.
+    teachers, verdicts
+        teachers.tsv and verdicts.tsv; an empty or missing teacher, or no row at all, means that the student is trained
+        alone.
+    performance, summary
+        What the evaluation measured, for the record and the model card.
+    folder
+        Gets a folder for each student, and takes the place of one that is there.
+
+    Raises
+    ------
+    InputError
+        If teachers.tsv names a student twice, or a model that was not trained.
+    """
+    full = splits.full
+    labelled = splits.labelled[full]
+    with atomic(folder) as draft:
+        draft.mkdir()
+        for name, verdict in _verdicts(students, teachers).items():
+            model = chosen_model(verdict)
+            place = _find(students, name, model)
+            models = students[name]
+            student = make_student(
+                cohort,
+                name,
+                models.networks[place],
+                model,
+                decision=cohort.target.task.decision(models.outputs[place, full], cohort.target.values, labelled),
+                labelled=labelled,
+                epochs=int(models.epochs[place, full]),
+                records=Records(verdict, *(_rows(table, name) for table in (verdicts, performance, summary))),
+            )
+            write_student(draft / name, student)
+            taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
+            logger.info("%s: student of %s, %s", Path(folder) / name, name, taught)
+
+
+def make_student(
+    cohort: Cohort,
+    modality: str,
+    network: Network,
+    model: Model,
+    *,
+    decision: NDArray[np.float64],
+    labelled: NDArray[np.bool_],
+    epochs: int,
+    records: Records,
+) -> Student:
+    """Put together what a trained network needs in order to be used and judged elsewhere.
+
+    Features that the network does not use (weights all zero, such as those dropped by variance) are left out, so that a
+    new table need not have them.
+
+    Parameters
+    ----------
+    network
+        Trained on all samples of `cohort` that have `modality`, on its features in their order.
+    model
+        Its recipe and its teacher.
+    decision
+        (A,) of `Task.decision`.
+    labelled
+        (n,) samples whose label was used.
+    epochs
+        Steps of its training.
+    records
+        For the reader.
+    """
+    source, task = cohort.modalities[modality], cohort.target.task
+    used = np.flatnonzero(np.any(network.weight != 0, axis=1))
+    if len(used) == 0:  # a student that learnt nothing still has features
+        used = np.arange(len(source.features))
+    mean, sd = _moments(source, used, network.fill)
+    profiled = cohort.profiled(modality)
+    about = About(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        modality=modality,
+        features=tuple(str(name) for name in source.features[used]),
+        task=TaskRecord(name=task.name, parameters=task.parameters),
+        decision=tuple(np.asarray(decision, dtype=float).tolist()),
+        transforms=(*TRANSFORMS, *task.transforms),
+        recipe=model.recipe,
+        teacher=model.teacher,
+        rule=str(records.verdict.get("rule") or ""),
+        training=Training(
+            cohort=cohort.name,
+            target=cohort.target.name,
+            samples=int(profiled.sum()),
+            labelled_samples=int((profiled & labelled).sum()),
+            paired_samples=int((profiled & cohort.profiled(model.teacher)).sum()) if model.teacher else None,
+            label_budget=cohort.label_budget,
+            derived_from=cohort.derived_from,
+            epochs=epochs,
+        ),
+        verdict=_record(records.verdict),
+        candidates=tuple(map(_record, records.candidates)),
+        performance=tuple(map(_record, records.performance)),
+        gains=tuple(map(_record, records.gains)),
+        data=DATA_NOTE,
+        versions=_versions(),
+    )
+    kept = Network(
+        fill=network.fill[used],
+        weight=network.weight[used],
+        bias=network.bias,
+        head_weight=network.head_weight,
+        head_bias=network.head_bias,
+    )
+    return Student(about, task, kept, mean, sd)
+
+
+def chosen_model(verdict: Mapping[str, Any]) -> Model:
+    """Name the model that a row of teachers.tsv chooses; a missing teacher, of whatever kind, is none."""
+    teacher = _cell(verdict["teacher"]) or ""
+    return Model(str(verdict["recipe"]), str(teacher), "none") if teacher else Model(ALONE.name, "", "none")
+
+
+def _verdicts(students: Mapping[str, OutOfFold], teachers: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
+    """Row of teachers.tsv of each student; one that nothing could teach has none there, and is trained alone."""
+    alone = {"teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
+    found: dict[str, Mapping[str, Any]] = {name: {"student": name} | alone for name in students}
+    for name in map(str, teachers["student"]):
+        rows = _rows(teachers, name)
+        if len(rows) != 1:
+            raise InputError("teachers.tsv", f"{len(rows)} rows for the student {name!r}", "one", "Run the step again.")
+        found[name] = rows[0]
+    return found
+
+
+def _find(students: Mapping[str, OutOfFold], name: str, model: Model) -> int:
+    """Position of a model among those of a student."""
+    trained = students[name].models if name in students else ()
+    if model not in trained:
+        others = sorted(f"{other.recipe} from {other.teacher}" for other in trained if other.teacher)
+        raise InputError(
+            f"teachers.tsv, student {name!r}",
+            f"the teacher {model.teacher!r} with the recipe {model.recipe!r}",
+            f"a student that was trained: {', '.join(others) or 'none has a teacher'}",
+            "Run the steps `distil` and `verdict` on the same cohort.",
+        )
+    return trained.index(model)
+
+
+def _rows(frame: pd.DataFrame, student: str) -> list[dict[str, Any]]:
+    mine = frame[frame["student"] == student]
+    return [{str(key): value for key, value in row.items()} for row in mine.to_dict("records")]
+
+
+def _moments(
+    source: Modality, used: NDArray[np.int64], fill: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and SD of each used feature over its measured values; `fill` and 0 where nothing was measured."""
+    mean, sd = fill[used].astype(np.float32), np.zeros(len(used), dtype=np.float32)
+    # In blocks: a double-precision copy of a whole methylation array would take gigabytes.
+    for start in range(0, len(used), FEATURES_AT_ONCE):
+        block = source.values[:, used[start : start + FEATURES_AT_ONCE]].astype(np.float64)
+        measured = np.flatnonzero(~np.isnan(block).all(axis=0))
+        mean[start + measured] = np.nanmean(block[:, measured], axis=0)
+        sd[start + measured] = np.nanstd(block[:, measured], axis=0)
+    return mean, sd
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    """A row of a table as JSON has it."""
+    return {key: _cell(value) for key, value in row.items()}
+
+
+def _cell(value: Any) -> Cell:
+    """A plain value; None for a missing or infinite one."""
+    plain: Cell = value.item() if isinstance(value, np.generic) else value
+    missing = plain is None or value is pd.NA or (isinstance(plain, float) and not math.isfinite(plain))
+    return None if missing else plain
+
+
+def _versions() -> dict[str, str]:
+    return {"cch_omics": __version__} | {package: metadata.version(package) for package in ("numpy", "torch")}

@@ -1,0 +1,379 @@
+"""The protocol of a task: all that depends on what kind of target is predicted.
+
+Nothing outside `cch_omics.tasks` asks which task it has. Axes: n samples, V models, G groups of networks that share
+their inputs, M networks of a group, C outputs of a network, E experts.
+
+Outputs of models are arrays (..., n, C) outside the engine. Inside it, samples are the last axis, (..., C, n): sums
+over samples are then contiguous.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+Floats = NDArray[np.float64]
+Outputs = NDArray[np.floating]
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and how people read it.
+
+    Attributes
+    ----------
+    title
+        In sentences: "balanced accuracy".
+    higher_is_better
+        Whether a larger value is a better model.
+    scale, digits
+        Factor and digits with which a value is shown: 100 and 1 for points of a share.
+    unit
+        Of a difference of shown values: "points", "nats", "".
+    """
+
+    title: str
+    higher_is_better: bool
+    scale: float = 1.0
+    digits: int = 3
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class GroupTargets:
+    """Targets of n samples for G groups of networks, in the units of each group's networks.
+
+    Attributes
+    ----------
+    values
+        (G, T, n) float32 with T numbers a sample; anything where a sample has no label.
+    centre, scale
+        (G,) outputs of the task are centre + scale * outputs of the network.
+    """
+
+    values: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one model gained over another on samples that neither had seen.
+
+    Attributes
+    ----------
+    value, se
+        The gain in the primary metric and its standard error.
+    influence
+        (n,) of each sample: how the gain answers to a little more weight of it (the influence function of a held-out
+        measure: LeDell, Petersen, van der Laan 2015, Electronic Journal of Statistics 9:1583).
+    """
+
+    value: float
+    se: float
+    influence: Floats
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The column of a clinical table that holds the labels of n samples.
+
+    Attributes
+    ----------
+    where
+        The file and the column, for messages.
+    samples
+        (n,) ids, for messages.
+    texts
+        (n,) labels as text, "" where missing.
+    classes
+        Values that the sheet's column `classes` names; none = all.
+    fewest
+        Labels that the folds need.
+    """
+
+    where: str
+    samples: Sequence[str]
+    texts: Sequence[str]
+    classes: Sequence[str] = ()
+    fewest: int = 1
+
+
+@dataclass(frozen=True)
+class Association:
+    """How well the best single feature predicts a target on patients that did not choose it.
+
+    Attributes
+    ----------
+    feature
+        Position.
+    stratum
+        The stratum that it tells from the rest, "" where it predicts the target as a whole.
+    measure, value
+        What `value` is, and how much of it.
+    suspicious
+        Whether so much of it is more likely a leak than biology.
+    """
+
+    feature: int
+    stratum: str
+    measure: str
+    value: float
+    suspicious: bool
+
+
+@dataclass(frozen=True)
+class SiteDependence:
+    """How well the tissue source site alone predicts a target.
+
+    Attributes
+    ----------
+    measure, value
+        What `value` is, and how much of it.
+    chance
+        The same with labels permuted over patients.
+    p_value
+        (1 + permutations that do as well) / (1 + permutations).
+    """
+
+    measure: str
+    value: float
+    chance: float
+    p_value: float
+
+
+class Pool(Protocol):
+    """Several experts' outputs on the same samples, combined into one predictive distribution of the target."""
+
+    def log_likelihood(self, outputs: Outputs, values: Values) -> Floats:
+        """(n, C, E) outputs and (n, ...) values -> (n,) log p(value), in nats."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A model without a teacher that is fitted along a path of complexity, on which inner folds choose.
+
+    Attributes
+    ----------
+    title
+        In sentences: "penalised logistic regression".
+    path
+        (n, p) training values, NaN where missing; (n, ...) their targets; (m, p) values to predict; seed -> (steps, m,
+        C) outputs.
+    steps
+        Length of the path.
+    """
+
+    title: str
+    path: Callable[[NDArray[np.float32], Values, NDArray[np.float32], int], Floats]
+    steps: int
+
+
+class Task(Protocol):
+    """A kind of target."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[Mapping[str, Metric]]
+    # The metric that gains and verdicts are in.
+    primary: ClassVar[str]
+    # Standard deviation of what distilling truly gains in the primary metric, over pairs: the prior of a pilot's gain.
+    gain_sd: ClassVar[float]
+    # Estimator of I(S;Y) where the configuration says `auto`, a name in the registry of estimators.
+    label_estimator: ClassVar[str]
+
+    @property
+    def n_outputs(self) -> int:
+        """C."""
+
+    @property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """Models without a teacher, `linear` and `boosting` in every task."""
+
+    # --- The target ---------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """What the task is made of, as JSON has it."""
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> "Task":
+        """Make the task again."""
+
+    def observed(self, values: Values) -> NDArray[np.bool_]:
+        """(n, ...) -> (n,) whether a sample has a label."""
+
+    @property
+    def strata_names(self) -> tuple[str, ...]:
+        """Names of the strata: the classes, or ranges of a number."""
+
+    def strata(self, values: Values) -> NDArray[np.int64]:
+        """(n,) position in `strata_names`, -1 without a label."""
+
+    def label_points(self, values: Values) -> NDArray[Any]:
+        """(n,) labels as estimators of I(S;Y) take them: int64 classes, -1 where missing; or numbers, NaN."""
+
+    # --- Learning, in the engine --------------------------------------------------------------------------------------
+
+    def group_targets(self, values: Values, members: NDArray[np.bool_]) -> GroupTargets:
+        """Encode targets for networks.
+
+        Parameters
+        ----------
+        values
+            (n, ...).
+        members
+            (G, n) labelled training samples of each group: units come from no others.
+        """
+
+    def label_loss(self, output: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
+        """(G, M, C, n) outputs, (G, T, n) targets, (G, n) weights that sum to one over samples -> (G, M)."""
+
+    def soften(self, output: "Tensor", temperature: float) -> "Tensor":
+        """(..., C, n) outputs of a teacher in the student's units -> soft targets of the same shape."""
+
+    def soft_loss(self, output: "Tensor", soft: "Tensor", weight: "Tensor", temperature: float) -> "Tensor":
+        """(G, M, C, n) outputs and soft targets, (G, M, n) weights that sum to one over samples -> (G, M)."""
+
+    # --- Judging ------------------------------------------------------------------------------------------------------
+
+    def loss(self, outputs: Outputs, values: Values) -> Floats:
+        """(..., n, C) and (n, ...) -> (..., n) loss of each sample, by which baselines are chosen on inner folds."""
+
+    def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
+        """Learn how outputs become decisions.
+
+        Parameters
+        ----------
+        outputs
+            (n, C) of models that did not see the sample; rows with NaN are left out.
+        values
+            (n, ...).
+        usable
+            (n,) samples whose label may be used.
+
+        Returns
+        -------
+        NDArray
+            (A,) numbers, of the same length for all models; A may be 0.
+        """
+
+    def evaluate(self, outputs: Outputs, values: Values, decisions: Floats, train: Values) -> dict[str, Floats]:
+        """Score models on test samples.
+
+        Parameters
+        ----------
+        outputs
+            (V, n, C), finite.
+        values
+            (n, ...) of labelled test samples.
+        decisions
+            (V, A) of `decision`.
+        train
+            (m, ...) labels of the training samples, which some metrics are relative to.
+
+        Returns
+        -------
+        dict
+            (V,) for each of `metrics`; NaN where a metric is not defined on the samples.
+        """
+
+    def gain(
+        self,
+        alone: Outputs,
+        taught: Outputs,
+        teacher: Outputs,
+        values: Values,
+        usable: NDArray[np.bool_],
+        groups: NDArray[np.int64],
+    ) -> Gain:
+        """Gain of the taught student over the one trained alone in the primary metric, on held-out samples.
+
+        Samples without a usable label count by what teacher and students together predict of it.
+
+        Parameters
+        ----------
+        alone, taught, teacher
+            (n, C) held-out outputs of the same samples.
+        values
+            (n, ...).
+        usable
+            (n,) whether the label may be used.
+        groups
+            (n,) patients.
+
+        Returns
+        -------
+        Gain
+            NaN without a usable label; the error also with too few samples for one.
+        """
+
+    def fit_pool(self, outputs: Outputs, values: Values) -> Pool:
+        """Fit the pool of E experts, of none too, to (n, C, E) held-out outputs of labelled samples."""
+
+    # --- The deployed student -----------------------------------------------------------------------------------------
+
+    def predictions(self, outputs: Outputs, decision: Floats) -> "pd.DataFrame":
+        """(n, C) outputs -> the columns that `cch predict` adds to a table, `prediction` among them."""
+
+    @property
+    def transforms(self) -> tuple[str, ...]:
+        """How outputs become predictions, for a reader of student.json."""
+
+    # --- Reading and auditing -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, column: LabelColumn) -> tuple["Task", Values, dict[str, int]]:
+        """Make the task and the values of n samples from a column of a clinical table.
+
+        Returns
+        -------
+        tuple
+            The task, its (n, ...) values, and samples by text that was not asked for and counts as missing.
+
+        Raises
+        ------
+        InputError
+            If the column cannot be a target of the task, or has too few labels.
+        """
+
+    def remarks(self, target: str) -> list[str]:
+        """Sentences about the task of a target that its owner should look at."""
+
+    def summary(self, values: Values) -> dict[str, float]:
+        """Numbers that describe the observed of (n, ...) values beside the counts of strata; empty if none do."""
+
+    def single_feature(
+        self, features: NDArray[np.float32], values: Values, groups: NDArray[np.str_]
+    ) -> Association | None:
+        """Find the best single feature, without the luck of the choice.
+
+        Half of the patients choose a feature and its direction, the other half measure it, and the other way round. The
+        mean of both measurements is returned, and the feature that is best over all samples.
+
+        Parameters
+        ----------
+        features
+            (n, p); a missing value counts as the feature's median.
+        values
+            (n, ...).
+        groups
+            (n,) patients, kept on one side.
+
+        Returns
+        -------
+        Association or None
+            None with too few labels.
+        """
+
+    def site_dependence(self, values: Values, sites: NDArray[np.str_]) -> SiteDependence | None:
+        """How well sites predict the target, of (n, ...) observed values and (n,) sites of one sample per patient.
+
+        None with too few labels.
+        """

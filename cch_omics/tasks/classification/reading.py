@@ -1,0 +1,197 @@
+"""Reading classes from a column of labels, and what an audit asks of them."""
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
+from cch_omics.tasks.halves import chunks, halves
+from cch_omics.tasks.reading import looks_continuous
+
+# A single feature that does better than this on held-out patients is suspicious.
+SUSPICIOUS_AUROC = 0.95
+FEWEST_PER_CLASS = 5
+# More classes than this that are all numbers are taken for a measurement.
+_MOST_NUMBERS = 30
+_PERMUTATIONS = 199
+# Parts of class names that speak of a missing value.
+_UNCLEAR = (
+    "not available",
+    "not performed",
+    "not evaluated",
+    "unknown",
+    "indeterminate",
+    "equivocal",
+    "missing",
+    "not applicable",
+)
+
+
+class ReadClasses(NamedTuple):
+    """Classes, (n,) positions among them (NaN missing), and samples by text that is no class."""
+
+    classes: tuple[str, ...]
+    values: Floats
+    left_out: dict[str, int]
+
+
+def read_classes(column: LabelColumn) -> ReadClasses:
+    """Read a column as classes: those that the sheet lists, or all texts in alphabetical order.
+
+    Raises
+    ------
+    InputError
+        If a listed class does not occur, if there are fewer than two classes, or so many that they are no classes.
+    """
+    texts = [_class_text(text) for text in column.texts]
+    counts = Counter(text for text in texts if text)
+    listed = f"{column.where}, 'classes' of the sheet"
+    wanted = tuple(_class_text(name) for name in column.classes)
+    if double := repeated(wanted):
+        raise InputError(listed, f"{some(double)} more than once", "each class once", "Remove it.")
+    for name in wanted:
+        if name not in counts:
+            raise InputError(
+                listed,
+                f"no sample of class {name!r}",
+                f"values that occur: {some(sorted(counts), 20)}",
+                near(name, counts),
+            )
+    classes = wanted or tuple(sorted(counts))
+    if len(classes) < 2:
+        raise InputError(
+            column.where,
+            f"one class only ({classes[0]!r})" if classes else "no label of any sample in the tables",
+            "at least two classes among the samples",
+            "Choose another target, or correct the column.",
+        )
+    n_labels = sum(counts.values())
+    numbers = looks_continuous(counts)
+    too_many = n_labels < FEWEST_PER_CLASS * len(classes) or (numbers and len(classes) > _MOST_NUMBERS)
+    if not wanted and too_many:
+        raise InputError(
+            column.where,
+            f"{len(classes)} different {'numbers' if numbers else 'values'} among {n_labels} labels, such as "
+            f"{some(classes, 3)}",
+            "a few classes",
+            "To predict the number itself, write `regression` into the sheet's column 'task'."
+            if numbers
+            else "Choose a column of classes, or list them in the sheet's column 'classes'.",
+        )
+    position = {name: float(index) for index, name in enumerate(classes)}
+    values = np.array([position.get(text, np.nan) for text in texts])
+    return ReadClasses(classes, values, {name: n for name, n in sorted(counts.items()) if name not in position})
+
+
+def remarks(classes: tuple[str, ...], target: str) -> list[str]:
+    """Say which classes look like missing values."""
+    odd = [name for name in classes if any(word in name.lower() for word in _UNCLEAR)]
+    if not odd:
+        return []
+    return [
+        f"Classes of {target} that look like missing values: {', '.join(map(repr, odd))}; "
+        "list the real classes in the sheet's column 'classes'."
+    ]
+
+
+def single_feature(
+    features: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.str_], classes: tuple[str, ...]
+) -> Association | None:
+    """The feature that tells one class best from the rest, by AUROC (`Task.single_feature`).
+
+    Parameters
+    ----------
+    labels
+        (n,) positions among the classes; -1 = not looked at.
+
+    Returns
+    -------
+    Association or None
+        Of the class where the held-out AUROC is highest; None when no class has enough samples.
+    """
+    known = np.flatnonzero(labels >= 0)
+    half = halves(labels[known], groups[known])
+    member = labels[known, None] == np.arange(len(classes))
+    inside = np.array([member[half == side].sum(axis=0) for side in (0, 1)])
+    outside = np.array([(half == side).sum() for side in (0, 1)])[:, None] - inside
+    usable = np.flatnonzero(np.minimum(inside, outside).min(axis=0) >= FEWEST_PER_CLASS)
+    if not len(usable):
+        return None
+    by_half = [_areas(features, known[half == side], member[half == side][:, usable]) for side in (0, 1)]
+    best: Association | None = None
+    for position, cls in enumerate(usable.tolist()):
+        areas = [by_half[side][position] for side in (0, 1)]
+        chosen = [int(np.argmax(np.abs(area - 0.5))) for area in areas]
+        measured = [
+            0.5 + np.sign(areas[side][chosen[side]] - 0.5) * (areas[1 - side][chosen[side]] - 0.5) for side in (0, 1)
+        ]
+        area = float(np.mean(measured))
+        if best is None or area > best.value:
+            feature = int(np.argmax(np.abs(areas[0] + areas[1] - 1)))
+            best = Association(feature, classes[cls], "AUROC", area, area > SUSPICIOUS_AUROC)
+    return best
+
+
+def site_dependence(
+    labels: NDArray[np.int64], sites: NDArray[np.str_], *, permutations: int = _PERMUTATIONS
+) -> SiteDependence | None:
+    """How well the site alone predicts the class, by balanced accuracy (`Task.site_dependence`).
+
+    Each of five folds is predicted from the class frequencies of its site in the others (one pseudo-count, classes
+    weighted equally); labels permuted over patients give chance.
+
+    Parameters
+    ----------
+    labels
+        (n,) classes from 0 of one sample per patient.
+    """
+    sizes = np.bincount(labels)
+    if (sizes > 0).sum() < 2 or sizes[sizes > 0].min() < FEWEST_PER_CLASS:
+        return None
+    random = np.random.default_rng(0)
+    codes = np.unique(sites, return_inverse=True)[1]
+    observed = _site_accuracy(labels, codes, random)
+    null = np.array([_site_accuracy(random.permutation(labels), codes, random) for _ in range(permutations)])
+    p_value = float((1 + (null >= observed).sum()) / (1 + permutations))
+    return SiteDependence("balanced accuracy", observed, float(null.mean()), p_value)
+
+
+def _class_text(text: str) -> str:
+    """Whole numbers without decimals: tables with gaps hold codes as 1.0."""
+    text = text.strip()
+    return text.partition(".")[0] if re.fullmatch(r"-?\d+\.0+", text) else text
+
+
+def _areas(features: NDArray[np.float32], rows: NDArray[np.int64], member: NDArray[np.bool_]) -> Floats:
+    """AUROC (C, p) of p features for the members (n, C) of each class among n rows (Mann-Whitney)."""
+    inside = member.sum(axis=0)[:, None]
+    areas = np.empty((member.shape[1], features.shape[1]))
+    for columns, chunk in chunks(features, rows):
+        ranks = member.T.astype(float) @ stats.rankdata(chunk, axis=0)
+        areas[:, columns] = (ranks - inside * (inside + 1) / 2) / (inside * (len(member) - inside))
+    return areas
+
+
+def _site_accuracy(labels: NDArray[np.int64], sites: NDArray[np.int64], random: np.random.Generator) -> float:
+    n_classes = int(labels.max()) + 1
+    order = np.lexsort((random.random(len(labels)), labels))
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % 5
+    predicted = np.empty(len(labels), dtype=np.int64)
+    for test in range(5):
+        train = fold != test
+        table = np.zeros((sites.max() + 1, n_classes))
+        np.add.at(table, (sites[train], labels[train]), 1)
+        size = table.sum(axis=0)
+        # P(class | site) / P(class), shrunk towards 1 by one pseudo-count spread as the classes are.
+        prior = size / size.sum()
+        ratio = (table + prior) / np.maximum(prior, 1e-12)
+        predicted[~train] = np.argmax(ratio, axis=1)[sites[~train]]
+    hits = np.bincount(labels, predicted == labels, minlength=n_classes)
+    sizes = np.bincount(labels, minlength=n_classes)
+    return float(np.mean(hits[sizes > 0] / sizes[sizes > 0]))

@@ -1,0 +1,161 @@
+"""Reading numbers from a column of labels, and what an audit asks of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from cch_omics.errors import InputError
+from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
+from cch_omics.tasks.halves import chunks, halves
+from cch_omics.tasks.reading import has_decimal_comma, is_infinite, is_number
+
+# A single feature that follows the target more closely than this on held-out patients is suspicious.
+SUSPICIOUS_SPEARMAN = 0.9
+_FEWEST_IN_HALF = 10
+_PERMUTATIONS = 199
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def read_numbers(column: LabelColumn) -> Floats:
+    """Read a column as (n,) numbers, NaN where missing.
+
+    Raises
+    ------
+    InputError
+        If the sheet lists classes; if a label is text, has a decimal comma or is infinite; if there are fewer than two
+        for each fold; or if all are equal.
+    """
+    if column.classes:
+        raise InputError(
+            f"{column.where}, 'classes' of the sheet",
+            f"{len(column.classes)} classes for a regression",
+            "an empty cell",
+            "Empty the cell, or write `classification` into the sheet's column 'task'.",
+        )
+    _refuse_text(column)
+    values = np.array([float(text) if text else np.nan for text in column.texts])
+    infinite = np.abs(values) > _LARGEST
+    if infinite.any():
+        raise InputError(
+            f"{column.where}, row {column.samples[int(infinite.argmax())]!r}",
+            "an infinite number (or one that 32 bits cannot hold)",
+            "a finite number",
+            "Was a logarithm of zero taken? Leave the cell empty where the value is not known.",
+        )
+    known = values[np.isfinite(values)]
+    if not len(known):
+        raise InputError(
+            column.where, "no label of any sample in the tables", "numbers", "Choose another target, or fill it in."
+        )
+    if len(known) < 2 * column.fewest:
+        raise InputError(
+            column.where,
+            f"{len(known)} numbers",
+            f"at least {2 * column.fewest}, so that every fold has some",
+            "Choose a target of more samples, or use fewer folds (section `splits` of the configuration).",
+        )
+    if known.min() == known.max():
+        raise InputError(
+            column.where,
+            f"the number {known[0]:g} for all {len(known)} labelled samples",
+            "numbers that differ",
+            "A constant leaves nothing to predict: choose another target.",
+        )
+    return values
+
+
+def summary(values: Floats) -> dict[str, float]:
+    """Count, mean, standard deviation and extremes of the observed of (n,) values."""
+    known = values[np.isfinite(values)]
+    spread = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+    return {
+        "n": len(known),
+        "mean": float(known.mean()),
+        "sd": spread,
+        "min": float(known.min()),
+        "max": float(known.max()),
+    }
+
+
+def single_feature(
+    features: NDArray[np.float32], values: Floats, strata: NDArray[np.int64], groups: NDArray[np.str_]
+) -> Association | None:
+    """The feature that follows the number best, by absolute Spearman correlation (`Task.single_feature`).
+
+    Parameters
+    ----------
+    strata
+        (n,) ranges of the number, which both halves get alike; -1 = no number.
+    """
+    known = np.flatnonzero(strata >= 0)
+    half = halves(strata[known], groups[known])
+    sides = [known[half == side] for side in (0, 1)]
+    if min(len(side) for side in sides) < _FEWEST_IN_HALF or any(np.ptp(values[side]) == 0 for side in sides):
+        return None
+    found = [_correlations(features, values, side) for side in sides]
+    chosen = [int(np.argmax(np.abs(correlation))) for correlation in found]
+    measured = [np.sign(found[side][chosen[side]]) * found[1 - side][chosen[side]] for side in (0, 1)]
+    value = float(np.mean(measured))
+    feature = int(np.argmax(np.abs(found[0] + found[1])))
+    return Association(feature, "", "absolute Spearman correlation", value, value > SUSPICIOUS_SPEARMAN)
+
+
+def site_dependence(
+    values: Floats, sites: NDArray[np.str_], *, permutations: int = _PERMUTATIONS
+) -> SiteDependence | None:
+    """How well the site alone predicts the number, by the R2 of the means of sites (`Task.site_dependence`).
+
+    Means are of the samples that they predict, so that R2 is above zero by chance alone: values permuted over patients
+    say how far.
+
+    Parameters
+    ----------
+    values
+        (n,) numbers of one sample per patient.
+    """
+    if len(values) < 2 * _FEWEST_IN_HALF or np.ptp(values) == 0:
+        return None
+    random = np.random.default_rng(0)
+    codes = np.unique(sites, return_inverse=True)[1]
+    observed = _site_r2(values, codes)
+    null = np.array([_site_r2(random.permutation(values), codes) for _ in range(permutations)])
+    p_value = float((1 + (null >= observed).sum()) / (1 + permutations))
+    return SiteDependence("R²", observed, float(null.mean()), p_value)
+
+
+def _refuse_text(column: LabelColumn) -> None:
+    bad = [row for row, text in enumerate(column.texts) if text and not (is_number(text) or is_infinite(text))]
+    if not bad:
+        return
+    text = column.texts[bad[0]]
+    comma = has_decimal_comma(text)
+    numbers = any(is_number(text) for text in column.texts)
+    raise InputError(
+        f"{column.where}, row {column.samples[bad[0]]!r}",
+        f"{'a decimal comma' if comma else 'text'}: {text[:60]!r} ({len(bad)} such in the column)",
+        "numbers, or nothing where a value is missing",
+        "Write numbers with a decimal point."
+        if comma
+        else "Correct it, or leave the cell empty."
+        if numbers
+        else "To predict classes, write `classification` into the sheet's column 'task'.",
+    )
+
+
+def _correlations(features: NDArray[np.float32], values: Floats, rows: NDArray[np.int64]) -> Floats:
+    """(p,) Spearman correlation of each feature with the values, among some rows; 0 of a constant feature."""
+    target = stats.rankdata(values[rows])
+    target -= target.mean()
+    found = np.zeros(features.shape[1])
+    for columns, chunk in chunks(features, rows):
+        ranks = stats.rankdata(chunk, axis=0)
+        ranks -= ranks.mean(axis=0)
+        scale = np.sqrt(np.square(ranks).sum(axis=0) * np.square(target).sum())
+        found[columns] = np.divide(target @ ranks, scale, out=np.zeros(len(scale)), where=scale > 0)
+    return found
+
+
+def _site_r2(values: Floats, sites: NDArray[np.int64]) -> float:
+    centred = values - values.mean()
+    sums = np.bincount(sites, centred)
+    return float(np.sum(sums**2 / np.bincount(sites)) / np.sum(centred**2))

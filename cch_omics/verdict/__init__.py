@@ -1,0 +1,1 @@
+"""Who should teach whom: criteria, pilots, and the rule that decides."""

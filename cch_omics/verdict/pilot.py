@@ -1,0 +1,81 @@
+"""Pilots: what the students of the inner folds gained, inside every outer training set.
+
+The students of the inner folds are compared with the student trained alone on the fold that neither saw, nor did the
+teachers of either (`models.out_of_fold.Encoding.soft_targets`). With teachers that were trained on the fold's labels a
+pilot is several times too optimistic where labels are few: the teacher passes them on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from cch_omics import keys
+from cch_omics.cohort import Cohort
+from cch_omics.models.out_of_fold import Encoding, OutOfFold
+from cch_omics.splits import Splits
+from cch_omics.tasks.base import Gain
+
+COLUMNS = (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS, "pilot_gain", "pilot_gain_se")
+
+
+def pilots(
+    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], students: Mapping[str, OutOfFold]
+) -> pd.DataFrame:
+    """Gain of every taught student over the one trained alone, on training samples that have both omics.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, a row per split, pair and recipe: the gain in the primary metric and its error, NaN without a usable
+        label. The full cohort has the mean of the outer training sets: each pilot is a small experiment with a chance
+        of its own.
+    """
+    patient = np.unique(cohort.groups, return_inverse=True)[1]
+    where = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
+    rows = []
+    for student, predicted in students.items():
+        for model in predicted.taught:
+            found = []
+            for s in range(splits.full):
+                outputs = (predicted.alone[s], predicted.of(model)[s], encodings[model.teacher].outputs[s])
+                usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in outputs])
+                gain = cohort.target.task.gain(
+                    *(each[usable] for each in (*outputs, cohort.target.values, splits.labelled[s], patient))
+                )
+                of_patients = np.zeros(len(patient))
+                np.add.at(of_patients, patient[usable], gain.influence)
+                found.append(replace(gain, influence=of_patients))
+            each = [(gain.value, gain.se) for gain in found]
+            each.append(mean_gain(found))
+            pair = model.teacher, student, model.recipe
+            rows += [(*split, *pair, *gain) for split, gain in zip(where, each, strict=True)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
+    """Mean of the gains in training sets that share patients, and its standard error.
+
+    The influences of a patient on several gains average to that on their mean, and those of different patients are
+    independent. So of the variance of one gain, the share |mean influence|^2 / mean |influence|^2 is left: all of it if
+    each patient moves all gains alike, 1 / J of it in J training sets if it is another chance in each.
+
+    Parameters
+    ----------
+    gains
+        With influences of the same patients; those without a standard error are left out.
+
+    Returns
+    -------
+    tuple
+        NaN if none is left.
+    """
+    known = [gain for gain in gains if np.isfinite(gain.se)]
+    if not known:
+        return float("nan"), float("nan")
+    influence = np.stack([gain.influence for gain in known])
+    each = (influence**2).sum(1).mean()
+    left = (influence.mean(0) ** 2).sum() / each if each > 0 else 1.0
+    variance = np.mean([gain.se**2 for gain in known])
+    return float(np.mean([gain.value for gain in known])), float(np.sqrt(left * variance))

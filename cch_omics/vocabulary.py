@@ -1,0 +1,156 @@
+"""How people read the names and numbers of files: verdicts, models, rules, metrics.
+
+`keys` has the names themselves. What is returned is plain text: whoever shows it escapes it.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cch_omics import keys
+from cch_omics.models.recipes import RECIPES
+from cch_omics.tasks.base import Metric, Task
+from cch_omics.verdict.criteria import CRITERIA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERDICTS = {keys.DISTIL: "distil", keys.DO_NOT_DISTIL: "do not distil", keys.UNDECIDED: "undecided"}
+# What a gain is over, by control.
+CONTROLS = {
+    "none": "training alone",
+    "self": "the self control (soft targets from its own omics)",
+    "shuffled": "the shuffled control (the teacher's soft targets permuted over patients)",
+}
+# The columns that rules decide by, and how they are called.
+QUANTITIES = {"p_gain_positive": "P(gain > 0)", "gap": "gap", "p_gap_positive": "P(gap > 0)"}
+
+Row = Mapping[Any, Any] | Mapping[Hashable, Any]
+
+
+def deciding(rule: str) -> str:
+    """Return the column of verdicts.tsv that a rule decides by, one of `QUANTITIES`; "" if it reads none of them."""
+    if rule == "cch":
+        return "gap"
+    return CRITERIA[rule].probability if rule in CRITERIA else ""
+
+
+def quantity_value(column: str, row: Row) -> str:
+    """Format one of `QUANTITIES` of a row: "97%", "+0.21 nats"."""
+    if column != "gap":
+        return probability(row.get(column))
+    gap = number(row.get(column))
+    return f"{signed(gap)} nats" if np.isfinite(gap) else "not estimated"
+
+
+def rule_title(rule: str) -> str:
+    """Name a rule, or another criterion, as a reader would."""
+    return CRITERIA[rule].title if rule in CRITERIA else rule
+
+
+# --- Models: `alone`, `self:RECIPE`, `RECIPE:TEACHER`, or the name of a baseline --------------------------------------
+
+
+def model_of(recipe: str, teacher: str) -> str:
+    """Name in performance.tsv of the student of a recipe and a teacher, "" for none."""
+    return f"{recipe}:{teacher}" if teacher else "alone"
+
+
+def model_kind(model: str) -> str:
+    """One of `alone`, `self`, `taught`, `baseline`."""
+    recipe, colon, _ = model.partition(":")
+    if not colon:
+        return "alone" if model == "alone" else "baseline"
+    return "self" if recipe == "self" else "taught"
+
+
+def model_name(model: str, task: Task) -> str:
+    """Name a model in a table or figure."""
+    recipe, _, teacher = model.partition(":")
+    match model_kind(model):
+        case "alone":
+            return "trained alone"
+        case "self":
+            return "self control"
+        case "taught":
+            return f"{recipe_name(recipe)} from {teacher}"
+    return task.baselines[model].title if model in task.baselines else model
+
+
+def recipe_name(recipe: str) -> str:
+    """Name a recipe in a few words: "soft targets"."""
+    return recipe.replace("_", " ")
+
+
+def recipe_title(recipe: str) -> str:
+    """Describe the student of a recipe: "taught by soft targets"."""
+    return RECIPES[recipe].title if recipe in RECIPES else recipe_name(recipe)
+
+
+def pair_names(pairs: "pd.DataFrame") -> list[str]:
+    """Name the pairs of a table with `keys.PAIR_COLUMNS`: "rna → cnv", with the recipe where there are several."""
+    several = pairs["recipe"].nunique() > 1
+    return [
+        f"{row['teacher']} → {row['student']}" + (f", {recipe_name(row['recipe'])}" if several else "")
+        for row in pairs.to_dict("records")
+    ]
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def number(value: object) -> float:
+    """Read a cell as a number, NaN where it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Format a number with a sign, a true minus among them; an en dash if it is missing."""
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:+.{digits}f}"
+    # "-0.00" has no sign that means anything.
+    return text.replace("-", "−") if float(text) else text.lstrip("+-")
+
+
+def probability(value: object) -> str:
+    """Say a probability without claiming more than its standard error can tell."""
+    p = number(value)
+    if not np.isfinite(p):
+        return "not estimated"
+    return "> 99%" if p > 0.99 else "< 1%" if p < 0.01 else f"{100 * p:.0f}%"
+
+
+def unsigned(value: float, digits: int) -> str:
+    """Format a number; an en dash if it is missing."""
+    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
+
+
+def heading(metric: Metric) -> str:
+    """Title of a metric with the unit of its values."""
+    unit = "%" if metric.unit == "points" else metric.unit
+    return f"{metric.title}, {unit}" if unit else metric.title
+
+
+def difference_heading(metric: Metric) -> str:
+    """What a difference of two values of a metric is in: "points of balanced accuracy"."""
+    return f"{metric.unit} of {metric.title}" if metric.unit else metric.title
+
+
+def shown(metric: Metric, value: float) -> str:
+    """Format a value of a metric."""
+    return unsigned(metric.scale * value, metric.digits)
+
+
+def difference(metric: Metric, value: float) -> str:
+    """Format a difference of two values of a metric."""
+    return signed(metric.scale * value, metric.digits)
+
+
+def with_unit(metric: Metric, value: float) -> str:
+    """Format a difference of two values of a metric with its unit."""
+    return f"{difference(metric, value)} {metric.unit}".strip()

@@ -1,0 +1,1 @@
+"""What explains and measures, and ships in no wheel: theory, rivals of the criterion, benchmarks."""

@@ -1,0 +1,1 @@
+"""Estimators that only benchmarks and experiments need."""
