@@ -33,7 +33,7 @@ check: .venv/installed  ## Format, lint and types.
 # Cohorts, and a folder for the predictions; neither belongs to the repository.
 DATA ?= ../shared/data
 DECISIONS ?= research/build/decisions
-benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): docs/decisions.md.
+benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): a page in the folder.
 	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --threads 2
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.

@@ -3,10 +3,10 @@
 from importlib import import_module
 from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The faces for notebooks. Imported when they are asked for: planning a workflow must not wait for torch.
-_FACES = ("information", "pl", "tl")
+_FACES = ("pl", "tl")
 
 
 def __getattr__(name: str) -> ModuleType:

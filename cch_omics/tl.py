@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from cch_omics.config import (
-    CriterionConfig,
-    DistillationConfig,
-    EncoderConfig,
-    InformationConfig,
-    SheetRow,
-    SplitsConfig,
-    section,
-)
+from cch_omics.config import SheetRow, load_config, section
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import from_mudata
 from cch_omics.information.pairs import estimate_pairs
@@ -89,7 +81,7 @@ def cch(
     Raises
     ------
     InputError
-        If the target, a modality or a class is not there, or the cohort is too small for the folds.
+        If the target, a modality or a class is not there, a setting is none, or the cohort is too small for the folds.
     """
     row = section(
         SheetRow,
@@ -105,19 +97,23 @@ def cch(
         },
         "tl.cch",
     )
-    folds = section(SplitsConfig, splits or {}, "tl.cch, splits")
-    networks = section(EncoderConfig, encoder or {}, "tl.cch, encoder")
-    estimates = section(InformationConfig, information or {}, "tl.cch, information")
-    rule = section(CriterionConfig, criterion or {}, "tl.cch, criterion")
-    soft_targets = section(DistillationConfig, distillation or {}, "tl.cch, distillation")
+    sections = {
+        "splits": splits,
+        "encoder": encoder,
+        "information": information,
+        "criterion": criterion,
+        "distillation": distillation,
+    }
+    given = {name: keys for name, keys in sections.items() if keys is not None}
+    settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
     on = torch.device(device)
 
-    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row, splits=folds)
-    drawn = make_splits(cohort, folds, seed=seed)
-    encodings = {view: encode(cohort, drawn, view, networks, seed=seed, device=on) for view in views_of(cohort)}
-    shared = estimate_pairs(cohort, drawn, encodings, estimates, seed=seed, device=on)
+    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+    drawn = make_splits(cohort, settings.splits, seed=seed)
+    encodings = {view: encode(cohort, drawn, view, settings.encoder, seed=seed, device=on) for view in views_of(cohort)}
+    shared = estimate_pairs(cohort, drawn, encodings, settings.information, seed=seed, device=on)
     students = None
-    if CRITERIA[rule.rule].needs_distillation:
+    if CRITERIA[settings.criterion.rule].needs_distillation:
         students = {
             name: distil(
                 cohort,
@@ -125,8 +121,8 @@ def cch(
                 encodings,
                 name,
                 teachers_of(cohort, name),
-                soft_targets,
-                networks,
+                settings.distillation,
+                settings.encoder,
                 seed=seed,
                 device=on,
                 shuffled_controls=False,
@@ -134,7 +130,8 @@ def cch(
             for name in cohort.modalities
         }
     evidence = gather(cohort, drawn, encodings, students, shared)
-    verdicts = decide(evidence, rule, cohort.target)
+    verdicts = decide(evidence, settings.criterion, cohort.target)
     mdata.uns[key_added] = verdicts
-    mdata.uns[f"{key_added}_teachers"] = choose_teachers(evidence, rule, cohort.target, cohort.modalities)
+    chosen = choose_teachers(evidence, settings.criterion, cohort.target, cohort.modalities)
+    mdata.uns[f"{key_added}_teachers"] = chosen
     return verdicts

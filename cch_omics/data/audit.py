@@ -35,7 +35,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
     -------
     dict
         - `format_version`, `cohort`, `source`, `origin` (published source and license, where known)
-        - `target`, `task` (its name), `task_guessed` (whether the sheet left it open)
+        - `target`, `task` (its name) and its `parameters`, `task_guessed` (whether the sheet left it open)
         - `samples`, `patients`, `labelled`, `label_budget`, `derived_from`, `teachers` (views that may teach)
         - `strata`: samples by stratum
         - `summary`: of a number its `n`, `mean`, `sd`, `min`, `max`; empty for classes
@@ -69,6 +69,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "origin": dict(notes.origin),
         "target": target.name,
         "task": target.task.name,
+        "parameters": target.task.parameters,
         "task_guessed": notes.task_guessed,
         "samples": len(cohort.samples),
         "patients": len(np.unique(cohort.groups)),

@@ -10,9 +10,9 @@ from pathlib import Path
 from cch_omics.planning.steps import STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
-# A file or folder of a layer imports its own layer and those before it. `cli.py` calls all of them.
+# A file or folder of a layer imports its own layer and those before it. `cli` calls all of them.
 LAYERS = (
-    ("base", ("cli.py", "errors.py", "keys.py", "runtime", "config", "planning")),
+    ("base", ("cli", "errors.py", "keys.py", "runtime", "config", "planning")),
     ("data", ("tasks", "cohort.py", "views.py", "data")),
     ("splits", ("splits.py",)),
     ("models", ("models",)),

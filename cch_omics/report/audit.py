@@ -1,98 +1,71 @@
-"""The audit of a cohort, as tables. Keys are those of `cch_omics.data.audit.audit`; what an audit lacks is left out."""
+"""The audit of a cohort, as tables. Keys are those of `cch_omics.data.audit.audit`."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from cch_omics.config import ReportConfig
-from cch_omics.report.tables import Column, Row, Table, capped
+from cch_omics.report.tables import Column, Row, Table
+
+FILE = "audit.json"
 
 
-def audit_warnings(audit: Mapping[str, Any]) -> list[str]:
-    """Sentences of the audit."""
-    return [str(warning) for warning in audit.get("warnings") or ()]
-
-
-def audit_tables(audit: Mapping[str, Any], settings: ReportConfig) -> list[Table]:
+def audit_tables(audit: Mapping[str, Any]) -> list[Table]:
     """Tables of counts, of how tables were joined, and of the checks."""
-    made = [_counts(audit), _modalities(audit), _pairs(audit), _join(audit), _leakage(audit), _site(audit)]
-    return [
-        capped(table.caption, table.columns, table.rows, settings, "audit.json")
-        for table in made
-        if table is not None and table.rows
-    ]
+    made = [_modalities(audit), _pairs(audit)]
+    # A MuData comes joined, and sites may be unknown.
+    if audit["join"]["tables"]:
+        made.append(_join(audit["join"]))
+    made.append(_leakage(audit["leakage"]))
+    if audit["site_confounding"]:
+        made.append(_site(audit["site_confounding"]))
+    return made
 
 
 def data_sources(audit: Mapping[str, Any]) -> list[str]:
     """Where the data came from and under which licence, as far as the source said so."""
-    said = [
-        f"{str(key).replace('_', ' ').capitalize()}: {value}"
-        for key, value in _mapping(audit, "origin").items()
-        if value
-    ]
-    if audit.get("source"):
-        said.insert(0, f"Read from {audit['source']}.")
-    return said
-
-
-def _counts(audit: Mapping[str, Any]) -> Table:
-    shown = [
-        ("Patients", audit.get("patients")),
-        ("Samples", audit.get("samples")),
-        ("Labelled samples", audit.get("labelled")),
-        ("Samples with every omics", _mapping(audit, "complete").get("samples")),
-        ("Of these labelled", _mapping(audit, "complete").get("labelled")),
-    ]
-    rows = [Row((name, _count(value))) for name, value in shown if value is not None]
-    return Table("Samples", (Column("What"), Column("Number", number=True)), rows)
+    origin = [f"{key.replace('_', ' ').capitalize()}: {value}" for key, value in audit["origin"].items() if value]
+    return [f"Read from {audit['source']}.", *origin]
 
 
 def _modalities(audit: Mapping[str, Any]) -> Table:
-    """One row per omics and one for all samples; the strata are columns."""
-    strata = list(_mapping(audit, "strata"))
-    every = {"samples": audit.get("samples"), "labelled": audit.get("labelled"), "strata": _mapping(audit, "strata")}
+    """One row per omics, one for samples that have all, one for all samples; the strata are columns."""
+    entries = [*audit["modalities"].items(), ("with every omics", audit["complete"]), ("all samples", audit)]
+    heads = {"samples": "Samples", "labelled": "Labelled", "features": "Features", "constant_features": "Constant"}
     rows = []
-    for name, entry in [*_mapping(audit, "modalities").items(), ("all samples", every)]:
-        missing = entry.get("missing_fraction")
+    for name, entry in entries:
+        missing, strata = entry.get("missing_fraction"), entry.get("strata", {})
         rows.append(
             Row(
                 (
-                    str(name),
-                    _count(entry.get("samples")),
-                    _count(entry.get("labelled")),
-                    _count(entry.get("features")),
-                    _count(entry.get("constant_features")),
+                    name,
+                    *(_count(entry.get(key)) for key in heads),
                     "–" if missing is None else f"{100 * missing:.1f}%",
-                    *(_count(_mapping(entry, "strata").get(name)) for name in strata),
+                    *(_count(strata.get(stratum)) for stratum in audit["strata"]),
                 )
             )
         )
-    heads = ("Samples", "Labelled", "Features", "Constant", "Values missing", *strata)
-    columns = (Column("Omics"), *(Column(str(head), number=True) for head in heads))
-    return Table("Samples, features and labels of each omics", columns, rows if len(rows) > 1 else ())
+    numbers = (*heads.values(), "Values missing", *audit["strata"])
+    columns = (Column("Omics"), *(Column(name, number=True) for name in numbers))
+    return Table("Samples, features and labels of each omics", columns, rows, FILE)
 
 
 def _pairs(audit: Mapping[str, Any]) -> Table:
-    pairs = _mapping(audit, "pairs")
-    names = [str(name) for name in pairs]
-    rows = [Row((str(name), *(_overlap(_mapping(_mapping(pairs, name), other)) for other in pairs))) for name in pairs]
-    columns = (Column("Omics"), *(Column(name, number=True) for name in names))
-    return Table("Samples that have both omics (labelled among them)", columns, rows if len(rows) > 1 else ())
+    rows = [
+        Row((name, *(f"{_count(both['samples'])} ({_count(both['labelled'])})" for both in others.values())))
+        for name, others in audit["pairs"].items()
+    ]
+    columns = (Column("Omics"), *(Column(name, number=True) for name in audit["pairs"]))
+    return Table("Samples that have both omics (labelled among them)", columns, rows, FILE)
 
 
-def _overlap(entry: Mapping[str, Any]) -> str:
-    return f"{_count(entry.get('samples'))} ({_count(entry.get('labelled'))})" if entry else "–"
-
-
-def _join(audit: Mapping[str, Any]) -> Table:
+def _join(join: Mapping[str, Any]) -> Table:
     rows = []
-    for name, entry in _mapping(_mapping(audit, "join"), "tables").items():
+    for name, entry in join["tables"].items():
         out, features = (
-            "; ".join(f"{count}: {reason}" for reason, count in _mapping(entry, key).items())
+            "; ".join(f"{count}: {reason}" for reason, count in entry[key].items()) or "none"
             for key in ("left_out", "features_left_out")
         )
-        cells = (_count(entry.get("ids")), _count(entry.get("in_clinical")), _count(entry.get("not_in_clinical")))
-        turned = "yes" if entry.get("turned") else "no"
-        rows.append(Row((str(name), *cells, out or "none", features or "none", turned)))
+        counts = (_count(entry[key]) for key in ("ids", "in_clinical", "not_in_clinical"))
+        rows.append(Row((name, *counts, out, features, "yes" if entry["turned"] else "no")))
     columns = (
         Column("Omics"),
         Column("Rows read", number=True),
@@ -102,25 +75,23 @@ def _join(audit: Mapping[str, Any]) -> Table:
         Column("Features left out", long=True),
         Column("Turned"),
     )
-    level = _mapping(audit, "join").get("level")
-    return Table("How the tables were joined" + (f", by {level} id" if level else ""), columns, rows)
+    return Table(f"How the tables were joined, by {join['level']} id", columns, rows, FILE)
 
 
-def _leakage(audit: Mapping[str, Any]) -> Table:
-    rows = []
-    for name, entry in _mapping(audit, "leakage").items():
-        rows.append(
-            Row(
-                (
-                    str(name),
-                    str(entry.get("feature") or "–"),
-                    str(entry.get("stratum") or "–"),
-                    _measured(entry),
-                    "yes" if entry.get("flagged") else "no",
-                    "yes" if entry.get("defines_target") else "not declared",
-                )
+def _leakage(leakage: Mapping[str, Any]) -> Table:
+    rows = [
+        Row(
+            (
+                name,
+                entry["feature"] or "–",
+                entry["stratum"] or "–",
+                _measured(entry),
+                "yes" if entry["flagged"] else "no",
+                "yes" if entry["defines_target"] else "not declared",
             )
         )
+        for name, entry in leakage.items()
+    ]
     columns = (
         Column("Omics"),
         Column("Best single feature"),
@@ -129,36 +100,27 @@ def _leakage(audit: Mapping[str, Any]) -> Table:
         Column("Suspicious"),
         Column("Target defined from it"),
     )
-    return Table("Label leakage: does one feature give the label away?", columns, rows)
+    return Table("Label leakage: does one feature give the label away?", columns, rows, FILE)
 
 
-def _site(audit: Mapping[str, Any]) -> Table | None:
-    site = _mapping(audit, "site_confounding")
-    if not site:
-        return None
+def _site(site: Mapping[str, Any]) -> Table:
     cells = (
-        _count(site.get("sites")),
-        _count(site.get("samples")),
+        _count(site["sites"]),
+        _count(site["samples"]),
         _measured(site),
-        *("–" if site.get(key) is None else f"{site[key]:.3f}" for key in ("chance", "p_value")),
-        "yes" if site.get("flagged") else "no",
+        f"{site['chance']:.3f}",
+        f"{site['p_value']:.3f}",
+        "yes" if site["flagged"] else "no",
     )
     heads = ("Sites", "Patients", "What sites predict", "Chance", "P")
     columns = (*(Column(head, number=True) for head in heads), Column("Suspicious"))
-    return Table("Site confounding: does the tissue source site alone predict the label?", columns, (Row(cells),))
+    return Table("Site confounding: does the tissue source site alone predict the label?", columns, [Row(cells)], FILE)
 
 
 def _measured(entry: Mapping[str, Any]) -> str:
     """A value with the name of what it is: "AUROC 0.970"."""
-    value = entry.get("value")
-    return "–" if value is None else f"{entry.get('measure') or ''} {value:.3f}".strip()
+    return "–" if entry["value"] is None else f"{entry['measure']} {entry['value']:.3f}"
 
 
-def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Value of a key if it is a mapping, else nothing."""
-    value = content.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(value: object) -> str:
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

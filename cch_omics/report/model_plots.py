@@ -1,15 +1,11 @@
-"""Figures of models and of representations.
-
-Each function draws on one matplotlib Axes, by default a new one, and returns it.
-"""
+"""The figure of the models of a student."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, axes, plain, say, stratum_style
+from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, plain
 from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import heading, model_kind, model_name
 
@@ -29,10 +25,10 @@ def model_performance(
     models: pd.DataFrame,
     task: Task,
     *,
-    chosen: str = "",
-    limits: tuple[float, float] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
+    chosen: str,
+    limits: tuple[float, float] | None,
+    ax: "Axes",
+) -> None:
     """Draw the models of one student as points with intervals in the primary metric, one row each.
 
     Parameters
@@ -46,7 +42,6 @@ def model_performance(
     limits
         Of the horizontal axis, so that several students can be compared.
     """
-    ax = axes(ax)
     metric = task.metrics[task.primary]
     ordered = order_models(models)
     for y, row in enumerate(ordered.to_dict("records")):
@@ -70,48 +65,6 @@ def model_performance(
     if limits is not None:
         ax.set_xlim(*limits)
     ax.set_xlabel(heading(metric))
-    if ordered.empty:
-        say(ax, "no model was evaluated")
-    return ax
-
-
-def representation(
-    points: NDArray[np.floating],
-    strata: NDArray[np.int64],
-    n_strata: int,
-    *,
-    usable: NDArray[np.bool_] | None = None,
-    ax: "Axes | None" = None,
-) -> "Axes":
-    """Draw samples in two dimensions, coloured by stratum of their label.
-
-    Parameters
-    ----------
-    points
-        (n, 2).
-    strata
-        (n,) stratum, -1 where unknown: small and grey.
-    usable
-        (n,) whether a model was allowed to see the label; where it was not the marker is hollow.
-    """
-    ax = axes(ax)
-    usable = np.ones(len(strata), dtype=bool) if usable is None else usable
-    unknown = strata < 0
-    ax.plot(*points[unknown].T, linestyle="none", marker="o", color="#b9b9b9", markersize=3.5, markeredgewidth=0)
-    for code in range(n_strata):
-        colour, marker = stratum_style(code)
-        common: dict[str, Any] = {"linestyle": "none", "marker": marker, "color": colour, "markersize": 5}
-        seen = (strata == code) & usable
-        hidden = (strata == code) & ~usable
-        ax.plot(*points[seen].T, markeredgecolor="white", markeredgewidth=0.4, zorder=3, **common)
-        ax.plot(*points[hidden].T, markerfacecolor="none", markeredgewidth=0.9, zorder=2, **common)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_xlabel("first principal component")
-    ax.set_ylabel("second")
-    if len(points) == 0:
-        say(ax, "no held-out sample")
-    return ax
 
 
 def order_models(models: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Figures of pairs of teacher and student: gaps, what pilots gained, realised gains.
 
-Each function draws on one matplotlib Axes, by default a new one, and returns it. Tables have the columns of `keys`.
+Each function draws on one matplotlib Axes. Tables have the columns of `keys`.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ import pandas as pd
 from matplotlib.colors import TwoSlopeNorm
 
 from cch_omics import keys
-from cch_omics.report.labels import place_labels
 from cch_omics.report.style import (
     BLUE,
+    COLOURS,
     DIVERGING,
     GREY,
     INK,
-    STRATUM_COLOURS,
     VERDICT_COLOURS,
     VERDICT_MARKERS,
     VERDICT_SYMBOLS,
@@ -25,7 +24,6 @@ from cch_omics.report.style import (
     axes,
     plain,
     readable_on,
-    say,
 )
 from cch_omics.tasks.base import Metric
 from cch_omics.vocabulary import VERDICTS, difference_heading, pair_names, signed
@@ -44,7 +42,8 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
         pilots gained most is shown.
     """
     ax = axes(ax)
-    students, teachers = list(dict.fromkeys(verdicts["student"])), teacher_order(verdicts)
+    students = sorted(set(verdicts["student"]))
+    teachers = sorted(set(verdicts["teacher"]), key=lambda name: (name not in students, name))
     column, row = ({name: k for k, name in enumerate(names)} for names in (students, teachers))
     shown = verdicts.sort_values("pilot_gain", ascending=False, kind="stable", na_position="last")
     cells = shown.drop_duplicates(["teacher", "student"]).to_dict("records")
@@ -91,7 +90,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
+def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes") -> None:
     """Draw the gap of each pair by two estimators, corrected by parametric simulations, one row a pair.
 
     Parameters
@@ -101,7 +100,6 @@ def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes
         `_simulated_sd`, in nats. An estimate is drawn less what its estimator says in simulations whose gap is zero,
         with 95% of the wider of its own and the simulations' error; without simulations, as it is.
     """
-    ax = axes(ax)
     rows = np.arange(len(evidence), dtype=np.float64)
     ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
     shown = (("gap", "estimator", -0.14, "o", INK), ("cross_check_gap", "cross_check_estimator", 0.14, "s", BLUE))
@@ -115,17 +113,15 @@ def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes
             color=colour,
             markersize=4.5,
             linewidth=1.2,
-            label=str(evidence[estimator].iloc[0]) if len(evidence) else estimator,
+            label=evidence[estimator].iloc[0],
             zorder=3,
         )
     _one_row_a_pair(ax, evidence)
     ax.set_xlabel("corrected gap, nats")
-    if len(evidence):
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=8)
-    return ax
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=8)
 
 
-def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes | None" = None) -> "Axes":
+def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes") -> None:
     """Draw what the pilots of each pair gained, with 95% intervals, one row a pair.
 
     Parameters
@@ -135,7 +131,6 @@ def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes | None" = N
     metric
         What the gains are in.
     """
-    ax = axes(ax)
     rows = np.arange(len(evidence), dtype=np.float64)
     ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
     ax.errorbar(
@@ -143,14 +138,13 @@ def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes | None" = N
         rows,
         xerr=1.96 * metric.scale * evidence["pilot_gain_se"],
         fmt="D",
-        color=STRATUM_COLOURS[2],
+        color=COLOURS[2],
         markersize=4.5,
         linewidth=1.2,
         zorder=3,
     )
     _one_row_a_pair(ax, evidence)
     ax.set_xlabel(f"pilot's gain, {difference_heading(metric)}")
-    return ax
 
 
 def verdict_symbols(evidence: pd.DataFrame, ax: "Axes") -> None:
@@ -160,9 +154,7 @@ def verdict_symbols(evidence: pd.DataFrame, ax: "Axes") -> None:
         ax.text(1.03, row, symbol, color=colour, transform=ax.get_yaxis_transform(), va="center")
 
 
-def gap_against_gain(
-    pairs: pd.DataFrame, metric: Metric, *, labels: Sequence[str] | None = None, ax: "Axes | None" = None
-) -> "Axes":
+def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: "Axes") -> None:
     """Draw one point per pair: the gap with its 95% interval and the realised gain with its own, marked by verdict.
 
     Parameters
@@ -172,69 +164,44 @@ def gap_against_gain(
         a gain are left out.
     metric
         What the gains are in.
-    labels
-        What to write beside each point; nothing by default.
+    numbers
+        Whether each point carries the number of its row, from 1.
     """
-    ax = axes(ax)
-    labels = ["" for _ in range(len(pairs))] if labels is None else labels
-    shown = pairs.assign(label=list(labels))
-    shown = shown[np.isfinite(shown["gap"]) & np.isfinite(shown["gain"])]
+    shown = pairs.assign(number=np.arange(1, len(pairs) + 1)).dropna(subset=["gap", "gain"])
     ax.axhline(0, color="#8a8a8a", linewidth=1, zorder=1)
     ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
-    faint = len(shown) > 40
     for verdict in keys.VERDICTS:
         part = shown[shown["verdict"] == verdict]
         if part.empty:
             continue
-        colour = VERDICT_COLOURS[verdict]
+        gain, colour = metric.scale * part["gain"], VERDICT_COLOURS[verdict]
         ax.errorbar(
             part["gap"],
-            metric.scale * part["gain"],
+            gain,
             xerr=1.96 * part["gap_se"],
             yerr=metric.scale * arms(part, "gain"),
-            fmt="none",
-            ecolor=colour,
-            elinewidth=1,
-            alpha=0.25 if faint else 0.55,
-            zorder=2,
-        )
-        ax.plot(
-            part["gap"],
-            metric.scale * part["gain"],
-            linestyle="none",
-            marker=VERDICT_MARKERS[verdict],
+            fmt=VERDICT_MARKERS[verdict],
             color=colour,
-            markersize=6 if faint else 8,
+            ecolor=(colour, 0.4),
+            elinewidth=1,
+            markersize=8,
             markeredgecolor="white",
             label=f"{VERDICTS[verdict]} ({len(part)})",
             zorder=3,
         )
+        for x, y, number in zip(part["gap"], gain, part["number"] if numbers else (), strict=False):
+            ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
     ax.margins(0.12)
     ax.set_xlabel("gap  I(teacher; student) − I(student; label), nats")
     ax.set_ylabel(f"realised gain over training alone,\n{difference_heading(metric)}")
     if len(shown):
         # Outside, so that it never hides a pair.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, handletextpad=0.3)
-        intervals = np.vstack(
-            [np.tile(1.96 * np.nan_to_num(shown["gap_se"]), (2, 1)), metric.scale * arms(shown, "gain")]
-        )
-        gains = metric.scale * shown["gain"].to_numpy()
-        place_labels(ax, shown["gap"].to_numpy(), gains, intervals, list(shown["label"]))
-    else:
-        say(ax, "no pair has both a gap and a gain")
-    return ax
 
 
 def slants(names: Sequence[str]) -> bool:
     """Whether names above the columns of a gap matrix are slanted, and need room."""
     return len(names) > 6 or max(map(len, names), default=0) > 11
-
-
-def teacher_order(verdicts: pd.DataFrame) -> list[str]:
-    """List teachers: those that are students too in the order of the students, then the others."""
-    teachers = list(dict.fromkeys(verdicts["teacher"]))
-    both = [name for name in dict.fromkeys(verdicts["student"]) if name in teachers]
-    return [*both, *(name for name in teachers if name not in both)]
 
 
 def _one_row_a_pair(ax: "Axes", pairs: pd.DataFrame) -> None:

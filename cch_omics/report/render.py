@@ -1,6 +1,7 @@
 """From content to a page: the templates escape all that is not marked as finished."""
 
-from collections.abc import Mapping
+import importlib.metadata
+import platform
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-import cch_omics
 from cch_omics.config import ReportConfig
-from cch_omics.report.figures import Panel
 from cch_omics.report.style import VERDICT_SYMBOLS
 from cch_omics.runtime.files import atomic
 from cch_omics.vocabulary import VERDICTS
+
+# What computes the results.
+PACKAGES = ("cch_omics", "numpy", "scipy", "torch", "scikit-learn", "pandas", "anndata", "mudata")
 
 
 @cache
@@ -27,24 +29,15 @@ def _environment() -> Environment:
     )
 
 
-def drawn(svg: str) -> Markup:
-    """Mark a figure as finished: matplotlib has escaped what it wrote into it."""
-    return Markup(svg)
-
-
-def panels(given: list[Panel]) -> list[Mapping[str, Any]]:
-    """Panels with their figures marked as finished; headings and captions are escaped like any text."""
-    return [{"name": panel.name, "svg": drawn(panel.svg), "caption": panel.caption} for panel in given]
-
-
-def render(template: str, settings: ReportConfig, date: str, **content: Any) -> str:
+def render(template: str, settings: ReportConfig, **content: Any) -> str:
     """Fill a template."""
     environment = _environment()
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in PACKAGES]
     return environment.get_template(template).render(
         title=settings.title,
+        max_rows=settings.max_rows,
         css=Markup(environment.get_template("style.css").render()),
-        date=date,
-        version=cch_omics.__version__,
+        versions=", ".join([*versions, f"Python {platform.python_version()}"]),
         symbols=VERDICT_SYMBOLS,
         verdict_words=VERDICTS,
         **content,

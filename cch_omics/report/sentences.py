@@ -1,25 +1,22 @@
 """What the tables say, in sentences that a clinician can read. Plain text: the template escapes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from cch_omics import keys
 from cch_omics.information.registry import ESTIMATORS
-from cch_omics.report.answers import Answer, absent_strata, behind_baselines
-from cch_omics.report.material import LabelCounts
+from cch_omics.report.answers import Answer, behind_baselines
 from cch_omics.report.results import Results
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.vocabulary import QUANTITIES, VERDICTS, deciding, model_name
+from cch_omics.vocabulary import QUANTITIES, VERDICTS, deciding
 
 TERMS = {"teacher_student": "I(T;S)", "student_label": "I(S;Y)", "teacher_label": "I(T;Y)"}
 
 
 def headline(given: Sequence[Answer]) -> str:
     """Sum up the answers in one to four sentences."""
-    if not given:
-        return "No omics was evaluated."
     parts = []
     taught = [f"{answer.student} (teacher: {answer.teacher})" for answer in given if answer.verdict == keys.DISTIL]
     if taught:
@@ -37,124 +34,71 @@ def headline(given: Sequence[Answer]) -> str:
     return " ".join(parts)
 
 
-def rule_sentences(rules: Sequence[str]) -> list[str]:
-    """Say which rule decided, and by what."""
-    said = []
-    for rule in rules:
-        if rule in CRITERIA:
-            column = deciding(rule)
-            by = f" It decides by {'the gap' if column == 'gap' else QUANTITIES[column]}." if column else ""
-            said.append(f"The rule in force is “{CRITERIA[rule].title}”: {_lower(CRITERIA[rule].meaning)}{by}")
-        else:
-            said.append(f"The rule in force is {rule}.")
-    return said
+def rule_sentence(rule: str) -> str:
+    """Say which rule decided, and by what; "" if there was nothing to decide."""
+    if not rule:
+        return ""
+    column, meaning = deciding(rule), CRITERIA[rule].meaning
+    by = f" It decides by {'the gap' if column == 'gap' else QUANTITIES[column]}." if column else ""
+    return f"The rule in force is “{CRITERIA[rule].title}”: {meaning[:1].lower()}{meaning[1:]}{by}"
 
 
-def cohort_warnings(results: Results, counts: Mapping[str, LabelCounts]) -> list[str]:
-    """Say what every student of the cohort suffers from."""
-    said = []
-    budget = results.audit.get("label_budget", 1)
-    if isinstance(budget, int | float) and budget < 1:
-        said.append(
-            f"Training was allowed {100 * budget:.0f}% of the labels, to measure what few labels cost. Test patients "
-            "are judged by all of theirs."
-        )
-    absent = sorted({name for count in counts.values() for name in absent_strata(count)})
-    if absent:
-        said.append(f"Some omics have no labelled patient with {results.target} {listed(absent)}.")
-    return said
+def facts(results: Results) -> str:
+    """Say what the cohort is."""
+    audit, task = results.audit, results.task
+    patients, samples = audit["patients"], audit["samples"]
+    text = f"{patients} patients" + (f" ({samples} samples)" if samples != patients else "")
+    text += f", {len(audit['modalities'])} omics, {audit['labelled']} labelled samples"
+    text += f"; {task.name} ({', '.join(task.strata_names)})"
+    if audit["label_budget"] < 1:
+        share = f"{100 * audit['label_budget']:.0f}%"
+        text += f"; training may use {share} of the labels, so that the others stand in for unlabelled patients"
+    return text + "."
 
 
-def evidence_sentences(verdicts: pd.DataFrame) -> list[str]:
-    """Say what the figure of the evidence shows, as far as it was computed."""
-    known = {name: bool(verdicts[name].notna().any()) for name in ("cross_check_gap", "gap_at_zero", "pilot_gain")}
-    said = ["At this number of patients an estimator's bias can turn the sign of a gap."]
-    if known["cross_check_gap"]:
-        said.append("So the gap is estimated in two ways.")
-    if known["gap_at_zero"]:
-        said.append(
-            "Each estimate is corrected by what its estimator says in parametric simulations: cohorts of the same size "
-            "and labels, drawn from a model of this one, whose gap is zero."
-        )
-    else:
-        said.append("No parametric simulations were made, so that nothing is corrected.")
-    if known["pilot_gain"]:
-        said.append(
-            "A pilot is a student of the inner folds: its gain is measured on patients that neither it nor its teacher "
-            "has seen."
-        )
-    return said
-
-
-def verdict_counts(verdicts: pd.DataFrame) -> str:
-    """Count the pairs of each verdict, in a sentence."""
-    parts = [f"{int((verdicts['verdict'] == verdict).sum())} {words}" for verdict, words in VERDICTS.items()]
-    return f"Verdicts: {', '.join(parts)}."
-
-
-def outcome_sentences(pairs: pd.DataFrame) -> list[str]:
+def outcome_sentences(pairs: pd.DataFrame) -> str:
     """Say how often the verdicts and the sign of the gap were right, counting only clear outcomes."""
     measured = pairs[pairs["outcome"] != "not measured"]
     if measured.empty:
-        return ["No pair has a measured gain."]
-    parts = []
+        return "No pair has a measured gain."
+    said = [f"{len(measured)} pair{'s' if len(measured) > 1 else ''} of teacher and student have a measured gain."]
     for verdict, words in VERDICTS.items():
         part = measured[measured["verdict"] == verdict]
         if len(part):
             gained, harmed = int((part["outcome"] == "gained").sum()), int((part["outcome"] == "harmed").sum())
-            parts.append(
+            said.append(
                 f"Of {len(part)} called “{words}”, {gained} gained over the self control and {harmed} did harm."
             )
     known = measured[np.isfinite(measured["gap"])]
     agree = int(((known["gap"] > 0) == (known["gain"] > 0)).sum())
-    return [
-        f"{len(measured)} pair{'s' if len(measured) > 1 else ''} of teacher and student have a measured gain.",
-        *parts,
+    said.append(
         f"The sign of the gap, which is the paper's rule, agrees with the sign of the mean gain in {agree} of "
-        f"{len(known)}.",
-    ]
+        f"{len(known)}."
+    )
+    return " ".join(said)
 
 
-def models_sentence(results: Results, chosen: Mapping[str, str]) -> str:
-    """Say how many students hold their own against the baselines."""
-    compared = set(zip(results.comparisons["student"], results.comparisons["model"], strict=True))
-    told = [student for student, model in chosen.items() if (student, model) in compared]
-    if not told:
+def models_sentence(results: Results, given: Sequence[Answer]) -> str:
+    """Say which students lose to a baseline."""
+    if results.comparisons.empty:
         return "No baseline was fitted."
-    behind = [student for student in told if behind_baselines(student, chosen[student], results)]
+    behind = [answer.student for answer in given if behind_baselines(answer.student, answer.model, results)]
     title = results.metric.title
     if not behind:
-        return f"No advised student ({listed(told)}) falls behind a baseline on its omics in {title}."
-    text = f"The advised student loses to a baseline in {title} on {listed(behind)}"
-    better = [student for student in told if student not in behind]
-    return f"{text}; on {listed(better)} it does not." if better else f"{text}: on every omics."
-
-
-def losing(results: Results, chosen: Mapping[str, str]) -> list[str]:
-    """Say of each advised student that loses to a baseline by how much it does."""
-    return [
-        f"{student}, {model_name(model, results.task)}. {caveat.text}"
-        for student, model in chosen.items()
-        for caveat in behind_baselines(student, model, results)
-    ]
+        return f"No advised student falls behind a baseline on its omics in mean {title}."
+    return f"The advised student loses to a baseline in mean {title} on {listed(behind)}."
 
 
 def estimators(information: pd.DataFrame) -> str:
     """Say by which estimators, and of how many dimensions, the information was estimated."""
-    told = []
+    said = []
     for quantity, symbol in TERMS.items():
-        used = information.loc[information["quantity"] == quantity, "estimator"].drop_duplicates()
+        used = information.loc[information["quantity"] == quantity, "estimator"].unique()
         if len(used):
-            told.append(f"{symbol} by {listed([_estimator(str(name)) for name in used])}")
-    dimensions = sorted({int(value) for value in information["dim"].dropna()})
-    text = f"{'; '.join(told)}." if told else ""
-    if dimensions:
-        text += f" Representations enter with {listed([str(value) for value in dimensions])} principal components."
-    return text
-
-
-def _estimator(name: str) -> str:
-    return f"{name} ({ESTIMATORS[name].reference})" if name in ESTIMATORS else name
+            said.append(f"{symbol} by {listed([f'{name} ({ESTIMATORS[name].reference})' for name in used])}")
+    dimensions = [f"{value:.0f}" for value in sorted(information["dim"].dropna().unique())]
+    text = f"{'; '.join(said)}." if said else ""
+    return f"{text} Representations enter with {listed(dimensions)} principal components." if dimensions else text
 
 
 def plural(things: Sequence[str]) -> str:
@@ -165,7 +109,3 @@ def plural(things: Sequence[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """Join names by commas and "and"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

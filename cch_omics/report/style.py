@@ -8,13 +8,14 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -28,9 +29,8 @@ BLUE, VERMILLION, GREY, INK = "#0072b2", "#d55e00", "#6b6b6b", "#222222"
 VERDICT_COLOURS = {keys.DISTIL: BLUE, keys.DO_NOT_DISTIL: VERMILLION, keys.UNDECIDED: GREY}
 VERDICT_MARKERS = {keys.DISTIL: "^", keys.DO_NOT_DISTIL: "v", keys.UNDECIDED: "D"}
 VERDICT_SYMBOLS = {keys.DISTIL: "▲", keys.DO_NOT_DISTIL: "▼", keys.UNDECIDED: "◆"}
-# Strata: as many colours as can be told apart, then the same ones again with another marker.
-STRATUM_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a5c00")
-STRATUM_MARKERS = ("o", "s", "^", "D", "P", "X")
+# As many as can be told apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7a5c00")
 DIVERGING = LinearSegmentedColormap.from_list("gap", ["#c65102", "#f3b98b", "#f8f8f6", "#9cc4de", "#0b66a3"])
 
 # Any: matplotlib names every key in a type of its own, and the names differ between its versions.
@@ -72,15 +72,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def shorten(name: object, width: int) -> str:
-    """Cut a name that is longer than `width`."""
-    text = str(name)
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def plain(name: object, width: int = 22) -> str:
+def plain(name: str, width: int = 22) -> str:
     """Shorten a name and keep matplotlib from reading dollars in it as mathematics."""
-    return shorten(name, width).replace("$", r"\$")
+    text = name if len(name) <= width else name[: width - 1] + "…"
+    return text.replace("$", r"\$")
 
 
 def figure(width: float, height: float, *, columns: int = 1) -> tuple[Figure, "list[Axes]"]:
@@ -89,7 +84,7 @@ def figure(width: float, height: float, *, columns: int = 1) -> tuple[Figure, "l
     return made, list(made.subplots(1, columns, squeeze=False)[0])
 
 
-def svg(drawn: Figure, *, name: str, alt: str) -> str:
+def svg(drawn: Figure, *, name: str, alt: str, wide: bool = False) -> Markup:
     """Turn a figure into an inline `<svg>`: without date, with ids that start with `name`, text as text.
 
     Parameters
@@ -98,6 +93,8 @@ def svg(drawn: Figure, *, name: str, alt: str) -> str:
         Unique on the page.
     alt
         What a reader who does not see the figure is told.
+    wide
+        Whether it scrolls on a phone, instead of shrinking until nothing can be read.
     """
     buffer = io.StringIO()
     with warnings.catch_warnings():
@@ -115,25 +112,11 @@ def svg(drawn: Figure, *, name: str, alt: str) -> str:
     text = re.sub(r"\n\s*", " ", text)
     width, height = drawn.get_size_inches() * 96
     opening = (
-        f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" '
+        f'<svg class="figure{" wide" if wide else ""}" role="img" aria-label="{html.escape(alt)}" '
         f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" width="{width:g}" height="{height:g}">'
     )
-    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip()
-
-
-def stratum_style(code: int) -> tuple[str, str]:
-    """Colour and marker of a stratum."""
-    n = len(STRATUM_COLOURS)
-    return STRATUM_COLOURS[code % n], STRATUM_MARKERS[(code + code // n) % len(STRATUM_MARKERS)]
-
-
-def legend_marks(strata: Sequence[str]) -> list[Mapping[str, str]]:
-    """Describe the marks of strata for a legend outside matplotlib: `name`, `colour`, `symbol`."""
-    symbols = {"o": "●", "s": "■", "^": "▲", "D": "◆", "P": "✚", "X": "✖"}
-    return [
-        {"name": name, "colour": stratum_style(code)[0], "symbol": symbols[stratum_style(code)[1]]}
-        for code, name in enumerate(strata)
-    ]
+    # matplotlib has escaped what it wrote.
+    return Markup(re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip())
 
 
 def axes(ax: "Axes | None") -> "Axes":

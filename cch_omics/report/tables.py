@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cch_omics.config import ReportConfig
-
 
 @dataclass(frozen=True)
 class Column:
@@ -19,7 +17,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, or the heading of a group of rows; `chosen` rows are shaded."""
+    """Cells, of which further lines are set small, or the heading of a group of rows; `chosen` rows are shaded."""
 
     cells: tuple[str, ...] = ()
     group: str = ""
@@ -28,17 +26,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption, and what is said below it."""
+    """A table; a page shows its first `report.max_rows` rows and says that `file` has all."""
 
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Row]
-    note: str = ""
-
-
-def capped(caption: str, columns: Sequence[Column], rows: Sequence[Row], settings: ReportConfig, file: str) -> Table:
-    """Show the first `report.max_rows` rows, and say where the others are."""
-    if len(rows) <= settings.max_rows:
-        return Table(caption, columns, rows)
-    note = f"The first {settings.max_rows} of {len(rows)} rows; all are in {file}."
-    return Table(caption, columns, rows[: settings.max_rows], note)
+    file: str

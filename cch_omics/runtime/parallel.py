@@ -1,7 +1,7 @@
 """The parts of a step's work, in several processes.
 
 Networks and neighbour searches are many short operations. Threads would wait for one another's Python between them;
-processes do not (`benchmarks/engine.md`). They are forked: they start at once, and share the cohort.
+processes do not (`research/benchmarks/engine.md`). They are forked: they start at once, and share the cohort.
 """
 
 import multiprocessing

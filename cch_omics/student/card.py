@@ -190,16 +190,20 @@ def _losses(mine: str, models: Sequence[str], measured: Mapping[tuple[str, str],
     better = {
         name: value - own
         for name in models
-        if (value := _value(measured.get((name, task.primary)), "mean")) is not None and value > own
+        if model_kind(name) in ("alone", "baseline")
+        and (value := _value(measured.get((name, task.primary)), "mean")) is not None
+        and value > own
     }
     if not better:
-        return f"No model it was compared with does better in mean {metric.title}."
+        alone = "" if mine == "alone" else ", and neither does the same network trained alone"
+        return f"In mean {metric.title} no baseline does better{alone}."
     listed = "; ".join(
         f"{'the same network ' if model_kind(name) == 'alone' else ''}{escape(model_name(name, task))} by "
         f"{with_unit(metric, value).lstrip('+')}"
         for name, value in better.items()
     )
-    return f"**It loses** in mean {metric.title} to: {listed}. Consider using that instead."
+    instead = "that" if len(better) == 1 else "one of them"
+    return f"**It loses** in mean {metric.title} to: {listed}. Consider using {instead} instead."
 
 
 def _interval(row: Record | None, key: str, metric: Metric, *, signed_: bool = False) -> str:

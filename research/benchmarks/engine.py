@@ -7,8 +7,8 @@
 DIR has the folder `brca-paired`: four omics. What is timed is training alone (`cch_omics.models.train.train`), in
 seconds of one thread of a CPU. The loop (nn.Module, nn.Dropout, autograd, torch.optim.AdamW, one network at a time)
 starts from the same components and weights, takes the same number of steps, trains a random part of the networks and is
-extrapolated by epochs. It is run once more with the batch's masks in place of nn.Dropout, drawn before the clock starts:
-then both have to come to the same networks. Prints a table in Markdown; engine.md beside this file has the last.
+extrapolated by epochs. It is run once more with the batch's masks in place of nn.Dropout, drawn before it starts: then
+both have to come to the same networks. Prints a table in Markdown; engine.md beside this file has the last.
 """
 
 import argparse
@@ -219,11 +219,11 @@ def loop(call: Call, split: int, m: int, device: torch.device, *, own_masks: boo
     """
     schedule, groups = call.schedule, range(split * call.n_groups, (split + 1) * call.n_groups)
     n_epochs = int(call.stops()[groups[0], m])
-    inputs, sizes, seeds, rate = call.dropout
+    inputs, drawn, seeds, rate = call.dropout
     masked = InputDropout(
-        inputs[groups.start : groups.stop], sizes[groups.start : groups.stop], [seeds[g] for g in groups], rate
+        inputs[groups.start : groups.stop], drawn[groups.start : groups.stop], [seeds[g] for g in groups], rate
     )
-    given = [] if own_masks else [masked.draw() for _ in range(n_epochs)]
+    given = [] if own_masks else [masked.draw().clone() for _ in range(n_epochs)]
 
     started = clock(device)
     kept: list[dict[int, dict[str, Tensor]]] = []

@@ -308,10 +308,10 @@ def known_information(a: float) -> float:
 def test_differences_of_log_losses_are_known_informations() -> None:
     # Views of independent noise, so that both together are one view of sqrt(1.5^2 + 0.5^2).
     strong, weak, both = (known_information(a) for a in (STRONG, WEAK, np.hypot(STRONG, WEAK)))
-    pair = views(20_000)
-    assert advantage(pair) == pytest.approx(strong - weak, abs=0.02)
-    assert teacher_given_student(pair) == pytest.approx(both - weak, abs=0.02)
-    assert benefit(pair) == pytest.approx(both - weak - MISFIT_WEIGHT * (both - strong), abs=0.02)
+    pair = views(8000)
+    assert advantage(pair) == pytest.approx(strong - weak, abs=0.03)
+    assert teacher_given_student(pair) == pytest.approx(both - weak, abs=0.03)
+    assert benefit(pair) == pytest.approx(both - weak - MISFIT_WEIGHT * (both - strong), abs=0.03)
     assert benefit(swapped(pair)) < 0 < benefit(pair)
 
 

@@ -45,7 +45,8 @@ FAULTS = (
     Fault(
         "test_the_main_process_is_killed",
         "`kill -9` of Snakemake itself",
-        "Jobs in Slurm go on. The same command starts again: the dead run's lock is released.",
+        "Jobs in Slurm go on. The same command says that the directory is locked; after `snakemake --unlock` it starts "
+        "again.",
         "Nothing: finished files stay, and so do finished splits.",
         "The job that was running, from the splits it had finished; not those before it.",
     ),
@@ -94,9 +95,10 @@ FAULTS = (
     Fault(
         "test_a_clock_in_the_past",
         "the clock in the past: results dated an hour ahead of it",
-        "A line says that these are dated to now. (Without it every job that reads one fails at its end.)",
+        "Each job that reads one fails at its end: `clock skew`. The same command with `--touch --forceall` dates all "
+        "results to now; without them it then goes on.",
         "Nothing.",
-        "Nothing of what was there.",
+        "Nothing of what was there, and what had failed.",
     ),
 )
 

@@ -1,5 +1,7 @@
 """Small cohorts for tests, made by code."""
 
+import dataclasses
+
 import numpy as np
 
 from cch_omics.cohort import Cohort, Modality, Target
@@ -77,3 +79,19 @@ def _number(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
         numbers = random.permutation(numbers)
     numbers = np.where(np.isfinite(labels), numbers, np.nan)
     return Target("score", Regression.of(numbers), numbers)
+
+
+def scrambled(cohort: Cohort, members: np.ndarray, *, values: bool = True) -> Cohort:
+    """The cohort with every label, and every value of the omics if asked, of the members (n,) changed."""
+    target = cohort.target
+    if isinstance(target.task, Classification):
+        labels = np.where(members, (target.values + 1) % len(target.task.classes), target.values)
+    else:
+        labels = np.where(members, 40 - 3 * target.values, target.values)
+    modalities = dict(cohort.modalities)
+    for name, modality in cohort.modalities.items() if values else ():
+        changed = members[modality.rows]
+        found = modality.values.copy()
+        found[changed] = 7 - 3 * np.nan_to_num(found[changed][::-1])
+        modalities[name] = dataclasses.replace(modality, values=found)
+    return dataclasses.replace(cohort, target=dataclasses.replace(target, values=labels), modalities=modalities)

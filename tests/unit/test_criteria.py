@@ -136,9 +136,7 @@ def test_a_pilot_without_an_error_has_no_score() -> None:
         ({"shared": nan}, "What cnv shares with rna could not be estimated"),
     ],
 )
-def test_a_gain_is_luck_where_the_teacher_knows_nothing_or_shares_nothing(
-    changed: dict[str, Any], reason: str
-) -> None:
+def test_a_gain_is_luck_where_the_teacher_knows_nothing_or_shares_nothing(changed: dict[str, Any], reason: str) -> None:
     verdict, why = judged("pilot", **changed)
     assert verdict == keys.UNDECIDED
     assert why.startswith(reason) and why.endswith("so that a gain would be luck.")
@@ -193,7 +191,9 @@ def test_the_calibrated_rule_takes_off_what_the_estimator_says_at_zero() -> None
     assert CRITERIA["cch_calibrated"].score(said(gap=0.3, at_zero=0.25)) == pytest.approx(0.05)
     reason = judged("cch_calibrated", p_gap=0.995, cross_check=0.004)[1]
     assert "more than 99% by one estimator and less than 1% by another" in reason
-    assert "is 97% by one estimator and not known by another" in judged("cch_calibrated", p_gap=0.97, cross_check=nan)[1]
+    assert (
+        "is 97% by one estimator and not known by another" in judged("cch_calibrated", p_gap=0.97, cross_check=nan)[1]
+    )
 
 
 def test_without_simulations_nothing_is_calibrated_and_nothing_decided() -> None:

@@ -1,158 +1,206 @@
 """Gains are paired and honest; the scorecard says what a hand-made table says."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import make_cohort
+from evidence_rows import CLASSES, piloted, row
 from numpy.typing import NDArray
+from outputs import encoding_of, students_of, with_controls
 
-from cch_omics import evaluation, keys
-from cch_omics.cohort import Cohort, Modality
+from cch_omics import keys
+from cch_omics.cohort import Cohort
+from cch_omics.config import CriterionConfig, SplitsConfig
+from cch_omics.evaluation import Evaluation, evaluate
+from cch_omics.evaluation.gains import comparisons, gains, model_name, performance, scores_of_models, summarise
+from cch_omics.evaluation.intervals import corrected_interval
+from cch_omics.evaluation.scorecard import SHOWN, criteria_table, scorecard
+from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold
+from cch_omics.splits import Splits, make_splits
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.evaluation.gains import (
-    corrected_interval,
-    gains,
-    pairs,
-    performance,
-    reference_table,
-    score_held_out,
-    scorecard,
-    summarise,
-)
-from cch_omics.models.out_of_fold import Distillation, Encoding, Network
-from cch_omics.models.baselines import References
-from cch_omics.splits import Splits
-from cch_omics.tasks.classification import METRICS, class_offsets
-from cch_omics.tasks.classification import evaluate as score
+from cch_omics.verdict.pilot import pilots
 
-N, C = 80, 3
-MODALITIES = ("weak", "strong")
-NETWORK = Network(*(np.zeros(shape, dtype=np.float32) for shape in [(1,), (1, 1), (1,), (1, C), (C,)]))
+nan = float("nan")
+GAINS = {"cnv": {"rna": 1.0, "mutation": 0.0}, "mutation": {"rna": 0.5, "cnv": 0.0}, "rna": {"cnv": 0.0}}
 
 
-def cohort() -> Cohort:
-    """`weak` is profiled in the first 60 of 80 samples; three labels are missing."""
-    samples = np.array([f"S{i:02d}" for i in range(N)])
-    labels = np.arange(N) % C
-    labels[[3, 40, 70]] = -1
+@dataclass(frozen=True)
+class Made:
+    cohort: Cohort
+    splits: Splits
+    encodings: dict[str, Encoding]
+    students: dict[str, OutOfFold]
+    baselines: dict[str, OutOfFold]
 
-    def modality(n: int) -> Modality:
-        return Modality(np.zeros((n, 1), dtype=np.float32), np.array(["f"]), np.arange(n))
+    @property
+    def metrics(self) -> list[str]:
+        return list(self.cohort.target.task.metrics)
 
-    return Cohort(
-        "made-up", "subtype", samples, samples, np.full(N, ""), labels, ("a", "b", "c"),
-        {"weak": modality(60), "strong": modality(N)},
-    )  # fmt: skip
+    def gains(self, **changed: Any) -> pd.DataFrame:
+        of = {"cohort": self.cohort, "splits": self.splits, "students": self.students, **changed}
+        return gains(of["cohort"], of["splits"], of["students"])
 
+    def evidence(self) -> pd.DataFrame:
+        """Evidence in which the gap is for cnv as a teacher, without pilots."""
+        pairs = [(teacher, student) for student, gained in GAINS.items() for teacher in gained]
+        rows = [
+            row(
+                teacher,
+                student,
+                gap=0.2 if teacher == "cnv" else -0.2,
+                ahead=0.1 if teacher == "rna" else -0.1,
+                repeat=int(repeat),
+                fold=int(fold),
+            )
+            for repeat, fold in zip(self.splits.repeat, self.splits.fold, strict=True)
+            for teacher, student in pairs
+        ]
+        return pd.DataFrame(rows).assign(pilot_gain=nan, pilot_gain_se=nan, p_gain_positive=nan)
 
-def split(cohort: Cohort, *, repeats: int = 2, folds: int = 2) -> Splits:
-    """Two inner folds; a third of the training labels may be used."""
-    rng = np.random.default_rng(0)
-    outer = [(r, f, test == f) for r in range(repeats) for test in [rng.permutation(N) % folds] for f in range(folds)]
-    outer.append((-1, -1, np.zeros(N, dtype=bool)))
-    inner = np.array([np.where(test, -1, rng.integers(0, 2, N)) for _, _, test in outer])
-    labelled = (inner >= 0) & cohort.labelled & (rng.random(inner.shape) < 0.7)
-    return Splits(np.array([r for r, _, _ in outer]), np.array([f for _, f, _ in outer]), inner, labelled)
-
-
-def logits(cohort: Cohort, splits: Splits, modality: str, seed: int, signal: float) -> NDArray[np.float32]:
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=(len(splits.fold), N, C)) + signal * np.eye(C)[cohort.labels]
-    values[:, ~cohort.profiled(modality)] = np.nan
-    return values.astype(np.float32)
-
-
-def encoding(values: NDArray[np.float32]) -> Encoding:
-    return Encoding(values[..., :2], values, NETWORK, np.ones(len(values), dtype=int))
-
-
-def distillation(runs: dict[tuple[str, bool], NDArray[np.float32]]) -> Distillation:
-    shape = (len(runs), len(next(iter(runs.values()))))
-    return Distillation(
-        teachers=tuple(teacher for teacher, _ in runs),
-        shuffled=np.array([shuffled for _, shuffled in runs]),
-        logits=np.stack(list(runs.values())),
-        lambdas=np.arange(shape[0] * shape[1]).reshape(shape) / 100,
-        temperatures=np.full(shape, 3.0),
-        epochs=np.ones(shape, dtype=int),
-        networks=(NETWORK,) * len(runs),
-    )
+    def evaluated(self, rule: str, evidence: pd.DataFrame) -> Evaluation:
+        criterion = CriterionConfig(rule=rule)
+        return evaluate(self.cohort, self.splits, self.encodings, self.students, self.baselines, evidence, criterion)
 
 
-@pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
-    people = cohort()
-    splits = split(people)
-    encodings = {
-        "weak": encoding(logits(people, splits, "weak", 0, 0.5)),
-        "strong": encoding(logits(people, splits, "strong", 1, 2.0)),
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def made(request: pytest.FixtureRequest) -> Made:
+    cohort = make_cohort(n=120, task=request.param, label_budget=0.7)
+    splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=3), seed=0)
+    students = {
+        name: students_of(cohort, splits, name, with_controls(name, gained), seed=seed)
+        for seed, (name, gained) in enumerate(GAINS.items())
     }
-    distillations = {}
-    for k, student in enumerate(MODALITIES):
-        other = MODALITIES[1 - k]
-        runs = [(student, False), (other, False), (other, True)]
-        distillations[student] = distillation(
-            {run: logits(people, splits, student, 10 * k + i + 2, 1.0 - k / 2) for i, run in enumerate(runs)}
-        )
-    return {"cohort": people, "splits": splits, "encodings": encodings, "distillations": distillations}
+    encodings = {
+        name: encoding_of(cohort, splits, name, seed=seed, signal=2.0) for seed, name in enumerate(cohort.modalities)
+    }
+    baselines = {}
+    for seed, name in enumerate(GAINS):
+        fitted = students_of(cohort, splits, name, {Model("linear"): 1.0, Model("boosting"): 0.5}, seed=9 + seed)
+        # The linear one is the student alone under another name.
+        outputs = np.stack([students[name].alone, fitted.outputs[1]])
+        baselines[name] = replace(fitted, outputs=outputs, networks=())
+    return Made(cohort, splits, encodings, students, baselines)
 
 
-def test_gains_agree_with_a_plain_loop(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    table = gains(people, splits, encodings, distillations)
+# Gains
+
+
+def test_gains_agree_with_a_plain_loop(made: Made) -> None:
+    people, splits, task = made.cohort, made.splits, made.cohort.target.task
+    table = made.gains()
     assert tuple(table.columns) == keys.GAIN_COLUMNS
-    assert len(table) == 2 * 3 * 4 * len(METRICS)
+    assert len(table) == 5 * 3 * 4 * len(made.metrics)
+    values = people.target.values
 
-    def by_hand(values: NDArray[np.float32], s: int, student: str) -> tuple[dict[str, Any], int]:
-        test = np.array([splits.test[s, i] and people.profiled(student)[i] and people.labels[i] >= 0 for i in range(N)])
-        return score(
-            values[s, test], people.labels[test], class_offsets(values[s], people.labels, splits.labelled[s])
-        ), int(test.sum())
+    def by_hand(outputs: NDArray[np.float32], s: int, student: str) -> tuple[dict[str, float], int]:
+        has = people.profiled(student)
+        test = np.array([splits.test[s, i] and has[i] and np.isfinite(values[i]) for i in range(len(values))])
+        decision = task.decision(outputs[s], values, splits.labelled[s])
+        train = values[splits.labelled[s] & has]
+        found = task.evaluate(outputs[s][None, test], values[test], decision[None], train)
+        return {name: float(each[0]) for name, each in found.items()}, int(test.sum())
 
-    for student in MODALITIES:
-        teacher = next(name for name in MODALITIES if name != student)
-        taught = distillations[student]
-        baselines = {"none": encodings[student].logits, "self": taught.logits[0], "shuffled": taught.logits[2]}
-        for control, values in baselines.items():
-            for s in range(4):
-                distilled, n_test = by_hand(taught.logits[1], s, student)
-                baseline, _ = by_hand(values, s, student)
-                rows = table[
-                    (table["teacher"] == teacher) & (table["student"] == student) & (table["control"] == control)
-                    & (table["repeat"] == splits.repeat[s]) & (table["fold"] == splits.fold[s])
-                ].set_index("metric")  # fmt: skip
-                for metric in METRICS:
-                    row = rows.loc[metric]
-                    assert row["distilled"] == pytest.approx(float(distilled[metric]))
-                    assert row["baseline"] == pytest.approx(float(baseline[metric]))
-                    assert row["gain"] == row["distilled"] - row["baseline"]
-                    assert (row["n_test"], row["lambda"], row["temperature"]) == (n_test, taught.lambdas[1, s], 3.0)
+    for student, gained in GAINS.items():
+        of = made.students[student]
+        for teacher in gained:
+            baselines = {
+                "none": Model("alone"),
+                "self": Model("soft_targets", student, "self"),
+                "shuffled": Model("soft_targets", teacher, "shuffled"),
+            }
+            pair = table[(table["teacher"] == teacher) & (table["student"] == student)]
+            assert set(pair["recipe"]) == {"soft_targets"} and set(pair["control"]) == {*keys.CONTROLS}
+            for control, model in baselines.items():
+                for s in range(splits.full):
+                    distilled, n_test = by_hand(of.of(Model("soft_targets", teacher)), s, student)
+                    baseline, _ = by_hand(of.of(model), s, student)
+                    rows = pair[
+                        (pair["control"] == control)
+                        & (pair["repeat"] == splits.repeat[s])
+                        & (pair["fold"] == splits.fold[s])
+                    ].set_index("metric")
+                    for metric in made.metrics:
+                        each = rows.loc[metric]
+                        assert each["distilled"] == pytest.approx(distilled[metric])
+                        assert each["baseline"] == pytest.approx(baseline[metric])
+                        assert each["gain"] == each["distilled"] - each["baseline"]
+                        assert each["n_test"] == n_test
 
 
-def test_training_labels_beyond_the_budget_do_not_touch_a_gain(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    before = gains(people, splits, encodings, distillations)
+def test_decisions_are_learnt_on_usable_labels_of_training_samples_only(made: Made) -> None:
+    people, splits, task = made.cohort, made.splits, made.cohort.target.task
+    before = made.gains()
+    # Neither a training label beyond the budget nor an output for its sample touches a gain.
     hidden = splits.train[0] & ~splits.labelled[0]
-    labels = np.where(hidden, (people.labels + 1) % C, people.labels)
-    changed = Cohort(**{**vars(people), "labels": labels})
-    after = gains(changed, splits, encodings, distillations)
+    values = people.target.values.copy()
+    values[hidden] = np.roll(values[hidden], 1)
+    other = replace(people, target=replace(people.target, values=values))
+    students = {}
+    for name, each in made.students.items():
+        outputs = each.outputs.copy()
+        outputs[:, 0, hidden] = np.where(np.isnan(outputs[:, 0, hidden]), nan, 5.0)
+        students[name] = replace(each, outputs=outputs)
+    after = made.gains(cohort=other, students=students)
     first = (before["repeat"] == splits.repeat[0]) & (before["fold"] == splits.fold[0])
     pd.testing.assert_frame_equal(before[first], after[first])
     assert not before.equals(after)
+    # Nor do the labels that decisions are judged by.
+    unused = ~splits.labelled[0]
+    values[unused] = np.roll(values[unused], 1)
+    for outputs in made.students["cnv"].outputs[:, 0]:
+        np.testing.assert_array_equal(
+            task.decision(outputs, people.target.values, splits.labelled[0]),
+            task.decision(outputs, values, splits.labelled[0]),
+        )
 
 
-def test_a_student_without_a_prediction_has_no_score_and_harms_no_other(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    broken = distillations["weak"].logits.copy()
-    broken[1, 2] = np.nan
-    taught = Distillation(**{**vars(distillations["weak"]), "logits": broken})
-    table = gains(people, splits, encodings, {"weak": taught})
-    split_2 = (table["repeat"] == splits.repeat[2]) & (table["fold"] == splits.fold[2])
-    assert table.loc[split_2, "gain"].isna().all() and table.loc[split_2, "baseline"].notna().all()
-    assert table.loc[~split_2, "gain"].notna().all()
-    assert (summarise(table)["n_splits"] == 3).all()
+def test_a_student_without_a_prediction_has_no_score_and_harms_no_other(made: Made) -> None:
+    taught = made.students["cnv"]
+    outputs = taught.outputs.copy()
+    broken = taught.models.index(Model("soft_targets", "rna"))
+    outputs[broken, 2] = nan
+    table = made.gains(students={"cnv": replace(taught, outputs=outputs)})
+    of_rna = table[(table["teacher"] == "rna") & (table["metric"] == made.cohort.target.task.primary)]
+    lost = (of_rna["repeat"] == made.splits.repeat[2]) & (of_rna["fold"] == made.splits.fold[2])
+    assert of_rna.loc[lost, "gain"].isna().all() and of_rna.loc[lost, "baseline"].notna().all()
+    assert of_rna.loc[~lost, "gain"].notna().all()
+    summary = summarise(table).set_index(["teacher", "metric"]).sort_index()
+    primary = made.cohort.target.task.primary
+    assert (summary.loc[("rna", primary), "n_splits"] == 3).all()
+    assert (summary.loc[("mutation", primary), "n_splits"] == 4).all()
+
+
+def test_without_shuffled_controls_there_are_no_gains_over_them(made: Made) -> None:
+    taught = made.students["cnv"]
+    kept = [v for v, model in enumerate(taught.models) if model.control != "shuffled"]
+    fewer = replace(taught, models=tuple(taught.models[v] for v in kept), outputs=taught.outputs[kept])
+    table, whole = made.gains(students={"cnv": fewer}), made.gains(students={"cnv": taught})
+    assert set(table["control"]) == {"none", "self"}
+    same = whole[whole["control"] != "shuffled"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, same)
+
+
+def test_every_recipe_has_its_own_controls(made: Made) -> None:
+    """Two recipes of one teacher: each is compared with its own self control, both with the one student alone."""
+    taught = made.students["mutation"]
+    second = [replace(model, recipe="imputed") for model in taught.models if model.recipe != "alone"]
+    outputs = np.concatenate([taught.outputs, taught.outputs[1:] * np.float32(0.5)])
+    both = replace(taught, models=(*taught.models, *second), outputs=outputs)
+    table = made.gains(students={"mutation": both})
+    keyed = table[table["teacher"] == "rna"].set_index(["recipe", "control", "repeat", "fold", "metric"])
+    assert set(table["recipe"]) == {"soft_targets", "imputed"}
+    pd.testing.assert_series_equal(
+        keyed.loc["soft_targets"].loc["none", "baseline"], keyed.loc["imputed"].loc["none", "baseline"]
+    )
+    own = keyed["baseline"].drop("none", level="control")
+    assert (own.loc["soft_targets"] != own.loc["imputed"]).any()
+    assert len(summarise(table)) == 2 * 2 * 3 * len(made.metrics)
+
+
+# Intervals
 
 
 def test_the_interval_by_hand() -> None:
@@ -161,16 +209,18 @@ def test_the_interval_by_hand() -> None:
     arm = 3.182446 * np.sqrt(2.083333)
     assert (mean, low, high) == pytest.approx((2.5, 2.5 - arm, 2.5 + arm), rel=1e-5)
     # 2 x 5 folds: (1/10 + 1/4) * var; t(0.975, 9 df) = 2.262157.
-    values = np.arange(10.0)
-    _, low, high = corrected_interval(values, 5)
+    _, low, high = corrected_interval(np.arange(10.0), 5)
     assert high - low == pytest.approx(2 * 2.262157 * np.sqrt(0.35 * 82.5 / 9), rel=1e-6)
 
 
-def test_an_interval_needs_two_values() -> None:
-    assert corrected_interval(np.array([0.3, np.nan]), 5)[0] == pytest.approx(0.3)
-    assert np.isnan(corrected_interval(np.array([0.3, np.nan]), 5)[1:]).all()
-    assert np.isnan(corrected_interval(np.full(3, np.nan), 5)).all()
+def test_an_interval_needs_two_values_and_two_folds() -> None:
+    assert corrected_interval(np.array([0.3, nan]), 5)[0] == pytest.approx(0.3)
+    assert np.isnan(corrected_interval(np.array([0.3, nan]), 5)[1:]).all()
+    assert np.isnan(corrected_interval(np.array([0.3, 0.4]), 1)[1:]).all()
+    assert np.isnan(corrected_interval(np.full(3, nan), 5)).all()
     assert corrected_interval(np.zeros(10), 5) == (0.0, 0.0, 0.0)
+    # A split without a value is left out.
+    assert corrected_interval(np.array([1.0, nan, 2.0]), 3) == corrected_interval(np.array([1.0, 2.0]), 3)
 
 
 def test_the_interval_covers() -> None:
@@ -198,144 +248,180 @@ def test_the_interval_covers() -> None:
     assert 0.93 < covered < 0.995
 
 
-def test_performance_is_of_every_model_once(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    references = References(
-        ("logistic",), MODALITIES, np.stack([np.stack([encodings[name].logits for name in MODALITIES])])
-    )
-    gained, compared = gains(people, splits, encodings, distillations), reference_table(people, splits, references)
-    assert tuple(compared.columns) == keys.REFERENCE_COLUMNS
-    table = performance(gained, compared)
-    assert tuple(table.columns) == evaluation.PERFORMANCE_COLUMNS
-    assert (table["n_splits"] == 4).all()
-    models = {name: set(part["model"]) for name, part in table.groupby("modality")}
-    assert models == {
-        "weak": {"alone", "self", "distilled:strong", "logistic"},
-        "strong": {"alone", "self", "distilled:weak", "logistic"},
-    }
-    assert len(table) == 8 * len(METRICS)
+# Models beside each other
+
+
+def test_performance_is_of_every_model_once(made: Made) -> None:
+    scores = scores_of_models(made.cohort, made.splits, made.students, column="model")
+    references = scores_of_models(made.cohort, made.splits, made.baselines, column="baseline")
+    assert tuple(references.columns) == keys.REFERENCE_COLUMNS
+    assert len(references) == 3 * 2 * 4 * len(made.metrics)
+    table = performance(scores, references)
+    assert tuple(table.columns) == keys.PERFORMANCE_COLUMNS
+    models = {name: set(part["model"]) for name, part in table.groupby("student")}
+    own = {"alone", "self:soft_targets", "linear", "boosting"}
+    assert models == {name: own | {f"soft_targets:{teacher}" for teacher in gained} for name, gained in GAINS.items()}
+    assert not table.duplicated(["student", "model", "metric"]).any()
     # The reference is the same model as the student trained alone, so that both rows have to agree.
-    wide = table.pivot(index=["modality", "metric"], columns="model", values="mean")
-    np.testing.assert_allclose(wide["alone"], wide["logistic"])
-    weak = gained[(gained["student"] == "weak") & (gained["control"] == "none")]
-    expected = weak[weak["metric"] == "log_loss"]["distilled"].mean()
-    assert wide.loc[("weak", "log_loss"), "distilled:strong"] == pytest.approx(expected)
+    wide = table.pivot(index=["student", "metric"], columns="model", values="mean")
+    np.testing.assert_allclose(wide["alone"], wide["linear"])
+    # The same scores as behind the gains.
+    gained = made.gains()
+    primary = made.cohort.target.task.primary
+    pair = gained[(gained["teacher"] == "rna") & (gained["student"] == "cnv") & (gained["control"] == "none")]
+    pair = pair[pair["metric"] == primary]
+    assert wide.loc[("cnv", primary), "soft_targets:rna"] == pytest.approx(pair["distilled"].mean())
+    of_alone = table[(table["student"] == "cnv") & (table["model"] == "alone") & (table["metric"] == primary)].iloc[0]
+    expected = corrected_interval(pair["baseline"].to_numpy(), 2)
+    assert (of_alone["mean"], of_alone["ci_low"], of_alone["ci_high"]) == pytest.approx(expected)
+    assert of_alone["n_splits"] == 4
 
 
-def test_a_student_alone_counts_once_however_many_teachers() -> None:
-    rows = [
-        (teacher, "s", "none", 0, fold, "auroc", 0.1 * fold, 0.5, 0.0, 9, 0.5, 1.0)
-        for teacher in ("t1", "t2", "t3")
-        for fold in range(4)
-    ]
-    table = pd.DataFrame(rows, columns=list(keys.GAIN_COLUMNS))
-    alone = performance(table, pd.DataFrame(columns=list(keys.REFERENCE_COLUMNS))).set_index("model").loc["alone"]
-    expected = corrected_interval(0.1 * np.arange(4), 4)
-    assert (alone["mean"], alone["ci_low"], alone["ci_high"]) == pytest.approx(expected)
-    assert alone["n_splits"] == 4
+def test_names_of_models() -> None:
+    models = [Model("alone"), Model("soft_targets", "rna+cnv"), Model("soft_targets", "cnv", "self"), Model("linear")]
+    assert [model_name(each) for each in models] == ["alone", "soft_targets:rna+cnv", "self:soft_targets", "linear"]
 
 
-def test_without_offsets_the_largest_logit_decides_and_probabilities_stay(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    with_offsets = gains(people, splits, encodings, distillations)
-    table = gains(people, splits, encodings, distillations, offsets=False)
-    decided = table["metric"].isin(["balanced_accuracy", "macro_f1"])
-    pd.testing.assert_frame_equal(table[~decided], with_offsets[~decided])
-    assert (table.loc[decided, "gain"] != with_offsets.loc[decided, "gain"]).any()
-    row = table[(table["student"] == "weak") & (table["metric"] == "balanced_accuracy")].iloc[0]
-    test = splits.test[0] & people.profiled("weak") & people.labelled
-    plain = METRICS["balanced_accuracy"].function(encodings["weak"].logits[0, test], people.labels[test])
-    assert row["baseline"] == pytest.approx(float(np.asarray(plain)))
+def test_comparisons_are_paired_differences_in_the_primary_metric(made: Made) -> None:
+    primary = made.cohort.target.task.primary
+    scores = scores_of_models(made.cohort, made.splits, made.students, column="model")
+    references = scores_of_models(made.cohort, made.splits, made.baselines, column="baseline")
+    table = comparisons(scores, references, primary)
+    assert tuple(table.columns) == keys.COMPARISON_COLUMNS
+    assert len(table) == 2 * sum(2 + len(gained) for gained in GAINS.values())
+    found = table.set_index(["student", "model", "baseline"])
+    assert found.loc[("cnv", "alone", "linear")].tolist() == [0.0, 0.0, 0.0]
+    # The linear baseline is the student trained alone: what is gained over one is gained over the other.
+    summary = summarise(made.gains()).set_index(["student", "teacher", "control", "metric"])
+    expected = summary.loc[("cnv", "rna", "none", primary), ["gain", "ci_low", "ci_high"]]
+    assert found.loc[("cnv", "soft_targets:rna", "linear")].tolist() == pytest.approx(expected.tolist())
+    assert comparisons(scores, references.iloc[:0], primary).empty
 
 
-def verdicts(splits: Splits) -> pd.DataFrame:
-    """strong -> weak: positive gap, our `distil` of the cohort alone; weak -> strong: undecided, no gap once."""
-    rows = []
-    for s in range(len(splits.fold)):
-        whole = s == splits.whole
-        row: dict[str, Any] = dict.fromkeys(keys.VERDICT_COLUMNS, np.nan)
-        row |= {"repeat": splits.repeat[s], "fold": splits.fold[s], "estimator": "ksg"}
-        up = {"teacher": "strong", "student": "weak", "gap": 99.0 if whole else 0.1 * s, "advantage": 0.5}
-        up |= {"verdict": keys.DISTIL if whole else keys.DO_NOT_DISTIL}
-        down = {"teacher": "weak", "student": "strong", "gap": np.nan if s == 1 else -0.3, "advantage": -0.5}
-        down |= {"verdict": keys.UNDECIDED}
-        up |= {"log_loss_benefit": 99.0 if whole else 0.1 * s, "log_loss_benefit_se": 0.2}
-        down |= {"log_loss_benefit": -0.1, "log_loss_benefit_se": 0.2}
-        rows += [row | up, row | down]
-    return pd.DataFrame(rows)
+# Criteria beside what was gained
 
 
-def test_pairs_carry_scores_of_the_training_side_and_gains_of_the_test_side(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    summary = summarise(gains(people, splits, encodings, distillations))
-    table = pairs(people, splits, encodings, distillations, verdicts(splits), summary)
-    assert tuple(table.columns) == evaluation.PAIR_COLUMNS
-    assert len(table) == len(CRITERIA) * 2
-    up = table[table["teacher"] == "strong"].set_index("criterion")
-    down = table[table["teacher"] == "weak"].set_index("criterion")
-    # The whole split's 99 is no part of a score, the mean of 0, 0.1, 0.2, 0.3; its verdict is the pair's.
-    assert up.loc["cch", "score"] == pytest.approx(0.15)
-    assert down.loc["cch", "score"] == pytest.approx(-0.3)
-    # Without a pilot the benefit, mean of 0, 0.1, 0.2, 0.3.
-    assert up.loc["verdict", "score"] == pytest.approx(0.15)
-    assert up.loc["gap_plus_advantage", "score"] == pytest.approx(0.65)
-    assert (up.loc["cch", "decision"], down.loc["cch", "decision"]) == (keys.DISTIL, keys.DO_NOT_DISTIL)
-    assert (up.loc["verdict", "decision"], down.loc["verdict", "decision"]) == (keys.DISTIL, keys.UNDECIDED)
-    assert up.loc["teacher_minus_student_accuracy", "score"] > 0 > down.loc["teacher_minus_student_accuracy", "score"]
-    assert up.loc["teacher_accuracy", "score"] > down.loc["teacher_accuracy", "score"] > 0
-    row = summary[
-        (summary["teacher"] == "strong") & (summary["control"] == "self") & (summary["metric"] == evaluation.METRIC)
-    ].iloc[0]
-    assert (up["gain_over_self"] == row["gain"]).all() and (up["gained"] == (row["ci_low"] > 0)).all()
+def test_criteria_carry_scores_of_the_training_side_and_gains_of_the_test_side(made: Made) -> None:
+    people = made.cohort
+    summary = summarise(made.gains())
+    evidence = made.evidence()
+    full = evidence["repeat"] == -1
+    # The full cohort's gap is no part of a score where outer training sets have one; its verdict is the pair's.
+    evidence.loc[full, "gap"] = np.where(evidence.loc[full, "teacher"] == "cnv", 99.0, -99.0)
+    evidence.loc[~full & (evidence["teacher"] == "cnv"), "gap"] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    table = criteria_table(people.name, people.target, evidence, CriterionConfig(rule="cch"), summary)
+    assert tuple(table.columns) == keys.CRITERIA_COLUMNS
+    primary = people.target.task.primary
+    assert set(table["metric"]) == {primary} and set(table["target"]) == {people.target.name}
+    # There are no pilots.
+    assert list(dict.fromkeys(table["criterion"])) == ["cch", "accuracy_difference", "always", "never"]
+    assert len(table) == 4 * 5
+    of_cch = table[table["criterion"] == "cch"].set_index(["teacher", "student"])
+    outer = evidence[~full].groupby(["teacher", "student"])["gap"].mean()
+    pd.testing.assert_series_equal(of_cch["score"], outer.reindex(of_cch.index), check_names=False)
+    assert of_cch["score"].abs().max() < 1
+    assert of_cch.loc[("cnv", "rna"), "decision"] == keys.DISTIL
+    assert of_cch.loc[("rna", "cnv"), "decision"] == keys.DO_NOT_DISTIL
+    realised = summary[(summary["metric"] == primary) & (summary["control"] == "none")]
+    realised = realised.set_index(["teacher", "student"])["gain"]
+    for _, part in table.groupby("criterion"):
+        pd.testing.assert_series_equal(
+            part.set_index(["teacher", "student"])["gain"].sort_index(), realised.sort_index()
+        )
 
 
-def test_a_score_reads_nothing_of_test_samples_nor_labels_beyond_the_budget(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    first = [0, -1]
-    one = Splits(splits.repeat[first], splits.fold[first], splits.inner[first], splits.labelled[first])
-    known = score_held_out(people, one, encodings, distillations, CRITERIA)
-    labels = np.where(splits.labelled[0], people.labels, (people.labels + 1) % C)
-    hidden = {}
-    for name, each in encodings.items():
-        values, hidden_units = each.logits.copy(), each.representation.copy()
-        values[0, splits.test[0]] = 9.0
-        hidden_units[0, splits.test[0]] = 9.0
-        hidden[name] = replace(each, logits=values, representation=hidden_units)
-    changed = score_held_out(replace(people, labels=labels), one, hidden, distillations, CRITERIA)
-    pd.testing.assert_frame_equal(known, changed)
-    assert np.isfinite(known.loc[known["criterion"] == "pilot", "score"]).all()
+def test_a_criterion_without_a_score_in_outer_training_sets_has_that_of_the_full_cohort(made: Made) -> None:
+    people, evidence = made.cohort, made.evidence()
+    full = evidence["repeat"] == -1
+    evidence["gap_at_zero"] = np.where(full, 0.1, nan)
+    table = criteria_table(
+        people.name, people.target, evidence, CriterionConfig(rule="cch_calibrated"), summarise(made.gains())
+    )
+    found = table[table["criterion"] == "cch_calibrated"]
+    assert found["score"].tolist() == pytest.approx((evidence.loc[full, "gap"] - 0.1).tolist())
 
 
-def test_without_a_pilot_its_criteria_are_left_out(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    summary = summarise(gains(people, splits, encodings, distillations))
-    table = pairs(people, splits, encodings, {}, verdicts(splits), summary)
-    assert set(CRITERIA) - set(table["criterion"]) == {name for name, each in CRITERIA.items() if each.needs_pilot}
+def test_the_rule_in_force_comes_first_and_once(made: Made) -> None:
+    for rule in CRITERIA:
+        criteria = made.evaluated(rule, made.evidence()).criteria["criterion"]
+        assert list(dict.fromkeys(criteria)) == list(dict.fromkeys((rule, *SHOWN)))
+        assert len(criteria) == 5 * criteria.nunique()
+
+
+def test_where_the_rule_needs_no_pilots_those_of_the_students_are_scored_beside_it(made: Made) -> None:
+    found = made.evaluated("cch", made.evidence()).criteria
+    of_pilots = found[found["criterion"] == "pilot"].set_index(["teacher", "student"])["score"]
+    asked = pilots(made.cohort, made.splits, made.encodings, made.students)
+    means = asked[asked["repeat"] != -1].groupby(["teacher", "student"])["pilot_gain"].mean()
+    pd.testing.assert_series_equal(of_pilots.sort_index(), means.sort_index(), check_names=False)
+    # Pilots that were asked before stay as they are.
+    evidence = made.evidence().assign(pilot_gain=0.5, pilot_gain_se=0.1, p_gain_positive=0.99)
+    kept = made.evaluated("cch", evidence).criteria
+    assert (kept.loc[kept["criterion"] == "pilot", "score"] == 0.5).all()
+
+
+def test_only_the_students_that_were_distilled_are_scored(made: Made) -> None:
+    """With `evaluate: chosen` other pairs have no gain: they are in no table."""
+    cnv = made.students["cnv"]
+    kept = [v for v, model in enumerate(cnv.models) if model.teacher != "mutation"]
+    chosen = replace(cnv, models=tuple(cnv.models[v] for v in kept), outputs=cnv.outputs[kept])
+    alone = {name: replace(made.students[name], models=(Model("alone"),)) for name in ("rna", "mutation")}
+    alone = {name: replace(each, outputs=each.outputs[:1]) for name, each in alone.items()}
+    few = replace(made, students={"cnv": chosen, **alone})
+    found = few.evaluated("cch", made.evidence())
+    assert set(found.criteria["teacher"]) == {"rna"} and set(found.criteria["student"]) == {"cnv"}
+    assert (found.scorecard["n_pairs"] == 1).all() and "pilot" in set(found.scorecard["criterion"])
+    assert set(found.performance["student"]) == {"cnv", "rna", "mutation"}
+
+
+def test_an_evaluation_has_every_table(made: Made) -> None:
+    found = made.evaluated("pilot", made.evidence())
+    columns = {
+        "gains": keys.GAIN_COLUMNS, "references": keys.REFERENCE_COLUMNS, "summary": keys.SUMMARY_COLUMNS,
+        "performance": keys.PERFORMANCE_COLUMNS, "comparisons": keys.COMPARISON_COLUMNS,
+        "criteria": keys.CRITERIA_COLUMNS, "scorecard": keys.SCORECARD_COLUMNS,
+    }  # fmt: skip
+    for name, expected in columns.items():
+        assert tuple(getattr(found, name).columns) == expected
+        assert len(getattr(found, name))
+    assert (found.scorecard["n_pairs"] == 5).all() and set(found.scorecard["metric"]) == {
+        made.cohort.target.task.primary
+    }
+
+
+def test_no_pairs_make_empty_tables(made: Made) -> None:
+    alone = {
+        name: replace(each, models=each.models[:1], outputs=each.outputs[:1]) for name, each in made.students.items()
+    }
+    few = replace(made, students=alone, baselines={})
+    found = few.evaluated("pilot", made.evidence())
+    for name in ("gains", "references", "summary", "comparisons", "criteria", "scorecard"):
+        assert getattr(found, name).empty, name
+    assert tuple(found.scorecard.columns) == keys.SCORECARD_COLUMNS
+    assert set(found.performance["model"]) == {"alone"}
+
+
+# The scorecard
 
 
 def hand_made() -> pd.DataFrame:
-    """Two students with two teachers each.
-
-    student a: gains +4 (gained) and -6 (harmed); student b: gains +1 and +2.
-    """
-    common = {"cohort": "x", "target": "y", "criterion": "rule", "ci_low": 0.0, "gain_over_self": 0.0}
-    common |= {"self_ci_low": 0.0, "self_ci_high": 0.0, "ci_high": 0.0}
+    """Two students with two teachers each. Student a: gains +4 and -6; student b: gains +1 and +2."""
     rows = [
-        ("a", "t1", 0.9, keys.DISTIL, 0.04, False, True),
-        ("a", "t2", -0.5, keys.DO_NOT_DISTIL, -0.06, True, False),
-        ("b", "t1", 0.3, keys.DISTIL, 0.01, False, False),
-        ("b", "t2", 0.1, keys.UNDECIDED, 0.02, False, False),
+        ("a", "t1", 0.9, keys.DISTIL, 0.04),
+        ("a", "t2", -0.5, keys.DO_NOT_DISTIL, -0.06),
+        ("b", "t1", 0.3, keys.DISTIL, 0.01),
+        ("b", "t2", 0.1, keys.UNDECIDED, 0.02),
     ]
-    columns = ["student", "teacher", "score", "decision", "gain", "harmed", "gained"]
-    return pd.DataFrame(rows, columns=columns).assign(**common)[list(evaluation.PAIR_COLUMNS)]
+    common = {"cohort": "x", "target": "y", "metric": "m", "criterion": "rule", "recipe": "soft_targets"}
+    found = pd.DataFrame(rows, columns=["student", "teacher", "score", "decision", "gain"]).assign(**common)
+    return found[list(keys.CRITERIA_COLUMNS)]
 
 
 def test_the_scorecard_by_hand() -> None:
     row = scorecard(hand_made()).iloc[0]
     assert tuple(row.index) == keys.SCORECARD_COLUMNS
-    assert (row["cohort"], row["target"], row["criterion"]) == ("x", "y", "rule")
-    assert (row["n_pairs"], row["n_harmed"], row["n_gained"]) == (4, 1, 1)
-    assert (row["auroc_harmed"], row["auroc_gained"]) == (1, 1)
+    assert (row["cohort"], row["target"], row["metric"], row["criterion"]) == ("x", "y", "m", "rule")
+    assert row["n_pairs"] == 4
     assert row["spearman"] == pytest.approx(0.8)  # ranks 4 1 3 2 and 4 1 2 3
     assert (row["sign_accuracy"], row["abstention"]) == (1, 0.25)
     assert row["regret"] == pytest.approx(0.005)  # a: the best; b: +1 instead of +2
@@ -345,7 +431,7 @@ def test_the_scorecard_turns_when_the_score_does() -> None:
     table = hand_made()
     decision = table["decision"].replace({keys.DISTIL: keys.DO_NOT_DISTIL, keys.DO_NOT_DISTIL: keys.DISTIL})
     row = scorecard(table.assign(score=-table["score"], decision=decision)).iloc[0]
-    assert (row["auroc_harmed"], row["auroc_gained"], row["sign_accuracy"]) == (0, 0, 0)
+    assert row["sign_accuracy"] == 0
     assert row["spearman"] == pytest.approx(-0.8)
     assert row["regret"] == pytest.approx(((0.04 + 0.06) + 0.02) / 2)  # a is taught by t2, b alone
 
@@ -358,13 +444,16 @@ def test_regret_of_harmful_teachers_and_of_a_second_best() -> None:
     willing = table.assign(decision=keys.DISTIL, gain=[0.01, 0.06, 0.01, 0.02])
     # Of two allowed teachers the one with the higher score teaches: t1 both times.
     assert scorecard(willing).iloc[0]["regret"] == pytest.approx((0.05 + 0.01) / 2)
+    # Where nothing is decided the better guess teaches: t1 of a, t1 of b.
+    unsure = table.assign(decision=keys.UNDECIDED)
+    assert scorecard(unsure).iloc[0]["regret"] == pytest.approx((0.0 + 0.01) / 2)
+    assert scorecard(unsure.assign(score=-1.0)).iloc[0]["regret"] == pytest.approx((0.04 + 0.02) / 2)
 
 
 def test_always_and_never() -> None:
     table = hand_made()
     always = scorecard(table.assign(score=1.0, decision=keys.DISTIL)).iloc[0]
     never = scorecard(table.assign(score=0.0, decision=keys.DO_NOT_DISTIL)).iloc[0]
-    assert always["auroc_harmed"] == never["auroc_harmed"] == 0.5
     assert np.isnan(always["spearman"]) and np.isnan(never["spearman"])
     assert (always["sign_accuracy"], never["sign_accuracy"]) == (0.75, 0.25)
     # A teacher at random: (0.04 - (-0.01)) and (0.02 - 0.015).
@@ -375,36 +464,52 @@ def test_always_and_never() -> None:
 def test_what_was_not_measured_or_not_estimated() -> None:
     table = hand_made()
     unmeasured = table.assign(gain=table["gain"].where(table["teacher"] != "t2"))
-    row = scorecard(unmeasured).iloc[0]
-    assert row["n_pairs"] == 2 and np.isnan(row["auroc_harmed"])
+    assert scorecard(unmeasured).iloc[0]["n_pairs"] == 2
     missing = table["teacher"] == "t2"
     unscored = table.assign(
         score=table["score"].mask(missing), decision=table["decision"].mask(missing, keys.UNDECIDED)
     )
     row = scorecard(unscored).iloc[0]
-    assert (row["n_pairs"], row["abstention"]) == (4, 0.5)
-    assert np.isnan(row["auroc_harmed"]) and row["auroc_gained"] == 1
+    assert (row["n_pairs"], row["abstention"], row["sign_accuracy"]) == (4, 0.5, 1)
+    assert row["spearman"] == pytest.approx(1)
+    nothing = scorecard(table.assign(score=nan, decision=keys.UNDECIDED)).iloc[0]
+    assert np.isnan(nothing["spearman"]) and np.isnan(nothing["sign_accuracy"]) and nothing["abstention"] == 1
+    assert nothing["regret"] == pytest.approx((0.04 + 0.02) / 2)
+
+
+def test_recipes_of_one_teacher_are_candidates_of_one_student() -> None:
+    table = hand_made()
+    second = table.assign(recipe="imputed", score=table["score"] + 0.5, gain=table["gain"] + 0.03)
+    row = scorecard(pd.concat([table, second], ignore_index=True)).iloc[0]
+    assert row["n_pairs"] == 8
+    # a: the best, +7; b: imputed from t1 with +4 where imputed from t2 has +5.
+    assert row["regret"] == pytest.approx((0.0 + 0.01) / 2)
 
 
 def test_pooling_is_over_pairs_and_keeps_students_of_cohorts_apart() -> None:
     table = hand_made()
-    other = table.assign(cohort="z", gain=-table["gain"], harmed=table["gained"], gained=table["harmed"])
+    other = table.assign(cohort="z", gain=-table["gain"])
     both = pd.concat([table, other], ignore_index=True)
     assert list(scorecard(both)["cohort"]) == ["x", "z"]
     pooled = scorecard(both, pooled=True)
     assert len(pooled) == 1
     row = pooled.iloc[0]
-    assert (row["cohort"], row["target"], row["n_pairs"], row["n_harmed"]) == ("all", "all", 8, 2)
+    assert (row["cohort"], row["target"], row["n_pairs"]) == ("all", "all", 8)
     apart = scorecard(both)
     assert row["regret"] == pytest.approx(apart["regret"].mean())
     assert row["sign_accuracy"] == pytest.approx(0.5)
 
 
-def test_no_pairs_make_empty_tables(made: dict[str, Any]) -> None:
-    people, splits, encodings, distillations = made.values()
-    alone = distillation({("weak", False): distillations["weak"].logits[0]})
-    table = gains(people, splits, encodings, {"weak": alone})
-    assert tuple(table.columns) == keys.GAIN_COLUMNS and table.empty
-    summary = summarise(table)
-    listed = pairs(people, splits, encodings, distillations, verdicts(splits).iloc[:0], summary)
-    assert scorecard(listed).empty and tuple(scorecard(listed).columns) == keys.SCORECARD_COLUMNS
+def test_pooling_never_mixes_units() -> None:
+    table = hand_made()
+    r2 = table.assign(cohort="z", metric="r2", gain=100 * table["gain"])
+    pooled = scorecard(pd.concat([table, r2], ignore_index=True), pooled=True)
+    assert pooled["metric"].tolist() == ["m", "r2"] and (pooled["n_pairs"] == 4).all()
+    assert pooled["regret"].tolist() == pytest.approx([0.005, 0.5])
+
+
+def test_a_table_of_criteria_without_pairs_is_empty() -> None:
+    summary = pd.DataFrame(columns=list(keys.SUMMARY_COLUMNS))
+    table = criteria_table("x", CLASSES, piloted(row()), CriterionConfig(), summary)
+    assert table.empty and tuple(table.columns) == keys.CRITERIA_COLUMNS
+    assert scorecard(table).empty

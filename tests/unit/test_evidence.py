@@ -115,7 +115,9 @@ def test_accuracy_difference_is_of_labelled_samples_that_have_both(made: Made, e
 
 
 def test_pilots_are_joined_and_pairs_without_a_student_have_none(made: Made, evidence: pd.DataFrame) -> None:
-    assert evidence.loc[evidence["student"] == "rna", ["pilot_gain", "pilot_gain_se", "p_gain_positive"]].isna().all(None)
+    assert (
+        evidence.loc[evidence["student"] == "rna", ["pilot_gain", "pilot_gain_se", "p_gain_positive"]].isna().all(None)
+    )
     assert evidence.loc[evidence["student"] != "rna", ["pilot_gain", "p_gain_positive"]].notna().all(None)
     none = gather(made.cohort, made.splits, made.encodings, None, made.information)
     of_pilots = ["pilot_gain", "pilot_gain_se", "p_gain_positive"]
@@ -135,7 +137,9 @@ def test_probability_of_a_gain_has_the_prior_of_the_task(made: Made, evidence: p
     assert row["p_gain_positive"] == pytest.approx(posterior[gains > 0].sum() / posterior.sum(), abs=1e-4)
 
 
-def test_probability_of_a_positive_gap_uses_simulations_where_there_are_some(made: Made, evidence: pd.DataFrame) -> None:
+def test_probability_of_a_positive_gap_uses_simulations_where_there_are_some(
+    made: Made, evidence: pd.DataFrame
+) -> None:
     simulated = evidence["gap_at_zero"].notna()
     assert (simulated == (evidence["repeat"] == -1)).all()
     for name, column in (("gap", "p_gap_positive"), ("cross_check_gap", "cross_check_p_gap_positive")):

@@ -57,7 +57,7 @@ def test_error_of_a_gain_is_its_spread_over_cohorts() -> None:
     labels = np.repeat(np.arange(C), (40, 20, 10))
     random = np.random.default_rng(0)
     found = []
-    for _ in range(300):
+    for _ in range(200):
         first = random.random(len(labels))
         # Both are right or wrong together, mostly.
         second = np.where(random.random(len(labels)) < 0.7, first, random.random(len(labels)))
@@ -206,7 +206,7 @@ def test_unlabelled_samples_narrow_a_gain_and_its_error_says_by_how_much(kind: s
     errors = np.array([each.se for each in found])
     assert truth.mean() > 0.08
     assert gains.mean() == pytest.approx(truth.mean(), abs=0.02)
-    assert gains.std(ddof=1) < 0.8 * gains_of_few.std(ddof=1)
+    assert gains.std(ddof=1) < {"classes": 0.65, "numbers": 0.9}[kind] * gains_of_few.std(ddof=1)
     assert np.sqrt((errors**2).mean()) == pytest.approx(gains.std(ddof=1), rel=0.25)
     of_all = np.sqrt(np.mean([each.se**2 for each in all_labels]))
     assert of_all == pytest.approx(truth.std(ddof=1), rel=0.15)
@@ -229,7 +229,7 @@ def test_an_influence_is_what_a_little_more_of_a_patient_does(kind: str) -> None
 # The mean over training sets
 
 
-def training_sets(kind: str, seed: int, n: int = 240, number: int = 8, of_networks: float = 0.8) -> list[Gain]:
+def training_sets(kind: str, seed: int, n: int = 240, number: int = 6, of_networks: float = 0.8) -> list[Gain]:
     """Gains in training sets of one cohort: of its patients in each, what they look like, and a network's own noise."""
     random = np.random.default_rng(seed)
     labels, *outputs = DRAWS[kind](seed, n=n)
@@ -247,13 +247,13 @@ def training_sets(kind: str, seed: int, n: int = 240, number: int = 8, of_networ
 @EITHER
 def test_error_of_a_mean_gain_is_its_spread_over_cohorts_and_covers(kind: str) -> None:
     """With all labels. Less than that of one gain, more than if training sets shared no patients."""
-    cohorts = [training_sets(kind, seed) for seed in range(150)]
+    cohorts = [training_sets(kind, seed) for seed in range(120)]
     means, errors = np.array([mean_gain(gains) for gains in cohorts]).T
     spread = means.std(ddof=1)
     assert np.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.2)
     of_one = np.sqrt(np.mean([gains[0].se ** 2 for gains in cohorts]))
-    assert of_one / np.sqrt(8) < 0.8 * spread < 0.8 * 0.9 * of_one
-    # 95% and its chance: two standard errors of a share of 150.
+    assert of_one / np.sqrt(6) < 0.8 * spread < 0.8 * 0.9 * of_one
+    # 95% and its chance: two standard errors of a share of 120.
     covered = np.mean(np.abs(means - means.mean()) < 1.96 * errors)
     assert 0.91 <= covered <= 0.99
 
@@ -290,9 +290,9 @@ def test_a_gain_without_an_error_is_left_out() -> None:
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
-    cohort = make_cohort(n=120, task=task, n_classes=2, label_budget=0.6)
+    cohort = make_cohort(n=300, task=task, n_classes=2, label_budget=0.6)
     # Two samples of some patients.
-    cohort = dataclasses.replace(cohort, groups=np.array([f"P{i - i % 2 * (i < 40)}" for i in range(120)]))
+    cohort = dataclasses.replace(cohort, groups=np.array([f"P{i - i % 2 * (i < 40)}" for i in range(300)]))
     splits = make_splits(cohort, SplitsConfig(repeats=1, folds=2, inner_folds=3), seed=0)
     encodings = {
         name: encoding_of(cohort, splits, name, seed=seed, signal=2.0) for seed, name in enumerate(cohort.modalities)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cch_omics import preprocessing
 from cch_omics.config import EncoderConfig
+from cch_omics.models import preprocess
 from cch_omics.models.preprocess import fit_projection
 
 SETTINGS = EncoderConfig(max_features=40, components=10)
@@ -35,7 +35,7 @@ class Largest(TorchDispatchMode):
 
 def test_chunks_change_nothing(data, monkeypatch):
     whole = fit_projection(*data, SETTINGS)
-    monkeypatch.setattr(preprocessing, "_CHUNK", 37 * 60)
+    monkeypatch.setattr(preprocess, "_CHUNK", 37 * 60)
     chunked = fit_projection(*data, SETTINGS)
     assert torch.equal(whole.kept, chunked.kept)
     torch.testing.assert_close(whole.fill, chunked.fill)
@@ -54,12 +54,12 @@ def test_what_is_kept_varies_most_among_the_observed_values_of_training_samples(
 
 def test_no_operation_copies_all_features(data, monkeypatch):
     values, train = data
-    monkeypatch.setattr(preprocessing, "_CHUNK", 10 * 60)
+    monkeypatch.setattr(preprocess, "_CHUNK", 10 * 60)
     with Largest() as largest:
         fit_projection(values, train, SETTINGS).apply(values)
     # What is kept is copied, of all samples; the rest is not.
     assert largest.found <= 60 * SETTINGS.max_features
-    monkeypatch.setattr(preprocessing, "_CHUNK", 1 << 24)
+    monkeypatch.setattr(preprocess, "_CHUNK", 1 << 24)
     with Largest() as largest:
         fit_projection(values, train, SETTINGS)
     assert largest.found == int(train.sum()) * 500
@@ -72,13 +72,11 @@ def test_axes_by_iteration_are_those_of_the_full_decomposition(shape, monkeypatc
     low_rank = torch.randn(shape[0], 5, generator=generator) @ torch.randn(5, shape[1], generator=generator)
     data = torch.randn(shape, generator=generator) + low_rank
     data = data - data.mean(0)
-    full = preprocessing._principal_axes(data, 12)
-    monkeypatch.setattr(preprocessing, "_ITERATE_FROM", 1)
+    full = preprocess._principal_axes(data, 12)
+    monkeypatch.setattr(preprocess, "_ITERATE_FROM", 1)
     called = []
-    monkeypatch.setattr(
-        preprocessing, "eigsh", lambda *a, real=preprocessing.eigsh, **k: called.append(1) or real(*a, **k)
-    )
-    torch.testing.assert_close(preprocessing._principal_axes(data, 12), full, atol=2e-5, rtol=0)
+    monkeypatch.setattr(preprocess, "eigsh", lambda *a, real=preprocess.eigsh, **k: called.append(1) or real(*a, **k))
+    torch.testing.assert_close(preprocess._principal_axes(data, 12), full, atol=2e-5, rtol=0)
     assert called
 
 
@@ -86,7 +84,7 @@ def test_binary_features_are_told_from_others_whatever_their_first_values():
     values = torch.tensor(
         [[0.0, 0, 1, torch.nan, 2], [1, 0, 1, 0, 0], [0, 1, 1, 1, 1], [0, 1, 1, 1, 1], [1, 0.5, 1, 0, 1]]
     )
-    assert preprocessing._binary(values).tolist() == [True, False, True, True, False]
+    assert preprocess._binary(values).tolist() == [True, False, True, True, False]
 
 
 def test_components_are_weighted_by_their_standard_deviation() -> None:

@@ -97,7 +97,7 @@ def test_reasons_are_at_most_two_sentences_what_decided_first(rule: str, target:
 def test_gains_are_said_in_the_unit_of_the_metric() -> None:
     of_classes, of_number = (decide(at_odds(), by("pilot"), target)["reason"][0] for target in (CLASSES, NUMBER))
     assert "gained +10.0 ± 1.0 points of balanced accuracy." in of_classes
-    assert "gained +10.0 ± 1.0 points of R²." in of_number
+    assert "gained +0.100 ± 0.010 of R²." in of_number
 
 
 def test_without_pilots_a_rule_that_needs_none_says_nothing_of_them() -> None:

@@ -60,7 +60,7 @@ def test_verdicts_beside_gains_and_no_probability_is_a_certainty(
     assert [part.strip() for part in lines[1].split("  ") if part.strip()] == [
         "brca", "er", "cnv → rna", "do not distil", "not estimated", "8%", "–",
     ]  # fmt: skip
-    assert "score" in lines[2] and "+3.0" in lines[2]
+    assert "score" in lines[2] and "+0.030" in lines[2]
     assert "verdict: by pilot students" in lines
     assert any(line.startswith("gain, classification: points of balanced accuracy") for line in lines)
     assert any(line.startswith("gain, regression: points of R") for line in lines)

@@ -1,4 +1,9 @@
+"""`tl.cch` in a notebook: the numbers of the steps, and tables that stay with the data."""
+
+from typing import Any
+
 import anndata
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,24 +11,30 @@ import torch
 from cohorts import make_cohort
 
 import cch_omics
-from cch_omics import keys
+from cch_omics import keys, tl
+from cch_omics.cohort import Cohort
 from cch_omics.config import CriterionConfig, DistillationConfig, EncoderConfig, InformationConfig, SplitsConfig
-from cch_omics.verdict.rule import ask_pilots, decide
-from cch_omics.models.distil import distil
-from cch_omics.models.encode import encode
+from cch_omics.data.mudata import make_mudata, read_mudata, write_mudata
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.data.mudata import make_mudata, read_mudata, write_mudata
-from cch_omics.pilots import network_pilots
+from cch_omics.models.distil import distil
+from cch_omics.models.encode import encode
 from cch_omics.splits import make_splits
+from cch_omics.verdict.evidence import gather
+from cch_omics.verdict.rule import choose_teachers, decide
+from cch_omics.views import teachers_of, views_of
 
-ENCODER = {"units": 6, "components": 10, "max_epochs": 20}
-INFORMATION = {"subsamples": 10}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "splits": {"repeats": 1, "folds": 2, "inner_folds": 3},
+    "encoder": {"units": 4, "components": 6, "max_epochs": 8},
+    "information": {"subsamples": 4, "simulations": 8, "dimension": 3},
+}
+NO_DISTILLATION = {"criterion": {"rule": "cch"}}
+TARGETS = {"classification": "subtype", "regression": "score"}
 
 
-@pytest.fixture
-def mdata():
-    cohort = make_cohort(n=120)
+def of(cohort: Cohort) -> mudata.MuData:
+    """The cohort as a person would have it."""
     modalities = {
         name: anndata.AnnData(
             modality.values,
@@ -32,55 +43,138 @@ def mdata():
         )
         for name, modality in cohort.modalities.items()
     }
-    names = np.array([*cohort.classes, None], dtype=object)
-    obs = pd.DataFrame({"subtype": names[cohort.labels]}, index=cohort.samples)
-    return make_mudata(modalities, obs, {})
+    values: Any = cohort.target.values
+    if cohort.target.task.name == "classification":
+        values = np.array([*cohort.target.task.strata_names, None], dtype=object)[cohort.target.strata]
+    return make_mudata(modalities, pd.DataFrame({cohort.target.name: values}, index=cohort.samples), {})
 
 
-def test_verdicts_are_those_of_the_workflow(mdata):
-    table = cch_omics.tl.cch(mdata, target="subtype", encoder=ENCODER, information=INFORMATION)
-    assert list(table.columns) == list(keys.VERDICT_COLUMNS)
-    assert len(table) == 6
-    pd.testing.assert_frame_equal(mdata.uns["cch"], table)
+@pytest.fixture
+def mdata() -> mudata.MuData:
+    return of(make_cohort(n=72, n_classes=2))
 
-    cohort = make_cohort(n=120)
-    splits = make_splits(cohort, SplitsConfig(), seed=0)
-    cpu = torch.device("cpu")
-    encodings = {m: encode(cohort, splits, m, EncoderConfig(**ENCODER), seed=0, device=cpu) for m in cohort.modalities}
-    pairs = estimate_pairs(cohort, splits, encodings, InformationConfig(**INFORMATION), seed=0)
 
-    def of_whole(pairs):
-        judged = decide(pairs, CriterionConfig(), target="subtype").query("repeat == -1")
-        return judged[list(keys.VERDICT_COLUMNS)].reset_index(drop=True)
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("rule", ["pilot", "cch"])
+def test_numbers_are_those_of_the_steps(task: str, rule: str) -> None:
+    cohort = make_cohort(n=72, n_classes=2, task=task, teachers=("rna", "cnv", "mutation", "rna+cnv"))
+    data = of(cohort)
+    table = tl.cch(data, target=TARGETS[task], teachers=cohort.teachers, criterion={"rule": rule}, **SETTINGS)
+    assert tuple(table.columns) == keys.VERDICT_COLUMNS
+    assert len(table) == 3 * 3
+    pd.testing.assert_frame_equal(data.uns["cch"], table)
 
-    networks, settings = EncoderConfig(**ENCODER), DistillationConfig()
-    taught = {
-        m: distil(cohort, splits, encodings, m, settings, networks, seed=0, device=cpu) for m in cohort.modalities
-    }
-    asked = ask_pilots(pairs, network_pilots(cohort, splits, encodings, taught))
-    pd.testing.assert_frame_equal(table, of_whole(asked), rtol=1e-5)
-    linear = cch_omics.tl.cch(
-        mdata, target="subtype", encoder=ENCODER, information=INFORMATION, criterion={"pilot": "linear"}
+    splits = make_splits(cohort, SplitsConfig(**SETTINGS["splits"]), seed=0)
+    networks, on = EncoderConfig(**SETTINGS["encoder"]), torch.device("cpu")
+    encodings = {view: encode(cohort, splits, view, networks, seed=0, device=on) for view in views_of(cohort)}
+    shared = estimate_pairs(cohort, splits, encodings, InformationConfig(**SETTINGS["information"]), seed=0)
+    students = None
+    if rule == "pilot":
+        # With the controls that a notebook goes without.
+        students = {
+            name: distil(
+                cohort,
+                splits,
+                encodings,
+                name,
+                teachers_of(cohort, name),
+                DistillationConfig(),
+                networks,
+                seed=0,
+                device=on,
+            )
+            for name in cohort.modalities
+        }
+    evidence = gather(cohort, splits, encodings, students, shared)
+    criterion = CriterionConfig(rule=rule)
+    pd.testing.assert_frame_equal(table, decide(evidence, criterion, cohort.target), rtol=1e-4, atol=1e-6)
+    chosen = choose_teachers(evidence, criterion, cohort.target, cohort.modalities)
+    pd.testing.assert_frame_equal(data.uns["cch_teachers"], chosen, rtol=1e-4, atol=1e-6)
+    assert tuple(chosen.columns) == keys.TEACHER_COLUMNS and set(chosen["rule"]) == {rule}
+
+
+def test_a_rule_that_needs_no_distillation_trains_no_student(
+    mdata: mudata.MuData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a student was trained")
+
+    monkeypatch.setattr(tl, "distil", refuse)
+    table = tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    assert table["pilot_gain"].isna().all() and (table["verdict"] == table["cch_verdict"]).all()
+    assert len(mdata.uns["cch_teachers"]) == 3
+    with pytest.raises(AssertionError, match="a student was trained"):
+        tl.cch(mdata, target="subtype", **SETTINGS)
+
+
+def test_views_teach_as_asked(mdata: mudata.MuData) -> None:
+    table = tl.cch(
+        mdata, target="subtype", teachers=["rna", "rna+cnv"], key_added="views", **NO_DISTILLATION, **SETTINGS
     )
-    pd.testing.assert_frame_equal(linear, of_whole(pairs), rtol=1e-6)
-    assert (linear["pilot_gain"] != table["pilot_gain"]).any()
+    pairs = set(zip(table["teacher"], table["student"], strict=True))
+    assert pairs == {
+        *(("rna", student) for student in ("cnv", "mutation")),
+        *(("rna+cnv", student) for student in ("rna", "cnv", "mutation")),
+    }
+    assert table["gap"].notna().all()
+    pd.testing.assert_frame_equal(mdata.uns["views"], table)
+    assert set(mdata.uns["views_teachers"]["student"]) == {"rna", "cnv", "mutation"}
+    assert set(mdata.uns["views_teachers"]["teacher"]) <= {"", "rna", "rna+cnv"}
 
 
-def test_the_table_is_written_with_the_data(mdata, tmp_path):
-    table = cch_omics.tl.cch(mdata, target="subtype", encoder=ENCODER, information=INFORMATION)
+def test_modalities_and_classes_are_those_asked_for() -> None:
+    data = of(make_cohort(n=120, n_classes=3))
+    table = tl.cch(data, target="subtype", modalities=["rna", "cnv"], classes=["a", "b"], **NO_DISTILLATION, **SETTINGS)
+    assert len(table) == 2 and set(table["teacher"]) == {"rna", "cnv"}
+    all_classes = tl.cch(data, target="subtype", modalities=["rna", "cnv"], **NO_DISTILLATION, **SETTINGS)
+    assert (table["gap"] != all_classes["gap"]).all()
+
+
+def test_the_task_can_be_said_and_the_folds_asked_for_are_what_counts() -> None:
+    # Twelve numbers are enough for these folds, not for the default ones.
+    cohort = make_cohort(n=72, task="regression")
+    data = of(cohort)
+    few = np.flatnonzero(cohort.target.observed)[12:]
+    data.obs.loc[cohort.samples[few], "score"] = np.nan
+    ask = {"target": "score", "modalities": ["rna", "cnv"], **NO_DISTILLATION}
+    assert len(tl.cch(data, task="regression", **ask, **SETTINGS)) == 2
+    with pytest.raises(InputError, match="12 numbers"):
+        tl.cch(data, task="regression", **ask, encoder=SETTINGS["encoder"], information=SETTINGS["information"])
+
+
+def test_tables_are_written_with_the_data(mdata: mudata.MuData, tmp_path: Any) -> None:
+    table = cch_omics.tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
     write_mudata(mdata, tmp_path / "cohort.h5mu")
-    again = read_mudata(tmp_path / "cohort.h5mu").uns["cch"]
-    assert list(again["verdict"]) == list(table["verdict"])
-    axes = cch_omics.pl.gap_matrix(mdata)
+    again = read_mudata(tmp_path / "cohort.h5mu")
+    for key, before in (("cch", table), ("cch_teachers", mdata.uns["cch_teachers"])):
+        after = again.uns[key]
+        assert isinstance(after, pd.DataFrame) and list(after.columns) == list(before.columns)
+        for column in before:
+            np.testing.assert_array_equal(after[column].to_numpy(), before[column].to_numpy(), err_msg=column)
+    axes = cch_omics.pl.gap_matrix(again)
     assert axes.get_figure() is not None
 
 
-def test_an_absent_target_is_named(mdata):
-    with pytest.raises(InputError, match="subtyp"):
-        cch_omics.tl.cch(mdata, target="subtyp")
-    assert "cch" not in mdata.uns
-
-
-def test_an_unknown_setting_is_named(mdata):
-    with pytest.raises(InputError, match="unit"):
-        cch_omics.tl.cch(mdata, target="subtype", encoder={"unit": 3})
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"target": "subtyp"}, "subtyp"),
+        ({"encoder": {"unit": 3}}, "unit"),
+        ({"criterion": {"rule": "gap"}}, "criterion.rule|rule"),
+        ({"modalities": ["rna", "protein"]}, "protein"),
+        ({"classes": ["a", "z"]}, "z"),
+        ({"teachers": ["rna+protein"]}, "protein"),
+        ({"task": "survival"}, "survival"),
+        ({"task": "regression"}, "text"),
+        ({"group": "patient"}, "patient"),
+        ({"splits": {"folds": 40}}, "folds"),
+        ({"information": {"dimension": 9}}, "information.dimension"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_what_cannot_be_is_named_and_nothing_is_stored(
+    mdata: mudata.MuData, changed: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InputError, match=named):
+        tl.cch(mdata, **{"target": "subtype", **NO_DISTILLATION, **SETTINGS, **changed})
+    assert not [key for key in mdata.uns if str(key).startswith("cch")]

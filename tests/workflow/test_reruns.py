@@ -187,7 +187,7 @@ def test_snakemake_report_renders_for_all_cohorts_and_for_one(run: Path, snakema
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 # Hosts that the browser asks for by itself; it reaches none of them here.
-OF_THE_BROWSER = {"clients2.google.com", "update.googleapis.com", "accounts.google.com"}
+OF_THE_BROWSER = {"clients2.google.com", "update.googleapis.com", "accounts.google.com", "www.google.com"}
 
 
 def browse(page: Path, room: Path) -> tuple[str, list[str], set[str]]:

@@ -67,6 +67,9 @@ def logistic_path(
     Missing values are replaced by the feature's mean and features are standardised, both over the training samples.
     """
     train, test = row_space(*standardise(values, predicted))
+    if train.shape[1] == 0:
+        frequencies = np.log(np.bincount(labels))
+        return np.tile(frequencies, (len(INVERSE_PENALTIES), len(predicted), 1))
     model = LogisticRegression(warm_start=True, tol=TOLERANCE, max_iter=5000)
     scores = []
     for inverse_penalty in INVERSE_PENALTIES:

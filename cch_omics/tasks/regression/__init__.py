@@ -51,9 +51,9 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "r2": Metric("R²", True, 100, 1, "points"),
-        "rmse": Metric("RMSE", False, 1, 3, ""),
-        "spearman": Metric("Spearman correlation", True, 100, 1, "points"),
+        "r2": Metric("R²", True),
+        "rmse": Metric("RMSE", False),
+        "spearman": Metric("Spearman correlation", True),
     }
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.

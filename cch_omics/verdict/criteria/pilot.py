@@ -66,7 +66,8 @@ def _probability_positive(mean: float, sd: float) -> float:
 PILOT = Criterion(
     name="pilot",
     title="pilot students",
-    meaning="Distil where the students of inner folds gained, with errors, and the gain is not luck.",
+    meaning="Distil where students of the inner folds gained over the student alone by more than their error allows, "
+    "from a teacher that knows the label and shares information with the student.",
     needs_distillation=True,
     score=score,
     decide=decide,

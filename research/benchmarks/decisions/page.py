@@ -305,7 +305,7 @@ def gap_against_gain(pairs: pd.DataFrame) -> Figure:
     for ax, budget in zip(axes, budgets, strict=True):
         part = pairs[(pairs["budget"] == budget) & (pairs["criterion"] == "cch")]
         for code, cluster in enumerate(clusters):
-            colour, marker = style.stratum_style(code)
+            colour, marker = style.COLOURS[code % len(style.COLOURS)], "os^DPX"[code % 6]
             own = part[part["cluster"] == cluster]
             ax.scatter(own["score"], 100 * own["gain"], color=colour, marker=marker, s=18, alpha=0.8, label=cluster)
         ax.axhline(0, color=style.INK, linewidth=0.8)
@@ -319,9 +319,10 @@ def criterion_against_rivals(measured: pd.DataFrame) -> Figure:
     """Spearman correlation with the gain of every criterion that scores, with intervals."""
     budgets = sorted(measured["budget"].unique())
     figure, axes = style.figure(4 * len(budgets), 5.6, columns=len(budgets))
-    order = [name for name in (*CRITERIA, *RIVALS) if name not in ("always", "never")][::-1]
+    scored = set(measured.loc[measured["spearman"].notna(), "criterion"])
+    order = [name for name in (*CRITERIA, *RIVALS) if name in scored][::-1]
     for ax, budget in zip(axes, budgets, strict=True):
-        part = measured[measured["budget"] == budget].set_index("criterion").loc[order]
+        part = measured[measured["budget"] == budget].set_index("criterion").reindex(order)
         arms = np.nan_to_num([part["spearman"] - part["spearman_low"], part["spearman_high"] - part["spearman"]])
         colours = [style.BLUE if name in CRITERIA else style.GREY for name in order]
         for place, (name, colour) in enumerate(zip(order, colours, strict=True)):

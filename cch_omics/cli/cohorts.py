@@ -1,0 +1,62 @@
+"""Where cohorts come from, and all cohorts together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cch_omics.cli.command import Log, Output, Seed, Settings, command, file, sections
+from cch_omics.config import comma_list
+
+
+@command
+def demo(name: str, output: Output, log: Log = None) -> None:
+    """Download a public cohort and write it as MuData."""
+    from cch_omics.data.demo import download_demo
+
+    download_demo(name, output)
+
+
+@command
+def download(
+    source: Annotated[str, typer.Argument(help="cbioportal:STUDY or xena:COHORT")],
+    output: Output,
+    modalities: Annotated[str, typer.Option(help="comma list of those that are wanted")] = "",
+    settings: Settings = "{}",
+    log: Log = None,
+) -> None:
+    """Download a study of cBioPortal or a cohort of UCSC Xena into a folder."""
+    from cch_omics.data.download import download
+
+    download(source, output, sections("download", settings).download, comma_list(modalities))
+
+
+@command
+def simulate(name: str, output: Output, seed: Seed = 0, log: Log = None) -> None:
+    """Write a simulated cohort with known mutual information as MuData."""
+    from cch_omics.data.simulate import write_simulated
+
+    write_simulated(name, output, seed=seed)
+
+
+@command
+def pool(
+    folders: Annotated[list[Path], file("DIR", "results of a cohort and target; may be repeated")],
+    scorecard: Annotated[Path, file("TSV", "how well the criteria foretold the gains, written")],
+    output: Output,
+    unfinished: Annotated[list[str] | None, typer.Option(help="what to say of a missing cohort")] = None,
+    settings: Settings = "{}",
+    log: Log = None,
+) -> None:
+    """Write the scorecard and the page of all cohorts together."""
+    import pandas as pd
+
+    from cch_omics.evaluation.scorecard import scorecard as score
+    from cch_omics.report import write_pooled_report
+    from cch_omics.runtime.files import read_table, write_table
+
+    criteria = pd.concat([read_table(folder / "intermediate" / "criteria.tsv") for folder in folders])
+    card = pd.concat([score(criteria, pooled=True), score(criteria, pooled=False)], ignore_index=True)
+    write_table(card, scorecard)
+    config = sections("pool", settings).report
+    write_pooled_report(folders, output, config, scorecard=card, unfinished=unfinished or [])

@@ -1,0 +1,126 @@
+"""What subcommands share: the application, how one is made of a function, and the options that several have."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+import cch_omics
+from cch_omics.config import Config, section
+from cch_omics.errors import InputError
+from cch_omics.planning.steps import STEPS
+from cch_omics.runtime import logs
+from cch_omics.runtime.logs import logger
+
+app = typer.Typer(
+    help=cch_omics.__doc__,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a subcommand of a function: its signature is that of the function, its help the docstring.
+
+    A step, which has a parameter `log`, keeps to one thread per process and logs what it was given. A failure is one
+    message and the status 1, or 2 for input that its owner can mend.
+    """
+
+    @wraps(function)
+    def run(**given: Any) -> None:
+        step = "log" in given
+        if step:
+            _keep_to_one_thread()
+        logs.start(_title(function.__name__, given), given.get("log"))
+        if step:
+            logs.header({name: value for name, value in given.items() if name not in {"log", "settings"}})
+        try:
+            function(**given)
+        except InputError as error:
+            logger.error("%s" if step else "error: %s", error)
+            _set_aside_damaged(given)
+            raise typer.Exit(2) from None
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception:
+            logger.exception("failed")
+            _set_aside_damaged(given)
+            raise typer.Exit(1) from None
+        logger.debug("done")
+
+    return app.command()(run)
+
+
+def file(kind: str, text: str) -> Any:
+    """Option that is a file or folder: its kind and its help."""
+    return typer.Option(metavar=kind, help=text)
+
+
+CohortFile = Annotated[Path, file("H5MU", "checked cohort, as `cch ingest` writes it")]
+SplitsFile = Annotated[Path, file("NPZ", "outer splits and inner folds, as `cch ingest` writes them")]
+EncodingFiles = Annotated[list[Path], file("NPZ", "encodings: one file per view, named by it; may be repeated")]
+StudentFiles = Annotated[list[Path], file("NPZ", "students: one file per student, named by it; may be repeated")]
+Output = Annotated[Path, file("PATH", "what is written")]
+Row = Annotated[str, file("JSON", "columns of a row of the sheet, such as cohort, source and target")]
+Settings = Annotated[str, file("JSON", "sections of the configuration that the step takes; defaults for the others")]
+Seed = Annotated[int, typer.Option(help="seed of every random number")]
+Threads = Annotated[int, typer.Option(help="processor cores to use")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU where there is one for this job, else the CPU")
+]
+Log = Annotated[Path | None, file("FILE", "log file; the terminal shows progress only")]
+
+
+def sections(step: str, text: str) -> Config:
+    """Sections of the configuration that a step takes, from JSON; defaults for what is left out."""
+    taken = STEPS[step].sections
+    given = json_object(text, "--settings")
+    for name in given:
+        if name not in taken:
+            raise InputError(
+                "--settings", f"the section {name!r}", f"sections among {', '.join(taken)}", "Remove the section."
+            )
+    config = section(Config, {"cohorts": "", **given}, "--settings")
+    for name in taken:
+        logger.debug("%s: %s", name, getattr(config, name))
+    return config
+
+
+def json_object(text: str, option: str) -> dict[str, Any]:
+    """Read a JSON object of the command line."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(option, repr(text), f"JSON ({error})", 'For example: \'{"name": "value"}\'.') from None
+    if not isinstance(content, dict):
+        raise InputError(option, repr(text), "a JSON object", 'For example: \'{"name": "value"}\'.')
+    return content
+
+
+def _set_aside_damaged(given: Mapping[str, Any]) -> None:
+    """Look whether a step failed because what earlier steps had written was damaged since."""
+    from cch_omics.runtime.intact import set_aside_damaged
+
+    each = [item for value in given.values() for item in (value if isinstance(value, list) else [value])]
+    set_aside_damaged(path for path in each if isinstance(path, Path))
+
+
+def _keep_to_one_thread() -> None:
+    """Steps use more cores by processes. Numerical libraries read these when they are imported, which is later."""
+    for variable in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
+        os.environ[f"{variable}_NUM_THREADS"] = "1"
+
+
+def _title(step: str, given: Mapping[str, Any]) -> str:
+    """How lines on the terminal name a step: cohort and target from its paths, the command, and view or student."""
+    file, folder = given.get("cohort"), given.get("folder")
+    folder = file.parents[1] if file and file.parent.name == "intermediate" else folder
+    of = [*folder.parts[-2:]] if folder else []
+    about = [str(given[name]) for name in ("view", "student") if name in given and of]
+    return " ".join([*of, step, *about])

@@ -1,0 +1,37 @@
+"""For people: predictions, a look at the results, the schemas."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cch_omics.cli.command import Output, command, file
+
+
+@command
+def predict(
+    student: Annotated[Path, file("DIR", "folder of a student, results/COHORT/TARGET/students/MODALITY")],
+    input: Annotated[Path, file("FILE", "samples: .h5mu, .h5ad, .csv, .tsv or .parquet")],
+    output: Output,
+) -> None:
+    """Predict from the weak omics alone."""
+    predict_file(student, input, output)
+
+
+@command
+def summary(results: Annotated[Path, typer.Argument(help="folder of results")] = Path("results")) -> None:
+    """Print the verdicts as a small table, and where the report is."""
+    from cch_omics.report.summary import overview
+
+    print(overview(results))
+
+
+@command
+def schemas(output: Annotated[Path, file("DIR", "folder of the schemas")] = Path("workflow/schemas")) -> None:
+    """Write the JSON schemas of the configuration and of the sheet."""
+    from cch_omics.config import schemas
+
+    output.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (output / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
