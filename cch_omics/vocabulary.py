@@ -152,5 +152,5 @@ def difference(metric: Metric, value: float) -> str:
 
 
 def with_unit(metric: Metric, value: float) -> str:
-    """Format a difference of two values of a metric with its unit."""
-    return f"{difference(metric, value)} {metric.unit}".strip()
+    """Format a difference of two values of a metric and say in what it is: "+1.2 points", "+0.053 of R²"."""
+    return f"{difference(metric, value)} {metric.unit or f'of {metric.title}'}"

@@ -119,8 +119,8 @@ def _keep_to_one_thread() -> None:
 
 def _title(step: str, given: Mapping[str, Any]) -> str:
     """How lines on the terminal name a step: cohort and target from its paths, the command, and view or student."""
-    file, folder = given.get("cohort"), given.get("folder")
-    folder = file.parents[1] if file and file.parent.name == "intermediate" else folder
+    cohort, folder = given.get("cohort"), given.get("folder")
+    folder = cohort.parents[1] if cohort and cohort.parent.name == "intermediate" else folder
     of = [*folder.parts[-2:]] if folder else []
     about = [str(given[name]) for name in ("view", "student") if name in given and of]
     return " ".join([*of, step, *about])

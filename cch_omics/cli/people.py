@@ -16,6 +16,8 @@ def predict(
     output: Output,
 ) -> None:
     """Predict from the weak omics alone."""
+    from cch_omics.student import predict_file
+
     predict_file(student, input, output)
 
 

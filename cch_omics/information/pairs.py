@@ -255,7 +255,7 @@ def _estimate_batch(
                     for item in full
                 ],
                 sizes=members.exists[full].sum(1).tolist(),
-                n_classes=len(cohort.target.task.strata_names),
+                n_strata=len(cohort.target.task.strata_names),
             )
         yield (
             (a, b),

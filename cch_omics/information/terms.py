@@ -186,7 +186,7 @@ def on_simulations(
     simulations: int,
     random: Sequence[np.random.Generator],
     sizes: Sequence[int],
-    n_classes: int,
+    n_strata: int,
 ) -> tuple[Floats, Floats]:
     """Estimate the terms on simulated cohorts.
 
@@ -200,7 +200,7 @@ def on_simulations(
         R.
     random, sizes
         A generator for each item, and the samples of the item, whatever it is padded to.
-    n_classes
+    n_strata
         Of discrete labels, in the whole cohort.
 
     Returns
@@ -214,7 +214,7 @@ def on_simulations(
     if label.is_floating_point():
         model = continuous.fit(a, b, label, known, paired)
     else:
-        model = discrete.fit(a, b, label.masked_fill(~known, -1), paired, n_classes=n_classes)
+        model = discrete.fit(a, b, label.masked_fill(~known, -1), paired, n_strata)
     strength = strengths(simulations)
     drawn = [model.noise(generator, simulations, size) for generator, size in zip(random, sizes, strict=True)]
     noise = np.zeros((items, simulations, n, drawn[0].shape[-1]))

@@ -11,7 +11,6 @@ from cch_omics.report import model_plots, pair_plots
 from cch_omics.report.results import by_gap
 from cch_omics.report.style import figure, style, svg
 from cch_omics.tasks.base import Metric, Task
-from cch_omics.vocabulary import model_name, shown
 
 # Pairs beyond which the figure of the evidence shows the largest gaps only, and points carry no numbers.
 MAX_PAIRS = 60
@@ -80,9 +79,7 @@ def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str
     panels = []
     for number, (student, model) in enumerate(chosen.items()):
         models = table[table["student"] == student]
-        alt = f"{metric.title} of {len(models)} models on {student}."
-        for row in models.sort_values("mean", ascending=not metric.higher_is_better).head(1).to_dict("records"):
-            alt += f" The best is {model_name(row['model'], task)} with {shown(metric, row['mean'])}."
+        alt = f"{metric.title} of {len(models)} models on {student}; the table below lists the values."
         with style():
             drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(models), 2))
             model_plots.model_performance(models, task, chosen=model, limits=limits, ax=ax)

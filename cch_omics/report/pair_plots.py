@@ -23,7 +23,6 @@ from cch_omics.report.style import (
     arms,
     axes,
     plain,
-    readable_on,
 )
 from cch_omics.tasks.base import Metric
 from cch_omics.vocabulary import VERDICTS, difference_heading, pair_names, signed
@@ -59,7 +58,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     for cell in cells:
         x, y = column[cell["student"]] + 0.5, row[cell["teacher"]] + 0.5
         if np.isfinite(cell["gap"]):
-            ink = readable_on(DIVERGING(norm(cell["gap"])))
+            ink = "white" if abs(cell["gap"]) > 0.75 * limit else INK
             text = f"{signed(cell['gap'])} {VERDICT_SYMBOLS.get(cell['verdict'], '')}"
             ax.text(x, y - 0.08, text, ha="center", va="center", color=ink, size=size)
             if np.isfinite(cell["gap_se"]):
@@ -67,8 +66,6 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
                 ax.text(x, y + 0.18, error, ha="center", va="center", color=ink, size=size - 1.5)
         else:
             ax.text(x, y, "not estimated", ha="center", va="center", color=GREY, size=size - 2)
-    for name in set(students) & set(teachers):
-        ax.text(column[name] + 0.5, row[name] + 0.5, "·", ha="center", va="center", color="#b0b0b0", size=size)
     slanted = slants(students)
     ax.set_xticks(
         np.arange(len(students)) + 0.5,
@@ -144,6 +141,7 @@ def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes") -> None:
         zorder=3,
     )
     _one_row_a_pair(ax, evidence)
+    ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel(f"pilot's gain, {difference_heading(metric)}")
 
 

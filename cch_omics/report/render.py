@@ -9,13 +9,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+import cch_omics
 from cch_omics.config import ReportConfig
 from cch_omics.report.style import VERDICT_SYMBOLS
 from cch_omics.runtime.files import atomic
 from cch_omics.vocabulary import VERDICTS
 
 # What computes the results.
-PACKAGES = ("cch_omics", "numpy", "scipy", "torch", "scikit-learn", "pandas", "anndata", "mudata")
+PACKAGES = ("numpy", "scipy", "torch", "scikit-learn", "pandas", "anndata", "mudata")
 
 
 @cache
@@ -37,7 +38,7 @@ def render(template: str, settings: ReportConfig, **content: Any) -> str:
         title=settings.title,
         max_rows=settings.max_rows,
         css=Markup(environment.get_template("style.css").render()),
-        versions=", ".join([*versions, f"Python {platform.python_version()}"]),
+        versions=", ".join([f"cch_omics {cch_omics.__version__}", *versions, f"Python {platform.python_version()}"]),
         symbols=VERDICT_SYMBOLS,
         verdict_words=VERDICTS,
         **content,

@@ -133,15 +133,3 @@ def arms(part: pd.DataFrame, mean: str) -> NDArray[np.float64]:
     low = part[mean] - part["ci_low"]
     high = part["ci_high"] - part[mean]
     return np.asarray(np.nan_to_num(np.array([low, high], dtype=float).clip(min=0)))
-
-
-def say(ax: "Axes", text: str) -> None:
-    """Write a remark in the middle of Axes that show nothing else."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
-
-
-def readable_on(colour: Sequence[float]) -> str:
-    """Black or white, whichever has the higher contrast (relative luminance of WCAG 2) on a colour."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.065 else INK

@@ -14,10 +14,9 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors import SafetensorError
 
 from cch_omics import __version__
-from cch_omics.errors import InputError, repeated
+from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Network
 from cch_omics.runtime.files import atomic, write_json
 from cch_omics.student.about import FORMAT, FORMAT_VERSION, About
@@ -95,13 +94,6 @@ def read_student(folder: str | os.PathLike[str]) -> Student:
         If a file is missing or damaged, is of another format version, or the files do not belong together.
     """
     room = Path(folder)
-    if not room.is_dir():
-        raise InputError(
-            os.fspath(folder),
-            "no such folder",
-            f"a student: a folder with {ABOUT_FILE} and {WEIGHTS_FILE}",
-            "Check the path.",
-        )
     about = _read_about(room / ABOUT_FILE)
     task = _make_task(about, os.fspath(room / ABOUT_FILE))
     arrays = _read_arrays(room / WEIGHTS_FILE, about, task.n_outputs)
@@ -110,66 +102,51 @@ def read_student(folder: str | os.PathLike[str]) -> Student:
 
 
 def _read_about(path: Path) -> About:
-    where = os.fspath(path)
+    where, text = os.fspath(path), _bytes(path)
     try:
-        content = json.loads(_bytes(path))
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
         raise InputError(where, f"text that is not JSON ({error})", "a JSON object", _COPY_AGAIN) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        kind = repr(content.get("format")) if isinstance(content, dict) else f"a JSON {type(content).__name__}"
-        raise InputError(f"{where}, format", kind, repr(FORMAT), "Give the folder of a student that a run wrote.")
-    version = content.get("format_version")
-    if version != FORMAT_VERSION:
-        versions = content.get("versions")
-        writer = versions.get("cch_omics", "unknown") if isinstance(versions, dict) else "unknown"
+    kind = content.get("format") if isinstance(content, dict) else None
+    if kind != FORMAT:
+        raise InputError(f"{where}, format", repr(kind), repr(FORMAT), "Give the folder of a student that a run wrote.")
+    if content.get("format_version") != FORMAT_VERSION:
+        writer = (content.get("versions") or {}).get("cch_omics", "unknown")
         raise InputError(
             f"{where}, format_version",
-            f"format version {version!r}, written by cch_omics {writer}",
+            f"format version {content.get('format_version')!r}, written by cch_omics {writer}",
             f"format version {FORMAT_VERSION}, which this cch_omics {__version__} reads",
             f"Predict with cch_omics {writer}, or make the student again with `cch evaluate` of this version.",
         )
     try:
-        about = About.model_validate(content)
+        return About.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(
             f"{where}, {'.'.join(map(str, problem['loc']))}",
             "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80],
-            problem["msg"],
+            "no such field" if problem["type"] == "extra_forbidden" else "what `cch evaluate` writes there",
             _COPY_AGAIN,
         ) from error
-    twice = repeated(about.features)
-    if twice:
-        raise InputError(f"{where}, features", f"{twice[0]!r} more than once", "unique names", _COPY_AGAIN)
-    return about
 
 
 def _make_task(about: About, where: str) -> Task:
-    """Make the task of a bundle, and see that its decision fits."""
-    if about.task.name not in TASKS:
-        raise InputError(f"{where}, task.name", repr(about.task.name), f"one of {', '.join(TASKS)}", _COPY_AGAIN)
+    """Make the task of a bundle, and see that it can use the decision."""
     try:
         task = make_task(about.task.name, about.task.parameters)
+        task.predictions(np.zeros((1, task.n_outputs)), np.array(about.decision))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{where}, task.parameters", str(error), f"those of a {about.task.name}", _COPY_AGAIN
+            f"{where}, task and decision",
+            f"the task {about.task.name!r} with {len(about.decision)} numbers to decide by",
+            f"one of {', '.join(TASKS)}, its parameters and its decision",
+            _COPY_AGAIN,
         ) from error
-    twice = repeated(task.strata_names)
-    if twice:
-        raise InputError(f"{where}, task.parameters", f"{twice[0]!r} more than once", "unique names", _COPY_AGAIN)
-    # The task knows how many numbers a decision takes: models that say nothing have one as well.
-    silent = np.zeros((2, task.n_outputs))
-    expected = len(task.decision(silent, np.full(2, np.nan), np.zeros(2, dtype=bool)))
-    if len(about.decision) != expected:
-        raise InputError(
-            f"{where}, decision", f"{len(about.decision)} numbers", f"{expected} for this task", _COPY_AGAIN
-        )
     return task
 
 
 def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[np.float32]]:
-    where = os.fspath(path)
-    content = _bytes(path)
+    where, content = os.fspath(path), _bytes(path)
     digest = hashlib.sha256(content).hexdigest()
     if digest != about.weights_sha256:
         raise InputError(
@@ -178,42 +155,36 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
             f"SHA-256 {about.weights_sha256[:12]}..., as {ABOUT_FILE} says",
             _COPY_AGAIN,
         )
-    try:
-        arrays: dict[str, NDArray[np.float32]] = safetensors.numpy.load(content)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(where, f"a file that cannot be read ({error})", "safetensors", _COPY_AGAIN) from error
-    shape = arrays["weight"].shape if "weight" in arrays else ()
-    units = shape[1] if len(shape) == 2 else 0
-    for name, expected in _shapes(len(about.features), units, n_outputs).items():
-        if name not in arrays:
-            raise InputError(where, f"no tensor {name!r}", f"{name!r} of shape {expected}", _COPY_AGAIN)
-        array = arrays[name]
-        if array.shape != expected or array.dtype != np.float32:
+    arrays: dict[str, NDArray[np.float32]] = safetensors.numpy.load(content)
+    features, units = len(about.features), arrays["bias"].size
+    shapes = {
+        "weight": (features, units),
+        "bias": (units,),
+        "head_weight": (units, n_outputs),
+        "head_bias": (n_outputs,),
+        "fill": (features,),
+        "mean": (features,),
+        "sd": (features,),
+    }
+    for name, expected in shapes.items():
+        if arrays[name].shape != expected:
             raise InputError(
                 f"{where}, tensor {name!r}",
-                f"{array.dtype} of shape {array.shape}",
-                f"float32 of shape {expected}, from {len(about.features)} features and {n_outputs} outputs",
+                f"shape {arrays[name].shape}",
+                f"shape {expected}, from {features} features and {n_outputs} outputs in {ABOUT_FILE}",
                 _COPY_AGAIN,
             )
-        if not np.isfinite(array).all():
+        if not np.isfinite(arrays[name]).all():
             raise InputError(f"{where}, tensor {name!r}", "values that are not finite", "finite weights", _COPY_AGAIN)
     return arrays
 
 
-def _shapes(n_features: int, n_units: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of a bundle."""
-    return {
-        "weight": (n_features, n_units),
-        "bias": (n_units,),
-        "head_weight": (n_units, n_outputs),
-        "head_bias": (n_outputs,),
-        "fill": (n_features,),
-        "mean": (n_features,),
-        "sd": (n_features,),
-    }
-
-
 def _bytes(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(os.fspath(path), "no such file", f"the {path.name} of a student", _COPY_AGAIN)
+        raise InputError(
+            os.fspath(path),
+            "no such file",
+            f"a student: a folder with {ABOUT_FILE} and {WEIGHTS_FILE}",
+            "Check the path, or copy the whole folder again.",
+        )
     return path.read_bytes()

@@ -1,11 +1,13 @@
 """The model card of a student: what an analyst should know before using it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from math import isfinite
 
 from cch_omics import keys
 from cch_omics.student.about import About, Record
-from cch_omics.tasks.base import Metric, Task
+from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import (
     CONTROLS,
     QUANTITIES,
@@ -24,7 +26,6 @@ from cch_omics.vocabulary import (
     rule_title,
     shown,
     signed,
-    with_unit,
 )
 
 _LIMITS = """\
@@ -45,6 +46,12 @@ def model_card(about: About, task: Task) -> str:
     training = about.training
     target, modality, cohort = (escape(name) for name in (training.target, about.modality, training.cohort))
     values = ", ".join(escape(name) for name in task.strata_names)
+    limits = _LIMITS
+    if training.derived_from == about.modality:
+        limits += (
+            f"\n- {target} was itself defined from {modality}: how well it is predicted says little about a label that "
+            "was found independently."
+        )
     sections = (
         f"# {target} from {modality}: a student of the cohort {cohort}",
         f"Format {about.format_version}, written by cch_omics {about.versions['cch_omics']}. `student.json` has all "
@@ -63,7 +70,7 @@ def model_card(about: About, task: Task) -> str:
         "## How good it is",
         _performance(about, task),
         "## Limits",
-        _circular(about) + _LIMITS,
+        limits,
         "## Data",
         about.data,
     )
@@ -73,16 +80,6 @@ def model_card(about: About, task: Task) -> str:
 def escape(text: object) -> str:
     """Keep Markdown and HTML from reading a user's text as anything but text, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(text).split())).replace("&", "&amp;")
-
-
-def _circular(about: About) -> str:
-    training = about.training
-    if training.derived_from != about.modality:
-        return ""
-    return (
-        f"- {escape(training.target)} was itself defined from {escape(about.modality)}: how well it is predicted says "
-        "little about a label found independently.\n"
-    )
 
 
 def _training(about: About) -> str:
@@ -103,26 +100,30 @@ def _training(about: About) -> str:
 
 
 def _why(about: About) -> str:
-    verdict, rule = str(about.verdict.get("verdict")), about.rule
+    verdict, rule = str(about.verdict["verdict"]), about.rule
     quantity = deciding(rule)
-    text = f"Verdict: **{VERDICTS.get(verdict, escape(verdict))}**"
+    text = f"Verdict: **{VERDICTS[verdict]}**"
     text += f", by the rule `{rule}` ({escape(rule_title(rule))})" if rule else ""
-    text += f": {QUANTITIES[quantity]} {quantity_value(quantity, _gap_of(about) | about.verdict)}." if quantity else "."
-    if verdict == keys.UNDECIDED and about.teacher:
-        text += f" To learn from {escape(about.teacher)} was the better guess."
-    elif not about.teacher:
-        text += " So it was trained alone."
+    # The gap is in the table below.
+    if quantity in about.verdict:
+        text += f": {QUANTITIES[quantity]} {quantity_value(quantity, about.verdict)}"
+    if not about.teacher:
+        text += ". So it was trained alone."
+    elif verdict == keys.UNDECIDED:
+        text += f". To learn from {escape(about.teacher)} was the better guess."
+    else:
+        text += "."
     if not about.candidates:
         return f"{text} There was no other omics that could have taught it."
     rows = (
         (
-            row.get("teacher"),
-            recipe_title(str(row.get("recipe"))),
-            VERDICTS.get(str(row.get("verdict")), row.get("verdict")),
-            probability(row.get("p_gain_positive")),
-            signed(number(row.get("gap"))),
-            probability(row.get("p_gap_positive")),
-            row.get("reason"),
+            row["teacher"],
+            recipe_title(str(row["recipe"])),
+            VERDICTS[str(row["verdict"])],
+            probability(row["p_gain_positive"]),
+            signed(number(row["gap"])),
+            probability(row["p_gap_positive"]),
+            row["reason"],
         )
         for row in about.candidates
     )
@@ -130,95 +131,62 @@ def _why(about: About) -> str:
     return f"{text} The candidates:\n\n{_table(head, rows)}"
 
 
-def _gap_of(about: About) -> Record:
-    """The gap of the chosen pair; of the largest, where none was chosen."""
-    known = [row for row in about.candidates if isinstance(row.get("gap"), int | float)]
-    mine = [row for row in known if (row.get("teacher"), row.get("recipe")) == (about.teacher, about.recipe)]
-    return {"gap": max((number(row["gap"]) for row in mine or known), default=None)}
-
-
 def _performance(about: About, task: Task) -> str:
     mine = model_of(about.recipe, about.teacher)
     measured = {(str(row["model"]), str(row["metric"])): row for row in about.performance}
+    if (mine, task.primary) not in measured:
+        return "It was not measured on test patients."
     # The student first; students of other teachers are in the report.
     others = [name for name, _ in measured if name != mine and model_kind(name) != "taught"]
     models = list(dict.fromkeys([mine, *others]))
-    metrics = {name: metric for name, metric in task.metrics.items() if (mine, name) in measured}
-    if not metrics:
-        return "It was not measured on test patients."
-    table = _table(
-        ("model", *(heading(metric) for metric in metrics.values())),
+    rows = (
         (
-            (
-                "this student" if name == mine else model_name(name, task),
-                *(_interval(measured.get((name, key)), "mean", metric) for key, metric in metrics.items()),
-            )
-            for name in models
-        ),
+            "this student" if name == mine else model_name(name, task),
+            *(_interval(measured[name, key], "mean", partial(shown, metric)) for key, metric in task.metrics.items()),
+        )
+        for name in models
     )
+    means = {name: number(measured[name, task.primary]["mean"]) for name in models}
+    primary = task.metrics[task.primary]
     parts = [
-        _losses(mine, models, measured, task),
+        _losses(mine, means, task),
         "Mean over the outer test folds, with 95% interval. These are of students made in the same way without the "
         "test patients; this one was then trained on all patients.",
-        table,
+        _table(("model", *(heading(metric) for metric in task.metrics.values())), rows),
     ]
-    primary = task.metrics[task.primary]
     gains = [
-        row
+        (CONTROLS[str(row["control"])], _interval(row, "gain", partial(difference, primary)))
         for row in about.gains
-        if (row.get("teacher"), row.get("recipe"), row.get("metric")) == (about.teacher, about.recipe, task.primary)
+        if (row["teacher"], row["recipe"], row["metric"]) == (about.teacher, about.recipe, task.primary)
     ]
-    if about.teacher and gains:
-        rows = (
-            (CONTROLS.get(str(row["control"]), row["control"]), _interval(row, "gain", primary, signed_=True))
-            for row in gains
-        )
+    if gains:
         parts += [
             f"Gain in {difference_heading(primary)} on the same test patients. Only a gain over the self control comes "
             "from the other omics.",
-            _table(("over", "gain (95% interval)"), rows),
+            _table(("over", "gain (95% interval)"), gains),
         ]
     return "\n\n".join(parts)
 
 
-def _losses(mine: str, models: Sequence[str], measured: Mapping[tuple[str, str], Record], task: Task) -> str:
+def _losses(mine: str, means: Mapping[str, float], task: Task) -> str:
     """Say first which models do better: a reader should not have to find out from the table."""
     metric = task.metrics[task.primary]
-    own = _value(measured.get((mine, task.primary)), "mean")
-    if own is None:
-        return f"Its {metric.title} was not measured."
-    better = {
-        name: value - own
-        for name in models
-        if model_kind(name) in ("alone", "baseline")
-        and (value := _value(measured.get((name, task.primary)), "mean")) is not None
-        and value > own
-    }
+    better = [
+        f"{'the same network ' if name == 'alone' else ''}{escape(model_name(name, task))} by "
+        f"{difference(metric, mean - means[mine]).lstrip('+')} {metric.unit}".strip()
+        for name, mean in means.items()
+        if model_kind(name) in ("alone", "baseline") and mean > means[mine]
+    ]
     if not better:
         alone = "" if mine == "alone" else ", and neither does the same network trained alone"
         return f"In mean {metric.title} no baseline does better{alone}."
-    listed = "; ".join(
-        f"{'the same network ' if model_kind(name) == 'alone' else ''}{escape(model_name(name, task))} by "
-        f"{with_unit(metric, value).lstrip('+')}"
-        for name, value in better.items()
-    )
     instead = "that" if len(better) == 1 else "one of them"
-    return f"**It loses** in mean {metric.title} to: {listed}. Consider using {instead} instead."
+    return f"**It loses** in mean {metric.title} to: {'; '.join(better)}. Consider using {instead} instead."
 
 
-def _interval(row: Record | None, key: str, metric: Metric, *, signed_: bool = False) -> str:
-    value = _value(row, key)
-    if row is None or value is None:
-        return "not measured"
-    show = difference if signed_ else shown
-    low, high = (_value(row, end) for end in ("ci_low", "ci_high"))
-    text = show(metric, value)
-    return text if low is None or high is None else f"{text} ({show(metric, low)} to {show(metric, high)})"
-
-
-def _value(row: Record | None, key: str) -> float | None:
-    value = row.get(key) if row else None
-    return float(value) if isinstance(value, int | float) else None
+def _interval(row: Record, key: str, show: Callable[[float], str]) -> str:
+    value, low, high = (number(row[name]) for name in (key, "ci_low", "ci_high"))
+    return f"{show(value)} ({show(low)} to {show(high)})" if isfinite(low) else show(value)
 
 
 def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

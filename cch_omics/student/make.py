@@ -51,10 +51,10 @@ class Records:
         Its rows of verdicts.tsv, performance.tsv and summary.tsv.
     """
 
-    verdict: Mapping[str, Any]
-    candidates: Sequence[Mapping[str, Any]] = ()
-    performance: Sequence[Mapping[str, Any]] = ()
-    gains: Sequence[Mapping[str, Any]] = ()
+    verdict: Record
+    candidates: Sequence[Record] = ()
+    performance: Sequence[Record] = ()
+    gains: Sequence[Record] = ()
 
 
 def write_students(
@@ -84,16 +84,18 @@ def write_students(
     Raises
     ------
     InputError
-        If teachers.tsv names a student twice, or a model that was not trained.
+        If teachers.tsv names a model that was not trained.
     """
     full = splits.full
     labelled = splits.labelled[full]
     with atomic(folder) as draft:
         draft.mkdir()
-        for name, verdict in _verdicts(students, teachers).items():
-            model = chosen_model(verdict)
-            place = _find(students, name, model)
-            models = students[name]
+        for name, models in students.items():
+            # A student that nothing could teach has no row.
+            alone: Record = {"student": name, "teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
+            verdict = next(iter(_rows(teachers, name)), alone)
+            model = _chosen_model(verdict)
+            place = _find(models, name, model)
             student = make_student(
                 cohort,
                 name,
@@ -167,12 +169,12 @@ def make_student(
             derived_from=cohort.derived_from,
             epochs=epochs,
         ),
-        verdict=_record(records.verdict),
-        candidates=tuple(map(_record, records.candidates)),
-        performance=tuple(map(_record, records.performance)),
-        gains=tuple(map(_record, records.gains)),
+        verdict=records.verdict,
+        candidates=tuple(records.candidates),
+        performance=tuple(records.performance),
+        gains=tuple(records.gains),
         data=DATA_NOTE,
-        versions=_versions(),
+        versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )
     kept = Network(
         fill=network.fill[used],
@@ -184,41 +186,30 @@ def make_student(
     return Student(about, task, kept, mean, sd)
 
 
-def chosen_model(verdict: Mapping[str, Any]) -> Model:
-    """Name the model that a row of teachers.tsv chooses; a missing teacher, of whatever kind, is none."""
-    teacher = _cell(verdict["teacher"]) or ""
-    return Model(str(verdict["recipe"]), str(teacher), "none") if teacher else Model(ALONE.name, "", "none")
+def _chosen_model(verdict: Record) -> Model:
+    """The model that a row of teachers.tsv chooses."""
+    if not verdict["teacher"]:
+        return Model(ALONE.name, "", "none")
+    return Model(str(verdict["recipe"]), str(verdict["teacher"]), "none")
 
 
-def _verdicts(students: Mapping[str, OutOfFold], teachers: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
-    """Row of teachers.tsv of each student; one that nothing could teach has none there, and is trained alone."""
-    alone = {"teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
-    found: dict[str, Mapping[str, Any]] = {name: {"student": name} | alone for name in students}
-    for name in map(str, teachers["student"]):
-        rows = _rows(teachers, name)
-        if len(rows) != 1:
-            raise InputError("teachers.tsv", f"{len(rows)} rows for the student {name!r}", "one", "Run the step again.")
-        found[name] = rows[0]
-    return found
-
-
-def _find(students: Mapping[str, OutOfFold], name: str, model: Model) -> int:
+def _find(trained: OutOfFold, name: str, model: Model) -> int:
     """Position of a model among those of a student."""
-    trained = students[name].models if name in students else ()
-    if model not in trained:
-        others = sorted(f"{other.recipe} from {other.teacher}" for other in trained if other.teacher)
+    if model not in trained.models:
+        others = sorted(f"{other.recipe} from {other.teacher}" for other in trained.models if other.teacher)
         raise InputError(
             f"teachers.tsv, student {name!r}",
             f"the teacher {model.teacher!r} with the recipe {model.recipe!r}",
             f"a student that was trained: {', '.join(others) or 'none has a teacher'}",
             "Run the steps `distil` and `verdict` on the same cohort.",
         )
-    return trained.index(model)
+    return trained.models.index(model)
 
 
-def _rows(frame: pd.DataFrame, student: str) -> list[dict[str, Any]]:
-    mine = frame[frame["student"] == student]
-    return [{str(key): value for key, value in row.items()} for row in mine.to_dict("records")]
+def _rows(frame: pd.DataFrame, student: str) -> list[Record]:
+    """Rows of a student as JSON has them."""
+    mine = frame[frame["student"] == student].to_dict("records")
+    return [{str(key): _cell(value) for key, value in row.items()} for row in mine]
 
 
 def _moments(
@@ -235,17 +226,7 @@ def _moments(
     return mean, sd
 
 
-def _record(row: Mapping[str, Any]) -> Record:
-    """A row of a table as JSON has it."""
-    return {key: _cell(value) for key, value in row.items()}
-
-
 def _cell(value: Any) -> Cell:
     """A plain value; None for a missing or infinite one."""
     plain: Cell = value.item() if isinstance(value, np.generic) else value
-    missing = plain is None or value is pd.NA or (isinstance(plain, float) and not math.isfinite(plain))
-    return None if missing else plain
-
-
-def _versions() -> dict[str, str]:
-    return {"cch_omics": __version__} | {package: metadata.version(package) for package in ("numpy", "torch")}
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

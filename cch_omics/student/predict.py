@@ -31,7 +31,6 @@ def predict(
     features: Sequence[str] | NDArray[np.str_],
     values: ArrayLike,
     *,
-    min_coverage: float = MIN_COVERAGE,
     where: str = "the table",
 ) -> pd.DataFrame:
     """Predict the target of samples from one omics.
@@ -49,8 +48,6 @@ def predict(
         (q,) feature names, unique.
     values
         (n, q) numbers, NaN where missing, on the scale of the training table.
-    min_coverage
-        Share of the student's features that the table must have, and that a sample must have measured.
     where
         What to call the table in messages.
 
@@ -58,28 +55,24 @@ def predict(
     -------
     One row per sample, in the order given: `sample`; the columns of `Task.predictions`, `prediction` among them;
     `feature_coverage`, the share of the student's features measured in the sample. A sample whose coverage is below
-    `min_coverage` keeps its row, without a prediction.
+    `MIN_COVERAGE` keeps its row, without a prediction.
 
     Raises
     ------
     InputError
         If the table has too few of the student's features, names something twice, or has an infinite value.
     """
-    if not 0 < min_coverage <= 1:
-        raise InputError(
-            "min_coverage", str(min_coverage), "a number above 0 and at most 1", f"The default is {MIN_COVERAGE}."
-        )
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
-    aligned = _align(student, sample_ids, names, _numbers(values, sample_ids, names, where), min_coverage, where)
+    aligned = _align(student, sample_ids, names, _numbers(values, sample_ids, names, where), where)
     coverage = (~np.isnan(aligned)).mean(axis=1)
-    covered = coverage >= min_coverage
+    covered = coverage >= MIN_COVERAGE
     if not covered.all():
         logger.warning(
             "%s: %d of %d samples have fewer than %.0f%% of the student's features measured and get no prediction.",
             where,
             np.count_nonzero(~covered),
             len(covered),
-            100 * min_coverage,
+            100 * MIN_COVERAGE,
         )
     shift = _scale_shift(student, aligned[covered])
     if shift > LARGE_SHIFT:
@@ -90,25 +83,14 @@ def predict(
             where,
             shift,
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        outputs = student.network.outputs(aligned)
-    if not np.isfinite(outputs).all():
-        raise InputError(
-            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
-        )
-    frame = student.task.predictions(outputs, student.decision)
-    for column in list(frame):
-        frame[column] = frame[column].where(covered)
+    frame = student.task.predictions(student.network.outputs(aligned), student.decision)
+    frame = frame.where(pd.Series(covered), axis=0)
     frame.insert(0, "sample", sample_ids)
     return frame.assign(feature_coverage=coverage)
 
 
 def predict_file(
-    student_folder: str | os.PathLike[str],
-    input_file: str | os.PathLike[str],
-    output_file: str | os.PathLike[str],
-    *,
-    min_coverage: float = MIN_COVERAGE,
+    student_folder: str | os.PathLike[str], input_file: str | os.PathLike[str], output_file: str | os.PathLike[str]
 ) -> pd.DataFrame:
     """Predict for the samples of a file, write the table of `predict` as TSV, and return it.
 
@@ -131,9 +113,7 @@ def predict_file(
     matrix = read_matrix(input_file, modality=student.about.modality, features=student.features)
     if matrix.turned:
         logger.info("%s has features in rows: it was turned.", matrix.where)
-    frame = predict(
-        student, matrix.ids, matrix.features, matrix.values, min_coverage=min_coverage, where=os.fspath(input_file)
-    )
+    frame = predict(student, matrix.ids, matrix.features, matrix.values, where=os.fspath(input_file))
     write_table(frame, output_file)
     return frame
 
@@ -162,19 +142,19 @@ def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str)
 
 
 def _align(
-    student: Student, ids: list[str], features: list[str], table: NDArray[np.float32], min_coverage: float, where: str
+    student: Student, ids: list[str], features: list[str], table: NDArray[np.float32], where: str
 ) -> NDArray[np.float32]:
     """(n, p) the student's features in its order, NaN where the table has none."""
     column = {name: position for position, name in enumerate(features)}
     known = [position for position, name in enumerate(student.features) if name in column]
-    if len(known) < min_coverage * len(student.features):
+    if len(known) < MIN_COVERAGE * len(student.features):
         missing = [name for name in student.features if name not in column]
         raise InputError(
             where,
             f"{len(known)} of the student's {len(student.features)} features; missing for example {some(missing)}",
-            f"at least {min_coverage:.0%} of them (a table samples x features of the modality "
+            f"at least {MIN_COVERAGE:.0%} of them (a table samples x features of the modality "
             f"{student.about.modality!r})",
-            _naming_hint(student.features, ids, features, min_coverage)
+            _naming_hint(student.features, ids, features)
             or f"The table's own features are for example {some(features)}; the student's are listed in {ABOUT_FILE}.",
         )
     aligned = np.full((len(ids), len(student.features)), np.nan, dtype=np.float32)
@@ -203,9 +183,9 @@ _SPELLINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
-def _naming_hint(wanted: Sequence[str], ids: list[str], features: list[str], min_coverage: float) -> str:
+def _naming_hint(wanted: Sequence[str], ids: list[str], features: list[str]) -> str:
     """Why names that should match do not, if a simple reason explains it; otherwise an empty string."""
-    enough = min_coverage * len(wanted)
+    enough = MIN_COVERAGE * len(wanted)
     if len(set(wanted) & set(ids)) >= enough:
         return "The table's sample ids are the student's features: transpose it."
     for difference, spelling in _SPELLINGS:

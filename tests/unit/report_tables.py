@@ -85,7 +85,7 @@ def verdicts(modalities: list[str], *, seed: int = 0) -> pd.DataFrame:
                 "accuracy_difference": 0.2 * ahead, "pilot_gain": 0.1 * ahead, "pilot_gain_se": 0.01,
                 "p_gain_positive": probability,
                 "cch_verdict": "distil" if gap > 0 else "do_not_distil", "verdict": verdict,
-                "reason": f"Pilots of {student}, taught by {teacher}, gained {10 * ahead:+.1f} ± 1.0 points.",
+                "reason": f"Pilots of {student}, taught by {teacher}, gained by {ahead:+.2f}.",
             })  # fmt: skip
     return pd.DataFrame(rows, columns=None if rows else [*keys.VERDICT_COLUMNS, *keys.SPLIT_COLUMNS])
 

@@ -156,15 +156,13 @@ def test_the_rule_in_force_and_what_decided_are_said(rule, by, certainty):
 
 def test_a_rule_that_asks_nothing_is_said_to_ask_nothing(tmp_path):
     answer = answer_of(read(tmp_path / "c" / "t", rule="always"), "cnv")
-    assert answer.certainty == "Pilots of cnv, taught by rna, gained +8.0 ± 1.0 points."
+    assert answer.certainty == "Pilots of cnv, taught by rna, gained by +0.80."
 
 
 def test_gains_have_the_unit_of_their_metric():
     text = Page(made_up_page(DOSE)).text
-    assert "gains in R²." in text and "points" not in text.replace("points would lie", "").replace(
-        "+8.0 ± 1.0 points", ""
-    )
-    assert "balanced accuracy" not in text
+    assert "gains in R²." in text and "of R²: consider that model instead" in text
+    assert "balanced accuracy" not in text and "points of" not in text
     assert "ridge" in text and "logistic" not in text
     assert "below -1" in text and "from 1.5" in text
 

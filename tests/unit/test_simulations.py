@@ -93,7 +93,7 @@ def test_a_fit_to_a_large_simulation_finds_the_model() -> None:
     labels = torch.as_tensor(np.random.default_rng(3).choice(3, size=(1, 30_000), p=PRIOR))
     of = classes(labels, draws=5)
     drawn = simulate(of, (1, 1, 1), n=30_000)
-    found = discrete.fit(drawn.a, drawn.b, labels, torch.ones_like(labels, dtype=torch.bool), n_classes=3)
+    found = discrete.fit(drawn.a, drawn.b, labels, torch.ones_like(labels, dtype=torch.bool), 3)
     centre = (torch.tensor(PRIOR)[:, None] * of.mean[0]).sum(0)
     assert found.prior[0].numpy() == pytest.approx(PRIOR, abs=0.02)
     assert found.mean[0].numpy() == pytest.approx((of.mean[0] - centre).numpy(), abs=0.06)
@@ -108,8 +108,8 @@ def test_padding_and_missing_labels_are_not_what_is_fitted() -> None:
     valid[1, 25:] = False
     spoilt = a.clone()
     spoilt[1, 25:] = torch.nan
-    together = discrete.fit(spoilt, b, labels, valid, n_classes=3)
-    alone = discrete.fit(a[1:, :25], b[1:, :25], labels[1:, :25], valid[1:, :25], n_classes=3)
+    together = discrete.fit(spoilt, b, labels, valid, 3)
+    alone = discrete.fit(a[1:, :25], b[1:, :25], labels[1:, :25], valid[1:, :25], 3)
     for name in ("prior", "mean", "covariance"):
         assert torch.allclose(getattr(together, name)[1], getattr(alone, name)[0], atol=1e-12), name
     known = labels[0] >= 0
@@ -120,7 +120,7 @@ def test_padding_and_missing_labels_are_not_what_is_fitted() -> None:
 def test_a_constant_column_and_a_class_without_samples_do_no_harm() -> None:
     a, b = torch.zeros(1, 30, P, dtype=torch.float64), torch.randn(1, 30, Q, dtype=torch.float64)
     labels = torch.arange(30)[None] % 2
-    of = discrete.fit(a, b, labels, torch.ones_like(labels, dtype=torch.bool), n_classes=3)
+    of = discrete.fit(a, b, labels, torch.ones_like(labels, dtype=torch.bool), 3)
     drawn = simulate(of, strengths(8), n=30)
     assert drawn.truth.isfinite().all()
     assert drawn.a.isfinite().all()

@@ -63,7 +63,7 @@ def test_verdicts_beside_gains_and_no_probability_is_a_certainty(
     assert "score" in lines[2] and "+0.030" in lines[2]
     assert "verdict: by pilot students" in lines
     assert any(line.startswith("gain, classification: points of balanced accuracy") for line in lines)
-    assert any(line.startswith("gain, regression: points of R") for line in lines)
+    assert any(line.startswith("gain, regression: R") for line in lines)
     assert lines[-1] == f"report: {results / 'report.html'}"
 
 

@@ -45,12 +45,19 @@ def command(output: str, step: str) -> dict[str, list[str]]:
     return options
 
 
-def test_both_entry_points_plan_the_same_jobs(snakemake) -> None:
-    top = snakemake(*PLAN)
+@pytest.fixture(scope="module")
+def plan(snakemake) -> str:
+    """What a dry run of the demo says."""
+    done = snakemake(*PLAN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_both_entry_points_plan_the_same_jobs(plan: str, snakemake) -> None:
     inner = snakemake(*PLAN, "-s", "workflow/Snakefile")
-    assert top.returncode == inner.returncode == 0, top.stderr + inner.stderr
-    assert jobs(top.stdout + top.stderr)["total"] > 10
-    assert planned(top.stdout + top.stderr) == planned(inner.stdout + inner.stderr) != set()
+    assert inner.returncode == 0, inner.stderr
+    assert jobs(plan)["total"] > 10
+    assert planned(plan) == planned(inner.stdout + inner.stderr) != set()
 
 
 @pytest.mark.parametrize("snakefile", [[], ["-s", "workflow/Snakefile"]])
@@ -59,14 +66,12 @@ def test_both_entry_points_say_one_line_for_each_job(snakemake, snakefile: list[
     lines = (done.stdout + done.stderr).splitlines()
     assert "tcga-brca pam50 distil rna: missing output files, input files updated by another job" in lines
     assert len([line for line in lines if line.startswith(("demo", "tcga-brca", "pool"))]) == 26
-    assert lines.count(f"26 jobs: {', '.join(['1 demo', '2 ingest'])}") == 0
     (counts,) = (line for line in lines if line.startswith("26 jobs: "))
     assert "6 distil" in counts and "2 verdict" in counts
 
 
-def test_a_cohort_of_m_modalities_is_2m_plus_6_jobs_and_a_shared_source_is_made_once(snakemake) -> None:
-    done = snakemake(*PLAN)
-    count = jobs(done.stdout + done.stderr)
+def test_a_cohort_of_m_modalities_is_2m_plus_6_jobs_and_a_shared_source_is_made_once(plan: str) -> None:
+    count = jobs(plan)
     two_cohorts = 2 * (2 * 3 + 6)
     assert count["download_demo"] == 1
     assert count["encode"] == count["distil"] == 6
@@ -215,11 +220,10 @@ def test_lint_is_clean(snakemake) -> None:
 
 
 @pytest.mark.parametrize("profile", ["default", "local-gpu"])
-def test_profiles_plan_the_same_jobs(profile: str, snakemake) -> None:
-    plain = snakemake(*PLAN)
+def test_profiles_plan_the_same_jobs(profile: str, plan: str, snakemake) -> None:
     done = snakemake(*PLAN, "--workflow-profile", f"workflow/profiles/{profile}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert jobs(done.stdout + done.stderr) == jobs(plain.stdout + plain.stderr)
+    assert jobs(done.stdout + done.stderr) == jobs(plan)
 
 
 def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:

@@ -44,6 +44,9 @@ except InputError as error:
 if workflow.is_main_process and Path(workflow.main_snakefile).parent in {BASE, BASE.parent}:
     one_line_per_job(logger)
 
+# Where another workflow may have put them. Later, when a job is planned, its own places would be asked.
+RESULTS, LOGS, RESOURCES = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "logs", "resources"))
+
 # A profile that gives a rule GPUs wants the GPU build of torch.
 GIVEN = workflow.resource_settings.overwrite_resources.values()
 HAS_GPU = any(given.get("gpu") or "gpu" in str(given.get("gres", "")) for given in GIVEN)
@@ -118,6 +121,11 @@ def of_every_cohort(file):
     return [f"<results>/{cohort}/{target}/{file}" for cohort, target in ROWS]
 
 
+def folder_of(cohort, target):
+    """Folder of the results of a row of the sheet."""
+    return f"{RESULTS}/{cohort}/{target}"
+
+
 def of_every_view(pattern):
     """A file of every view of the row that the wildcards name; `pattern` has {view}."""
 
@@ -161,7 +169,7 @@ def row_of(wildcards):
     """The row of the sheet that the wildcards name, as JSON; other rows do not matter to it."""
     row = ROWS[wildcards.cohort, wildcards.target]
     made = made_source(row.source)
-    source = workflow.pathvars.apply(f"<resources>/{made}") if made else row.source
+    source = f"{RESOURCES}/{made}" if made else row.source
     return json.dumps(row.model_dump(exclude_defaults=True) | {"source": source})
 
 
@@ -175,13 +183,13 @@ def wanted_of_download(wildcards):
 
 def say_where_the_report_is():
     """After a run: the page of all cohorts, if it is current."""
-    if Path(workflow.pathvars.apply("<results>/.pooled")).is_file():
-        logger.info(f"Report: {Path(workflow.pathvars.apply('<results>/report.html')).resolve()}")
+    if Path(RESULTS, ".pooled").is_file():
+        logger.info(f"Report: {Path(RESULTS, 'report.html').resolve()}")
 
 
 def pool_finished(log):
     """After a run in which something failed: the pooled page of the cohorts that are there, which names the others."""
-    results, logs = (Path(workflow.pathvars.apply(name)) for name in ("<results>", "<logs>"))
+    results, logs = Path(RESULTS), Path(LOGS)
     folders = {key: results.joinpath(*key) for key in ROWS}
     missing = {key: unfinished(*key, folder / "report.html", logs.joinpath(*key)) for key, folder in folders.items()}
     there = [str(folders[key]) for key, found in missing.items() if not found]

@@ -32,7 +32,7 @@ rule report_cohort:
     params:
         **cch(
             "report",
-            folder=lambda wildcards: workflow.pathvars.apply(f"<results>/{wildcards.cohort}/{wildcards.target}"),
+            folder=lambda wildcards: folder_of(wildcards.cohort, wildcards.target),
             configuration=configuration,
         ),
     shell:
@@ -69,6 +69,6 @@ rule pool:
         mem_mb=memory("pool"),
         runtime=runtime("pool"),
     params:
-        **cch("pool", folders=lambda wildcards: [workflow.pathvars.apply(each) for each in of_every_cohort("")]),
+        **cch("pool", folders=lambda wildcards: [folder_of(*row) for row in ROWS]),
     shell:
         "{params.command} --log {log:q}"

@@ -86,7 +86,7 @@ class DiscreteModel:
         return Simulated(points[..., :p], points[..., p:], self.label.repeat_interleave(count, 0), truth)
 
 
-def fit(a: Tensor, b: Tensor, label: Tensor, valid: Tensor, *, n_classes: int) -> DiscreteModel:
+def fit(a: Tensor, b: Tensor, label: Tensor, valid: Tensor, n_classes: int) -> DiscreteModel:
     """Fit the model to B items.
 
     W = (scatter within classes + m * covariance of all samples) / (n - C + m), m = p + q + 1 pseudo-samples: with few
