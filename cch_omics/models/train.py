@@ -12,6 +12,10 @@ from torch import Tensor
 from cch_omics.models.network import InputDropout, Networks
 from cch_omics.tasks.base import Task
 
+# Far below any gradient that means something: one that is rounding alone, as that of an intercept which has nothing to
+# learn, must not become a step.
+EPSILON = 1e-6
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -240,7 +244,7 @@ def _optimizer(
         {"params": [networks.weight, networks.head_weight], "weight_decay": schedule.weight_decay},
         {"params": [networks.bias, networks.head_bias], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, eps=EPSILON, fused=True)
     if replacing is not None:
         before, their, leaving = replacing
         for new, old in zip(networks.parameters(), their.parameters(), strict=True):

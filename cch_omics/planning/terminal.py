@@ -101,10 +101,11 @@ class Lines(logging.Formatter):
             case "job_info":
                 return self._started(fields)
             case "job_finished":
-                return self._finished(fields["job_id"])
+                return self._finished(fields.get("job_id", -1))
             case "job_error":
                 return self._failed(fields)
-        return str(record.msg).strip()
+        # "Trying to restart job 3."
+        return re.sub(r"\bjob (\d+)\b", lambda found: self._ended(int(found[1]))[0], str(record.msg).strip())
 
     def _plan(self, stats: Mapping[str, int]) -> str:
         self.total = stats["total"] - stats.get(NOTHING, 0)

@@ -10,11 +10,7 @@ FILE = "audit.json"
 
 def audit_tables(audit: Mapping[str, Any]) -> list[Table]:
     """Tables of counts, of how tables were joined, and of the checks."""
-    made = [_modalities(audit), _pairs(audit)]
-    # A MuData comes joined, and sites may be unknown.
-    if audit["join"]["tables"]:
-        made.append(_join(audit["join"]))
-    made.append(_leakage(audit["leakage"]))
+    made = [_modalities(audit), _pairs(audit), _join(audit["join"]), _leakage(audit["leakage"])]
     if audit["site_confounding"]:
         made.append(_site(audit["site_confounding"]))
     return made

@@ -85,7 +85,7 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
                 answer.teacher or "–",
                 answer.candidate or "–",
                 *([f"{gain.mean}\n{gain.interval}".strip() for gain in answer.gains] or ["–", "–"]),
-                " ".join(answer.caveats),
+                str(len(answer.caveats)),
                 link,
             )
             rows.append(Row(cells))
@@ -97,12 +97,12 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
         Column("Gains are from"),
         Column("Gain over alone", number=True),
         Column("Gain over self", number=True),
-        Column("Before you act on it", long=True),
+        Column("Caveats", number=True),
         Column("Page", link=True),
     )
     caption = (
         "One row per student. Where no teacher is advised, the gains are those of the nearest candidate, had it been "
-        f"used all the same. Gains are in {difference_heading(metric)}, on test patients."
+        f"used all the same. Gains are in {difference_heading(metric)}, on test patients. The page has the caveats."
     )
     return Table(caption, columns, rows, "teachers.tsv")
 

@@ -58,7 +58,7 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     for cell in cells:
         x, y = column[cell["student"]] + 0.5, row[cell["teacher"]] + 0.5
         if np.isfinite(cell["gap"]):
-            ink = "white" if abs(cell["gap"]) > 0.75 * limit else INK
+            ink = "white" if abs(cell["gap"]) > 0.9 * limit else INK
             text = f"{signed(cell['gap'])} {VERDICT_SYMBOLS.get(cell['verdict'], '')}"
             ax.text(x, y - 0.08, text, ha="center", va="center", color=ink, size=size)
             if np.isfinite(cell["gap_se"]):

@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from safetensors import SafetensorError
 
 from cch_omics import __version__
 from cch_omics.errors import InputError
@@ -109,7 +110,8 @@ def _read_about(path: Path) -> About:
         raise InputError(where, f"text that is not JSON ({error})", "a JSON object", _COPY_AGAIN) from error
     kind = content.get("format") if isinstance(content, dict) else None
     if kind != FORMAT:
-        raise InputError(f"{where}, format", repr(kind), repr(FORMAT), "Give the folder of a student that a run wrote.")
+        found = "nothing" if kind is None else repr(kind)
+        raise InputError(f"{where}, format", found, repr(FORMAT), "Give the folder of a student that a run wrote.")
     if content.get("format_version") != FORMAT_VERSION:
         writer = (content.get("versions") or {}).get("cch_omics", "unknown")
         raise InputError(
@@ -155,8 +157,11 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
             f"SHA-256 {about.weights_sha256[:12]}..., as {ABOUT_FILE} says",
             _COPY_AGAIN,
         )
-    arrays: dict[str, NDArray[np.float32]] = safetensors.numpy.load(content)
-    features, units = len(about.features), arrays["bias"].size
+    try:
+        arrays: dict[str, NDArray[np.float32]] = safetensors.numpy.load(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(where, f"a file that cannot be read ({error})", "safetensors", _COPY_AGAIN) from error
+    features, units = len(about.features), arrays["bias"].size if "bias" in arrays else 0
     shapes = {
         "weight": (features, units),
         "bias": (units,),
@@ -167,10 +172,11 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
         "sd": (features,),
     }
     for name, expected in shapes.items():
-        if arrays[name].shape != expected:
+        found = arrays[name].shape if name in arrays else None
+        if found != expected:
             raise InputError(
                 f"{where}, tensor {name!r}",
-                f"shape {arrays[name].shape}",
+                "no such tensor" if found is None else f"shape {found}",
                 f"shape {expected}, from {features} features and {n_outputs} outputs in {ABOUT_FILE}",
                 _COPY_AGAIN,
             )

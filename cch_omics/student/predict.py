@@ -83,7 +83,13 @@ def predict(
             where,
             shift,
         )
-    frame = student.task.predictions(student.network.outputs(aligned), student.decision)
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = student.network.outputs(aligned)
+    if not np.isfinite(outputs).all():
+        raise InputError(
+            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
+        )
+    frame = student.task.predictions(outputs, student.decision)
     frame = frame.where(pd.Series(covered), axis=0)
     frame.insert(0, "sample", sample_ids)
     return frame.assign(feature_coverage=coverage)

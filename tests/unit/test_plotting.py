@@ -44,11 +44,6 @@ def test_gap_matrix_leaves_a_missing_gap_blank():
     assert texts(ax).count("not estimated") == 1
 
 
-@pytest.mark.parametrize("n", [1, 2, 15])
-def test_gap_matrix_of_any_size(n):
-    assert "<svg" in draw(pair_plots.gap_matrix, verdicts([f"m{k}" for k in range(n)]))
-
-
 def test_a_view_that_only_teaches_is_a_row_and_no_column():
     table = verdicts(["a", "b"])
     table.loc[0, "teacher"] = "a+b"

@@ -1,8 +1,6 @@
 """Predictions from a bundle: the network's own, whatever the table looks like, or a clear refusal."""
 
-import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import anndata
@@ -310,31 +308,3 @@ def test_names_that_occur_twice_are_refused(student: Student, values: np.ndarray
 
 def test_values_that_do_not_fit_the_names_are_refused(student: Student, values: np.ndarray) -> None:
     assert "20 samples x 30 features" in refused(student, IDS, FEATURES, values[:, 1:])
-
-
-def test_a_modality_that_the_file_lacks_is_named_with_those_it_has(
-    student: Student, values: np.ndarray, tmp_path: Path
-) -> None:
-    write_h5mu(table(values), tmp_path / "new.h5mu")
-    about = student.about.model_copy(update={"modality": "rppa"})
-    write_student(tmp_path / "rppa", replace(student, about=about))
-    with pytest.raises(InputError, match="rppa") as caught:
-        predict_file(tmp_path / "rppa", tmp_path / "new.h5mu", tmp_path / "out.tsv")
-    assert "'cnv', 'rna'" in str(caught.value)
-    assert not (tmp_path / "out.tsv").exists()
-
-
-def test_an_earlier_result_survives_a_refusal(bundle: Path, values: np.ndarray, tmp_path: Path) -> None:
-    (tmp_path / "out.tsv").write_text("earlier")
-    table(values).rename(columns=lambda name: "x" + name).to_csv(tmp_path / "new.csv")
-    with pytest.raises(InputError):
-        predict_file(bundle, tmp_path / "new.csv", tmp_path / "out.tsv")
-    assert (tmp_path / "out.tsv").read_text() == "earlier"
-
-
-def test_nothing_is_logged_about_a_good_table(
-    student: Student, values: np.ndarray, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        predict(student, IDS, FEATURES, values)
-    assert caplog.text == ""

@@ -86,11 +86,13 @@ def test_a_failure_shows_the_command_where_its_log_is_and_other_errors_in_full(t
     say("RuleException:\nCalledProcessError in file x", "error", logging.ERROR)
     failed = {"rule_name": "encode", "log": ["rna.log"], "shellcmd": "cch encode --seed 0", "aux": {"slurm": "7"}}
     say("Error in rule encode", "job_error", logging.ERROR, jobid=3, **failed)
+    say("Trying to restart job 3.")
     say("WorkflowError:\nSomething else", "error", logging.ERROR)
     assert lines(terminal)[1:] == [
         "failed   brca er encode rna after 0 s, see rna.log",
         "    command: cch encode --seed 0",
         "    slurm: 7",
+        "Trying to restart brca er encode rna.",
         "WorkflowError:",
         "Something else",
     ]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from cch_omics.models.network import Drawn, InputDropout, Networks, initialise
-from cch_omics.models.train import EarlyStopping, Samples, Schedule, train
+from cch_omics.models.train import EPSILON, EarlyStopping, Samples, Schedule, train
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
@@ -129,9 +129,8 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
                 for parameter, value in zip(parameters, start, strict=True):
                     parameter.copy_(value.reshape(parameter.shape))
             decayed = {"params": parameters[::2], "weight_decay": given.weight_decay}
-            optimizer = torch.optim.AdamW(
-                [decayed, {"params": parameters[1::2], "weight_decay": 0.0}], lr=given.learning_rate
-            )
+            undecayed = {"params": parameters[1::2], "weight_decay": 0.0}
+            optimizer = torch.optim.AdamW([decayed, undecayed], lr=given.learning_rate, eps=EPSILON)
             dropout = InputDropout(made.samples.inputs[[g]], [Drawn(N, K, np.arange(N))], [SEEDS[g]], given.dropout)
             for epoch in range(1, given.epochs + 1):
                 optimizer.zero_grad()
