@@ -28,7 +28,7 @@ from cch_omics.config.sheet import (
     check_modality,
     comma_list,
     read_sheet,
-    teachers_of,
+    teachers_of_row,
 )
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
     "read_sheet",
     "schemas",
     "section",
-    "teachers_of",
+    "teachers_of_row",
 ]
 
 

@@ -94,7 +94,7 @@ def comma_list(cell: str) -> list[str]:
     return _items(cell, ",")
 
 
-def teachers_of(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
+def teachers_of_row(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
     """Views that may teach the students of a row: those it asks for, or every modality but the one in `derived_from`.
 
     Parameters

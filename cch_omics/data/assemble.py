@@ -1,18 +1,17 @@
 """Join the tables of a source into one cohort."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort, Modality, Target
-from cch_omics.config import NAME_PATTERN, IngestConfig, SheetRow, SplitsConfig, comma_list, teachers_of
-from cch_omics.data import barcodes
-from cch_omics.data.clinical import clinical_column, clinical_rows, groups_of, sites_of, texts_at
-from cch_omics.data.notes import Notes, TableNotes
-from cch_omics.data.parts import part_of, selected
-from cch_omics.data.source import Matrix, Source
+from cch_omics.config import NAME_PATTERN, IngestConfig, SheetRow, SplitsConfig, comma_list, teachers_of_row
+from cch_omics.data.barcodes import read_id
+from cch_omics.data.clinical import clinical_rows, groups_of, sites_of, texts_at
+from cch_omics.data.parts import part_of
+from cch_omics.data.source import Matrix, Notes, Source
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks import task_class
 from cch_omics.tasks.base import LabelColumn
@@ -44,54 +43,42 @@ def assemble(
         When modalities, teachers, target or labels are not as the row says, or a table has nothing to give.
     """
     names = _modality_names(source, row)
-    scheme = barcodes.Scheme(settings.patient_pattern)
-    remarks = [*source.remarks, *_unmatched(source, names, scheme), *_survival_times(source)]
-    level = _level([source.matrices[name] for name in names], scheme)
-    parts = {name: part_of(source.matrices[name], level, scheme, settings) for name in names}
-    samples = np.unique(np.concatenate([part.keys for part in parts.values()]))
-    rows = clinical_rows(samples, source, names, scheme)
+    pattern = settings.patient_pattern
+    used = {name: source.matrices[name] for name in names}
+    remarks = [*source.remarks, *_unmatched(used, pattern)]
+    # Where some ids stop at the patient, nothing finer joins these to the others.
+    ids = [read_id(name, pattern) for matrix in used.values() for name in matrix.ids.tolist()]
+    by_patient = any(said.known and said.sample == said.patient for said in ids)
+    parts = {name: part_of(matrix, by_patient=by_patient, settings=settings) for name, matrix in used.items()}
+    samples = np.unique(np.concatenate([part.samples for part in parts.values()]))
+    rows = clinical_rows(samples, source, used.values(), pattern)
     target, left_out, guessed = _target(source, row, samples, rows, splits)
-    in_clinical = rows >= 0
-    modalities, tables = {}, {}
-    for name, part in parts.items():
-        matrix = source.matrices[name]
-        at = np.searchsorted(samples, part.keys).astype(np.int64)
-        modalities[name] = Modality(selected(matrix.values, part.rows, part.columns), matrix.features[part.columns], at)
-        matched = int(in_clinical[at].sum())
-        tables[name] = TableNotes(
-            file=matrix.where,
-            ids=len(matrix.ids),
-            in_clinical=matched,
-            not_in_clinical=len(at) - matched,
-            turned=matrix.turned,
-            left_out=part.left_out,
-            features_left_out=part.features_left_out,
-        )
     cohort = Cohort(
         name=row.cohort,
         samples=samples,
-        groups=groups_of(samples, source, row, rows, scheme),
-        sites=sites_of(samples, source, rows, scheme),
+        groups=groups_of(samples, source, row.group, rows, pattern),
+        sites=sites_of(samples, source, rows, pattern),
         target=target,
-        modalities=modalities,
-        teachers=teachers_of(row, names),
+        modalities={
+            name: Modality(part.values, part.features, np.searchsorted(samples, part.samples).astype(np.int64))
+            for name, part in parts.items()
+        },
+        teachers=teachers_of_row(row, names),
         label_budget=row.label_budget,
         derived_from=row.derived_from,
     )
     _check_views(cohort, splits)
-    used = np.zeros(len(source.clinical), dtype=bool)
-    used[rows[in_clinical]] = True
     notes = Notes(
         source=source.where,
-        level=level,
-        clinical_ids=len(used),
-        tables=tables,
+        level="patient" if by_patient else "sample",
+        tables={name: part.notes for name, part in parts.items()},
+        in_clinical=rows >= 0,
+        clinical_ids=len(source.clinical),
+        clinical_left_out=tuple(str(name) for name in source.clinical.index.delete(rows[rows >= 0])),
         values_treated_as_missing=left_out,
         task_guessed=not row.task,
         origin=source.origin,
         remarks=(*remarks, *guessed),
-        in_clinical=in_clinical,
-        clinical_left_out=tuple(str(name) for name in source.clinical.index[~used]),
     )
     return cohort, notes
 
@@ -104,7 +91,7 @@ def _target(
     From text there is nothing to guess, so that there is nothing to remark on.
     """
     classes = comma_list(row.classes)
-    texts = texts_at(clinical_column(source, row.target, "target"), rows)
+    texts = texts_at(source, row.target, "target", rows)
     name = row.task or ("classification" if classes else guess_task(texts))
     column = LabelColumn(
         where=f"{source.clinical_where}, column {row.target!r}",
@@ -114,14 +101,12 @@ def _target(
         fewest=splits.fewest_patients,
     )
     task, values, left_out = task_class(name).read(column)
-    remarks = []
     numbers = {text for text in texts if is_number(text)}
-    if numbers and not (row.task or classes):
-        remarks.append(
-            f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
-            "can say otherwise."
-        )
-    return Target(row.target, task, values), left_out, remarks
+    remarks = [
+        f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
+        "can say otherwise."
+    ]
+    return Target(row.target, task, values), left_out, remarks if numbers and not (row.task or classes) else []
 
 
 def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:
@@ -144,22 +129,6 @@ def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:
                     f"{splits.inner_folds}",
                     "Leave the view out, or use fewer folds.",
                 )
-
-
-def _survival_times(source: Source) -> list[str]:
-    """Say how many survival times (columns PREFIX_time beside PREFIX_event) are zero or negative."""
-    remarks = []
-    for column in source.clinical.columns:
-        prefix, is_time, rest = str(column).rpartition("_time")
-        if not is_time or rest or f"{prefix}_event" not in source.clinical.columns:
-            continue
-        times = pd.to_numeric(source.clinical[column], errors="coerce")
-        if count := int((times <= 0).sum()):
-            remarks.append(
-                f"{column} is zero or negative for {count} of {int(times.notna().sum())} rows of "
-                f"{source.clinical_where}: such times cannot be analysed as survival."
-            )
-    return remarks
 
 
 def _modality_names(source: Source, row: SheetRow) -> list[str]:
@@ -194,30 +163,22 @@ def _modality_names(source: Source, row: SheetRow) -> list[str]:
     return names
 
 
-def _unmatched(source: Source, names: list[str], scheme: barcodes.Scheme) -> list[str]:
+def _unmatched(matrices: Mapping[str, Matrix], pattern: str) -> list[str]:
     """Remarks on ids that a pattern of the configuration does not match; it has to match some."""
-    if not scheme.pattern:
-        return []
     said = []
-    for name in names:
-        ids = source.matrices[name].ids.tolist()
-        unmatched = [sample for sample in ids if scheme.parts(sample) is None]
-        if len(unmatched) == len(ids):
+    for name, matrix in matrices.items():
+        unmatched = [sample for sample in matrix.ids.tolist() if not read_id(sample, pattern).known]
+        if not (pattern and unmatched):
+            continue
+        if len(unmatched) == len(matrix.ids):
             raise InputError(
-                f"{source.matrices[name].where}, config key ingest.patient_pattern",
-                f"{scheme.pattern!r}, which matches none of its ids, such as {some(ids, 3)}",
+                f"{matrix.where}, config key ingest.patient_pattern",
+                f"{pattern!r}, which matches none of its ids, such as {some(unmatched, 3)}",
                 "a regular expression of whole sample ids",
                 "Correct the pattern, or leave it empty for TCGA barcodes.",
             )
-        if unmatched:
-            said.append(
-                f"{name}: {len(unmatched)} ids do not match ingest.patient_pattern, such as {some(unmatched, 3)}: each "
-                "counts as a patient of its own."
-            )
+        said.append(
+            f"{name}: {len(unmatched)} ids do not match ingest.patient_pattern, such as {some(unmatched, 3)}: each "
+            "counts as a patient of its own."
+        )
     return said
-
-
-def _level(matrices: list[Matrix], scheme: barcodes.Scheme) -> barcodes.Level:
-    """Join by patient when some ids stop there: nothing finer joins these to the others."""
-    stop = any(scheme.is_patient(name) for matrix in matrices for name in matrix.ids.tolist())
-    return "patient" if stop else "sample"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
 from cch_omics.data.audit_warnings import audit_warnings
-from cch_omics.data.notes import Notes
+from cch_omics.data.source import Notes
 
 FORMAT_VERSION = 2
 # What sites must predict beyond chance before a dependence on them is reported.
@@ -158,16 +158,14 @@ def _duplicates(cohort: Cohort, name: str) -> list[list[str]]:
 
 
 def _join(cohort: Cohort, notes: Notes) -> dict[str, Any]:
-    has: dict[str, NDArray[np.bool_]] = {}
-    if notes.in_clinical is not None:
-        has["clinical"] = notes.in_clinical
-    has |= {"label": cohort.target.observed} | {name: cohort.profiled(name) for name in cohort.modalities}
+    has = {"clinical": notes.in_clinical, "label": cohort.target.observed}
+    has |= {name: cohort.profiled(name) for name in cohort.modalities}
     tables = {
         name: {
             "file": table.file,
             "ids": table.ids,
-            "in_clinical": table.in_clinical,
-            "not_in_clinical": table.not_in_clinical,
+            "in_clinical": int(np.sum(has[name] & notes.in_clinical)),
+            "not_in_clinical": int(np.sum(has[name] & ~notes.in_clinical)),
             "turned": table.turned,
             "left_out": dict(Counter(table.left_out.values())),
             "features_left_out": dict(table.features_left_out),

@@ -6,93 +6,56 @@ read too. Ids that do not match say nothing, and every sample is then its own pa
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 _BARCODE = re.compile(
     r"TCGA[-.](?P<site>\w{2})[-.](?P<patient>\w{4})(?:[-.](?P<type>\d{2})[A-Z]?(?:[-.].*)?)?", re.IGNORECASE
 )
 
-Level = Literal["sample", "patient"]
 
-
-class Parts(NamedTuple):
-    """What an id says: the patient, the site and the sample among the patient's ("" where unsaid), normal tissue."""
-
-    patient: str
-    site: str
-    sample: str
-    normal: bool
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """A scheme of sample ids.
+class Id(NamedTuple):
+    """What an id says.
 
     Attributes
+    ----------
+    patient
+        The id itself where it is of another scheme.
+    sample
+        What the ids of different aliquots of a sample have in common; the patient, where the id stops there.
+    site
+        Tissue source site, "" where unknown.
+    normal
+        Whether it is of normal tissue or blood: in TCGA the sample types 10 to 19.
+    known
+        Whether it is of the scheme.
+    """
+
+    patient: str
+    sample: str
+    site: str = ""
+    normal: bool = False
+    known: bool = True
+
+
+@lru_cache(maxsize=1 << 16)
+def read_id(name: str, pattern: str = "") -> Id:
+    """Read an id.
+
+    Parameters
     ----------
     pattern
         Regular expression that a whole id matches, with the named group `patient`, and perhaps `sample` (what tells the
         samples of a patient apart, without what tells aliquots of one sample apart), `site`, and `normal` (anything in
-        it means normal tissue). "" stands for TCGA barcodes.
+        it means normal tissue). Without a group `sample`, the whole id tells samples apart. "" = TCGA barcodes.
     """
-
-    pattern: str = ""
-
-    def parts(self, name: str) -> Parts | None:
-        """Return what an id says, None if it is of another scheme."""
-        return _parts(self.pattern, name)
-
-    def patient(self, name: str) -> str:
-        """Return the patient of a sample; the id itself where it is of another scheme."""
-        parts = self.parts(name)
-        return parts.patient if parts else name
-
-    def site(self, name: str) -> str:
-        """Return the tissue source site, "" where the id says none."""
-        parts = self.parts(name)
-        return parts.site if parts else ""
-
-    def is_normal(self, name: str) -> bool:
-        """Whether an id is of normal tissue or blood: in TCGA the sample types 10 to 19."""
-        parts = self.parts(name)
-        return parts is not None and parts.normal
-
-    def is_patient(self, name: str) -> bool:
-        """Whether an id of the scheme stops at the patient."""
-        parts = self.parts(name)
-        return parts is not None and not parts.sample and parts.patient == self._plain(name)
-
-    def key(self, name: str, level: Level = "sample") -> str:
-        """Return what ids of different aliquots have in common: patient and sample, or the patient alone."""
-        parts = self.parts(name)
-        if parts is None:
-            return name
-        if level == "patient":
-            return parts.patient
-        if parts.sample:
-            return f"{parts.patient}-{parts.sample}"
-        # Without a group `sample`, the whole id is what tells samples apart.
-        return name if self.pattern else parts.patient
-
-    def _plain(self, name: str) -> str:
-        return name if self.pattern else name.replace(".", "-").upper()
-
-
-TCGA = Scheme()
-
-
-@lru_cache(maxsize=1 << 16)
-def _parts(pattern: str, name: str) -> Parts | None:
     match = (re.compile(pattern) if pattern else _BARCODE).fullmatch(name)
     if match is None:
-        return None
-    if not pattern:
-        kind = match["type"] or ""
-        person = f"TCGA-{match['site']}-{match['patient']}".upper()
-        return Parts(person, match["site"].upper(), kind, kind.startswith("1"))
-    groups = {name: value or "" for name, value in match.groupdict().items()}
-    return Parts(
-        groups["patient"] or name, groups.get("site", ""), groups.get("sample", ""), bool(groups.get("normal"))
-    )
+        return Id(name, name, known=False)
+    said = {group: value or "" for group, value in match.groupdict().items()}
+    site, kind = said.get("site", ""), said.get("sample", "")
+    if pattern:
+        patient = said["patient"] or name
+        return Id(patient, f"{patient}-{kind}" if kind else name, site, bool(said.get("normal")))
+    patient, kind = f"TCGA-{site}-{said['patient']}".upper(), said["type"]
+    return Id(patient, f"{patient}-{kind}" if kind else patient, site.upper(), kind.startswith("1"))

@@ -5,17 +5,18 @@ list. See `cch_omics.planning.layout` for which file is which modality.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cch_omics.data.source import MISSING, Matrix, Source
+from cch_omics.data.source import MISSING, Matrix, fill_gaps
 from cch_omics.data.text import read_labelled, read_text
 from cch_omics.errors import InputError, near, repeated, some
-from cch_omics.planning.layout import Layout, layout_of, meta_fields
+from cch_omics.planning.layout import meta_fields
 
 MISSING_VALUES = (
     *MISSING,
@@ -38,77 +39,35 @@ SILENT = frozenset({"Silent", "Intron", "IGR", "3'UTR", "5'UTR", "3'Flank", "5'F
 _GENE, _BARCODE, _CLASS = "Hugo_Symbol", "Tumor_Sample_Barcode", "Variant_Classification"
 
 
-def read_study(path: Path, modalities: Collection[str] = ()) -> Source:
-    """Read a study of cBioPortal: samples' and patients' clinical tables joined, one matrix per modality.
-
-    A feature has the name of its gene (or of its element, where the table has such); a name that occurs twice gets the
-    gene's Entrez number too, and of equal rows the first is kept. A gene counts as mutated (1) in a sample with at
-    least one mutation of it that is not silent, and as not mutated (0) in every other sample that was sequenced: those
-    of `case_lists/cases_sequenced.txt`, or of the gene panel matrix, and all with a mutation.
-
-    Raises
-    ------
-    InputError
-        When a table that is asked for cannot be read.
-    """
-    layout = layout_of(path)
-    clinical, conflicts = _clinical(path, layout)
-    if not layout.tables:
-        raise InputError(
-            str(path),
-            "a study without a table of a modality",
-            "files such as data_mrna_seq_v2_rsem.txt, data_cna.txt, data_mutations.txt",
-            "Download the whole study.",
-        )
-    remarks = [f"{name} was not read: {why}." for name, why in layout.unused.items()]
-    matrices = {}
-    for modality, file in layout.tables.items():
-        if modalities and modality not in modalities:
-            continue
-        matrices[modality], said = _mutations(file, layout.lists) if modality == "mutation" else _genes(file)
-        remarks += [f"{modality}: {sentence}" for sentence in said]
-    where = str(layout.clinical[0])
-    origin = _origin(path)
-    return Source(
-        str(path), clinical, where, matrices, tuple(layout.tables), conflicts, origin, PATIENT, tuple(remarks)
-    )
+# Comments come before the header.
+_read = partial(read_text, delimiter="\t", comments=True, missing=MISSING_VALUES)
 
 
-def _clinical(path: Path, layout: Layout) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Clinical table by sample id, and columns about which the tables contradict each other."""
-    if not layout.clinical:
-        raise InputError(
-            str(path),
-            "a cBioPortal study without a clinical table",
-            "data_clinical_sample.txt",
-            "Download the whole study.",
-        )
+def read_clinical_tables(files: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Join samples' and patients' tables, by sample id; also columns about which they contradict each other."""
     frames = []
-    for file in layout.clinical:
-        frame = read_text(file, delimiter="\t", comments=True, missing=MISSING_VALUES)
+    for file in files:
+        frame = _read(file)
         names = [str(name) for name in frame.columns]
         frame.columns = pd.Index([name.upper() if name.upper() in {PATIENT, SAMPLE} else name for name in names])
         if double := repeated([str(name) for name in frame.columns]):
             raise InputError(str(file), f"column {some(double)} more than once", "unique columns", "Remove one.")
         frames.append(frame)
-    samples = _indexed(frames[0], SAMPLE, layout.clinical[0])
+    samples = _indexed(frames[0], SAMPLE, files[0])
     conflicts: dict[str, str] = {}
     if PATIENT not in samples.columns:
         samples[PATIENT] = samples.index.to_numpy()
-    for file, frame in zip(layout.clinical[1:], frames[1:], strict=True):
+    for file, frame in zip(files[1:], frames[1:], strict=True):
         people = _indexed(frame, PATIENT, file)
         joined = people.reindex(samples[PATIENT].astype(object)).set_axis(samples.index, axis=0)
         for name in joined.columns:
             if name not in samples.columns:
                 samples[name] = joined[name]
                 continue
-            unlike = samples.index[
-                (samples[name] != joined[name]) & samples[name].notna() & joined[name].notna()
-            ].tolist()
-            if unlike:
-                own, of_patient = samples[name][unlike[0]], joined[name][unlike[0]]
-                conflicts[str(name)] = f"{own!r} for sample {unlike[0]!r}, {of_patient!r} for its patient"
-            samples[name] = samples[name].where(samples[name].notna(), joined[name])
+            own, of_patient = samples[name], joined[name]
+            samples[name], sample = fill_gaps(own, of_patient)
+            if sample is not None:
+                conflicts[str(name)] = f"{own[sample]!r} for sample {sample!r}, {of_patient[sample]!r} for its patient"
     return samples, conflicts
 
 
@@ -128,17 +87,21 @@ def _indexed(frame: pd.DataFrame, key: str, file: Path) -> pd.DataFrame:
     return frame.drop(columns=key).set_axis(pd.Index(ids.tolist(), name="sample"), axis=0)
 
 
-def _genes(file: Path) -> tuple[Matrix, list[str]]:
-    """A table of numbers, features in rows."""
-    table = read_labelled(file, _LABELS, MISSING_VALUES)
-    given = [name for name in _NAMES if name in table.labels]
+def read_genes(file: Path) -> tuple[Matrix, list[str]]:
+    """Read a table of numbers, features in rows; also sentences on what was left out.
+
+    A feature has the name of its gene (or of its element, where the table has such); a name that occurs twice gets the
+    gene's Entrez number too, and of equal rows the first is kept.
+    """
+    labels, table = read_labelled(file, _LABELS, MISSING_VALUES)
+    given = [name for name in _NAMES if name in labels]
     if not given:
         raise InputError(
-            str(file), f"columns of text {some(table.labels)}", "Hugo_Symbol or another name of the feature", "Add one."
+            str(file), f"columns of text {some(labels)}", "Hugo_Symbol or another name of the feature", "Add one."
         )
-    columns = zip(*(table.labels[name] for name in given), strict=True)
+    columns = zip(*(labels[name] for name in given), strict=True)
     names = [next((text for text in row if text), "") for row in columns]
-    numbers = table.labels.get("entrez_gene_id", [""] * len(names))
+    numbers = labels.get("entrez_gene_id", [""] * len(names))
     twice = set(repeated(names))
     names = [
         f"{name}|{number}" if name in twice and number and number != name else name
@@ -158,7 +121,7 @@ def _genes(file: Path) -> tuple[Matrix, list[str]]:
     rows = np.fromiter(first.values(), dtype=np.int64)
     values = table.values.T if len(rows) == len(names) else table.values[rows].T
     matrix = Matrix(
-        np.array(table.columns, dtype=np.str_),
+        table.features,
         np.array(list(first), dtype=np.str_),
         np.ascontiguousarray(values),
         str(file),
@@ -166,9 +129,14 @@ def _genes(file: Path) -> tuple[Matrix, list[str]]:
     return matrix, said
 
 
-def _mutations(file: Path, lists: Sequence[Path]) -> tuple[Matrix, list[str]]:
-    """0/1 of samples x genes with at least one mutation."""
-    frame = read_text(file, delimiter="\t", comments=True, missing=MISSING_VALUES, columns=(_GENE, _BARCODE, _CLASS))
+def read_mutations(file: Path, lists: Sequence[Path]) -> tuple[Matrix, list[str]]:
+    """Read a list of mutations as 0 and 1 of samples x genes; also sentences on what was left out.
+
+    A gene counts as mutated (1) in a sample with at least one mutation of it that is not silent, and as not mutated (0)
+    in every other sample that was sequenced: those of `case_lists/cases_sequenced.txt`, or of the gene panel matrix,
+    and all with a mutation.
+    """
+    frame = _read(file, columns=(_GENE, _BARCODE, _CLASS))
     for name in (_GENE, _BARCODE):
         if name not in frame.columns:
             raise InputError(f"{file}, column {name!r}", "no such column", "a mutation list (MAF)", "Check the file.")
@@ -195,9 +163,9 @@ def _sequenced(lists: Sequence[Path]) -> tuple[list[str], list[str]]:
     samples: list[str] = []
     for file in lists:
         if file.parent.name == "case_lists":
-            samples += [name for name in meta_fields(file).get("case_list_ids", "").split() if name]
+            samples += meta_fields(file).get("case_list_ids", "").split()
             continue
-        panels = read_text(file, delimiter="\t", comments=True, missing=MISSING_VALUES)
+        panels = _read(file)
         if SAMPLE not in panels.columns or "mutations" not in panels.columns:
             continue
         profiled = panels[panels["mutations"].notna() & panels[SAMPLE].notna()]
@@ -208,7 +176,8 @@ def _sequenced(lists: Sequence[Path]) -> tuple[list[str], list[str]]:
     return samples, said
 
 
-def _origin(path: Path) -> dict[str, str]:
+def origin_of(path: Path) -> dict[str, str]:
+    """Name and citation of a study, as far as it says them."""
     file = path / "meta_study.txt"
     meta = meta_fields(file) if file.is_file() else {}
     name = meta.get("name") or meta.get("cancer_study_identifier", "")

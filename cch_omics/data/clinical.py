@@ -1,21 +1,29 @@
 """The clinical table of a source: which of its rows a sample has, and what a column says of each sample."""
 
+from collections.abc import Iterable
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from cch_omics.config import SheetRow
-from cch_omics.data import barcodes
-from cch_omics.data.source import MISSING, Source
+from cch_omics.data.barcodes import read_id
+from cch_omics.data.source import Matrix, Source, is_missing
 from cch_omics.errors import InputError, near, repeated, some
 
 SITE_COLUMN = "tissue_source_site"
 
 
 def clinical_rows(
-    samples: NDArray[np.str_], source: Source, names: list[str], scheme: barcodes.Scheme
+    samples: NDArray[np.str_], source: Source, matrices: Iterable[Matrix], pattern: str
 ) -> NDArray[np.int64]:
-    """Return each sample's row in the clinical table, -1 where it has none."""
+    """Return each sample's row in the clinical table, -1 where it has none.
+
+    Parameters
+    ----------
+    matrices
+        Tables that must each have an id in common with the clinical table.
+    pattern
+        Of ids (`read_id`).
+    """
     exact: dict[str, int] = {}
     by_patient: dict[str, int] = {}
     ids = [str(name) for name in source.clinical.index]
@@ -24,32 +32,42 @@ def clinical_rows(
             source.clinical_where, f"id {some(double)} more than once", "unique ids", "Keep one row of each."
         )
     for position in sorted(range(len(ids)), key=ids.__getitem__):
-        exact.setdefault(scheme.key(ids[position]), position)
-        if not scheme.is_normal(ids[position]):
-            by_patient.setdefault(scheme.patient(ids[position]), position)
+        said = read_id(ids[position], pattern)
+        exact.setdefault(said.sample, position)
+        if not said.normal:
+            by_patient.setdefault(said.patient, position)
 
-    def row_of(sample: str) -> int:
-        if sample in exact:
-            return exact[sample]
-        person = scheme.patient(sample)
-        return exact.get(person, by_patient.get(sample, -1) if sample == person else -1)
-
-    rows = np.array([row_of(sample) for sample in samples.tolist()], dtype=np.int64)
-    found = dict(zip(samples.tolist(), (rows >= 0).tolist(), strict=True))
-    for name in names:
-        matrix = source.matrices[name]
-        if not any(found.get(scheme.key(i), False) or found.get(scheme.patient(i), False) for i in matrix.ids.tolist()):
+    found = {}
+    for sample in samples.tolist():
+        person = read_id(sample, pattern).patient
+        of_patient = exact.get(person, by_patient.get(sample, -1) if sample == person else -1)
+        found[sample] = exact.get(sample, of_patient)
+    matched = {sample for sample, row in found.items() if row >= 0}
+    for matrix in matrices:
+        said_ids = (read_id(name, pattern) for name in matrix.ids.tolist())
+        if not any(said.sample in matched or said.patient in matched for said in said_ids):
             raise InputError(
                 matrix.where,
                 f"no id in common with {source.clinical_where}: {some(matrix.ids, 3)} here, {some(ids, 3)} there",
                 "ids of the same scheme (samples in rows or in columns)",
                 "Rename the samples in one of them.",
             )
-    return rows
+    return np.array(list(found.values()), dtype=np.int64)
 
 
-def clinical_column(source: Source, name: str, key: str) -> pd.Series:
-    """Return a column that the sheet names by a key, or say that it is not there or contradicts itself."""
+def texts_at(source: Source, name: str, key: str, rows: NDArray[np.int64]) -> list[str]:
+    """Return what a clinical column says of each sample, "" where that is missing or the sample has no row.
+
+    Parameters
+    ----------
+    key
+        Of the sheet, that names the column.
+
+    Raises
+    ------
+    InputError
+        When there is no such column, or it contradicts itself.
+    """
     if name not in source.clinical.columns:
         raise InputError(
             f"{source.clinical_where}, column {name!r} ({key} of the sheet)",
@@ -64,42 +82,25 @@ def clinical_column(source: Source, name: str, key: str) -> pd.Series:
             "one value per sample",
             "Correct one, or put the right values into MuData's own .obs.",
         )
-    return source.clinical[name]
-
-
-def _text(value: object) -> str:
-    """Return a label or an id as text, "" where missing."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    text = str(value).strip()
-    return "" if text in MISSING else text
-
-
-def texts_at(column: pd.Series, rows: NDArray[np.int64]) -> list[str]:
-    """Return a clinical column's text for each sample, "" where the sample has no row."""
-    texts = [_text(value) for value in column.tolist()]
+    texts = ["" if is_missing(value) else str(value).strip() for value in source.clinical[name].tolist()]
     return [texts[row] if row >= 0 else "" for row in rows.tolist()]
 
 
 def groups_of(
-    samples: NDArray[np.str_], source: Source, row: SheetRow, rows: NDArray[np.int64], scheme: barcodes.Scheme
+    samples: NDArray[np.str_], source: Source, column: str, rows: NDArray[np.int64], pattern: str
 ) -> NDArray[np.str_]:
-    """(n,) patients: of the column `group`, of the source's own column, or as the ids say."""
-    patients = [scheme.patient(sample) for sample in samples.tolist()]
-    name = row.group or ("" if scheme.pattern else source.patient_column)
-    if not name:
-        return np.array(patients, dtype=np.str_)
-    given = texts_at(clinical_column(source, name, "group"), rows)
-    return np.array([group or own for group, own in zip(given, patients, strict=True)], dtype=np.str_)
+    """(n,) patients: of the column that the sheet names, of the source's own column, or as the ids say."""
+    own = [read_id(sample, pattern).patient for sample in samples.tolist()]
+    return _given_or_own(source, column or ("" if pattern else source.patient_column), "group", rows, own)
 
 
-def sites_of(
-    samples: NDArray[np.str_], source: Source, rows: NDArray[np.int64], scheme: barcodes.Scheme
-) -> NDArray[np.str_]:
+def sites_of(samples: NDArray[np.str_], source: Source, rows: NDArray[np.int64], pattern: str) -> NDArray[np.str_]:
     """(n,) tissue source sites: of a column of that name, or as the ids say; "" where unknown."""
-    own = [scheme.site(sample) for sample in samples.tolist()]
-    name = next((str(name) for name in source.clinical.columns if str(name).lower() == SITE_COLUMN), "")
-    if not name:
-        return np.array(own, dtype=np.str_)
-    given = texts_at(clinical_column(source, name, "a known column"), rows)
-    return np.array([site or barcode for site, barcode in zip(given, own, strict=True)], dtype=np.str_)
+    own = [read_id(sample, pattern).site for sample in samples.tolist()]
+    column = next((str(name) for name in source.clinical.columns if str(name).lower() == SITE_COLUMN), "")
+    return _given_or_own(source, column, "a known column", rows, own)
+
+
+def _given_or_own(source: Source, column: str, key: str, rows: NDArray[np.int64], own: list[str]) -> NDArray[np.str_]:
+    given = texts_at(source, column, key, rows) if column else own
+    return np.array([text or other for text, other in zip(given, own, strict=True)], dtype=np.str_)

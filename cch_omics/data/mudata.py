@@ -9,7 +9,7 @@ positions); `.uns["cch_omics"]` has `format_version`, `name`, `target`, `task`, 
 import json
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,13 @@ from scipy import sparse
 
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.data.numbers import check_finite
-from cch_omics.data.source import Matrix, Source
+from cch_omics.data.source import Matrix, Source, fill_gaps
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.runtime.files import atomic
 from cch_omics.tasks import make_task
 
 FORMAT_VERSION = 2
 _KEY = "cch_omics"
-# On files that are damaged or hold something else h5py, anndata and mudata raise anything.
-_UNREADABLE = Exception
 
 
 def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
@@ -41,20 +39,24 @@ def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
     InputError
         When there is no such file, or it cannot be read.
     """
+    return _read(path, mudata.read_h5mu, "MuData", ".h5mu")
+
+
+def _read(path: str | os.PathLike[str], reader: Callable[..., Any], kind: str, suffix: str) -> Any:
     where = os.fspath(path)
     if not Path(path).is_file():
         raise InputError(
-            where, "no such file", "a .h5mu file", "Check the path; a relative one starts at the working directory."
+            where, "no such file", f"a {suffix} file", "Check the path; a relative one starts at the working directory."
         )
     try:
         with _quiet():
-            return mudata.read_h5mu(path)
-    except _UNREADABLE as error:
+            return reader(path)
+    except Exception as error:  # on files that are damaged or hold something else the libraries raise anything
         raise InputError(
             where,
             f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
-            "a MuData file (.h5mu)",
-            "Copy the file again, or write it with MuData.write().",
+            f"{'an' if kind[0] == 'A' else 'a'} {kind} file ({suffix})",
+            f"Copy the file again, or write it with {kind}.write().",
         ) from error
 
 
@@ -86,18 +88,13 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
     conflicts: dict[str, str] = {}
     for name, adata in mdata.mod.items():
         for column in adata.obs.columns.difference(mdata.obs.columns):
-            new = adata.obs[column].astype(object)
-            old = columns.get(column)
-            if old is None:
-                columns[column] = new
-                continue
-            both = old.index.intersection(new.index)
-            unlike = both[((old[both] != new[both]) & old[both].notna() & new[both].notna()).to_numpy(dtype=bool)]
-            if len(unlike):
+            new = adata.obs[column]
+            old = columns.get(column, new)
+            columns[column], sample = fill_gaps(old, new)
+            if sample is not None:
                 conflicts[column] = (
-                    f"{old[unlike[0]]!r} and {new[unlike[0]]!r} for sample {unlike[0]!r} (the latter in {name!r})"
+                    f"{old[sample]!r} and {new[sample]!r} for sample {sample!r} (the latter in {name!r})"
                 )
-            columns[column] = old.astype(object).combine_first(new)
     index = pd.Index([str(sample).strip() for sample in mdata.obs_names], name="sample")
     clinical = pd.DataFrame(
         {name: series.reindex(mdata.obs_names).to_numpy(dtype=object) for name, series in columns.items()}, index=index
@@ -131,17 +128,7 @@ def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Mat
     """Read the matrix of a `.h5ad` file, or that of a modality of a `.h5mu` file."""
     where = os.fspath(path)
     if not where.lower().endswith(".h5mu"):
-        try:
-            with _quiet():
-                adata = anndata.read_h5ad(path)
-        except _UNREADABLE as error:
-            raise InputError(
-                where,
-                f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
-                "an AnnData file (.h5ad)",
-                "Copy the file again, or write it with AnnData.write().",
-            ) from error
-        return from_anndata(adata, where)
+        return from_anndata(_read(path, anndata.read_h5ad, "AnnData", ".h5ad"), where)
     mdata = read_mudata(path)
     if modality not in mdata.mod:
         raise InputError(
@@ -151,16 +138,7 @@ def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Mat
 
 
 def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
-    """Write a cohort as `.h5mu`: the same bytes for the same cohort, whole or not at all.
-
-    Raises
-    ------
-    ValueError
-        When a sample has no modality: MuData knows samples by their modalities.
-    """
-    lost = ~np.any([cohort.profiled(name) for name in cohort.modalities], axis=0)
-    if lost.any():
-        raise ValueError(f"samples without any modality: {some(cohort.samples[lost])}")
+    """Write a cohort, each of whose samples has a modality, as `.h5mu`: the same bytes for the same cohort."""
     obs = pd.DataFrame(
         {"group": cohort.groups, "site": cohort.sites, "label": cohort.target.values},
         index=pd.Index(cohort.samples.astype(object), name="sample"),

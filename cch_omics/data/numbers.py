@@ -7,31 +7,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cch_omics.data.source import MISSING, Matrix
+from cch_omics.data.source import Matrix, is_missing
 from cch_omics.errors import InputError, repeated, some
-from cch_omics.tasks.reading import has_decimal_comma
+from cch_omics.tasks.reading import no_number
 
 
-def numbers(where: str, ids: list[str], columns: Iterable[tuple[str, Any]], n_columns: int) -> Matrix:
+def numbers(where: str, ids: list[str], names: list[str], columns: Iterable[Any]) -> Matrix:
     """Make a matrix of named columns, refusing text and infinite numbers by row and column.
 
     Parameters
     ----------
     ids
         n sample ids.
+    names
+        p names of features.
     columns
-        p pairs of a feature's name and its n values, an array or a Series.
+        The n values of each feature, an array or a Series.
     """
     samples = checked_ids(where, ids)
-    names = []
-    values = np.empty((n_columns, len(samples)), dtype=np.float32)
+    features = checked_features(where, [str(name).strip() for name in names])
+    values = np.empty((len(features), len(samples)), dtype=np.float32)
     with np.errstate(over="ignore"):
-        for position, (name, column) in enumerate(columns):
-            names.append(str(name).strip())
+        for position, column in enumerate(columns):
             plain = isinstance(column, np.ndarray) and column.dtype.kind in "fiub"
-            values[position] = column if plain else _column(where, names[-1], samples, pd.Series(column))
+            values[position] = column if plain else _column(where, str(features[position]), samples, pd.Series(column))
     # Not contiguous: whoever turns it has then no copy to make.
-    matrix = Matrix(np.array(samples, dtype=np.str_), checked_features(where, names), values.T, where)
+    matrix = Matrix(np.array(samples, dtype=np.str_), features, values.T, where)
     check_finite(where, matrix.ids, matrix.features, matrix.values)
     return matrix
 
@@ -58,28 +59,14 @@ def _column(where: str, name: str, samples: list[str], column: "pd.Series[Any]")
         parsed = pd.to_numeric(column, errors="coerce")
         bad = np.flatnonzero((parsed.isna() & column.notna()).to_numpy())
         if len(bad):
-            text = str(column.iloc[bad[0]])
-            comma = has_decimal_comma(text.strip())
-            raise InputError(
+            raise no_number(
                 f"{where}, column {name!r}, row {samples[bad[0]]!r}",
-                f"{'a decimal comma' if comma else 'text'}: {text[:60]!r} ({len(bad)} such in the column)",
-                "numbers, or nothing where a value is missing",
-                "Write numbers with a decimal point."
-                if comma
-                else "Move columns of text to the clinical table; leave missing values empty.",
+                str(column.iloc[bad[0]]),
+                len(bad),
+                "Move columns of text to the clinical table; leave missing values empty.",
             )
         column = parsed
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell is empty or says that its value is missing."""
-    return (
-        value is None
-        or value is pd.NA
-        or (isinstance(value, float) and np.isnan(value))
-        or str(value).strip() in MISSING
-    )
 
 
 def checked_ids(where: str, ids: list[str]) -> list[str]:

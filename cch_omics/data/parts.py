@@ -1,42 +1,28 @@
 """Which rows and columns of a table of numbers are used, and why others are not."""
 
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.config import IngestConfig
-from cch_omics.data import barcodes
-from cch_omics.data.source import Matrix
+from cch_omics.data.barcodes import read_id
+from cch_omics.data.source import Matrix, TableNotes
 from cch_omics.errors import InputError
 
 
-@dataclass(frozen=True)
-class Part:
-    """What is used of a table.
+class Part(NamedTuple):
+    """What is used of a table: (n,) samples, sorted; (p,) features; (n, p) values; and notes on the rest."""
 
-    Attributes
-    ----------
-    keys, rows
-        Samples, sorted, and their rows in the table.
-    columns
-        Positions of the features that are kept.
-    left_out
-        Reasons by id of a row.
-    features_left_out
-        Features by reason.
-    """
-
-    keys: NDArray[np.str_]
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    left_out: dict[str, str]
-    features_left_out: dict[str, int]
+    samples: NDArray[np.str_]
+    features: NDArray[np.str_]
+    values: NDArray[np.float32]
+    notes: TableNotes
 
 
-def part_of(matrix: Matrix, level: barcodes.Level, scheme: barcodes.Scheme, settings: IngestConfig) -> Part:
-    """Choose the rows and the columns of a table."""
+def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part:
+    """Choose the rows, one per sample or patient, and the columns of a table."""
     missing = np.isnan(matrix.values)
     empty = np.asarray(missing.all(axis=1))
     if empty.all():
@@ -45,18 +31,19 @@ def part_of(matrix: Matrix, level: barcodes.Level, scheme: barcodes.Scheme, sett
     left_out: dict[str, str] = {}
     for position in np.argsort(matrix.ids, kind="stable").tolist():
         name = str(matrix.ids[position])
-        if scheme.is_normal(name):
+        said = read_id(name, settings.patient_pattern)
+        if said.normal:
             left_out[name] = "normal tissue"
         elif empty[position]:
             left_out[name] = "no value"
-        elif chosen.setdefault(scheme.key(name, level), position) != position:
+        elif chosen.setdefault(said.patient if by_patient else said.sample, position) != position:
             # Barcodes sort primary tumours first, then first vials.
-            left_out[name] = f"further aliquot of a {level}"
+            left_out[name] = f"further aliquot of a {'patient' if by_patient else 'sample'}"
     if not chosen:
         counts = dict(Counter(left_out.values()))
         raise InputError(matrix.where, f"only rows left out ({counts})", "tumour samples", "Check the sample types.")
-    keys = np.array(sorted(chosen), dtype=np.str_)
-    rows = np.array([chosen[key] for key in keys.tolist()], dtype=np.int64)
+    samples = np.array(sorted(chosen), dtype=np.str_)
+    rows = np.array([chosen[key] for key in samples.tolist()], dtype=np.int64)
     if len(rows) < len(missing):
         missing = missing[rows]
     by_feature = missing.mean(axis=0)
@@ -90,11 +77,11 @@ def part_of(matrix: Matrix, level: barcodes.Level, scheme: barcodes.Scheme, sett
             "samples with values (config key ingest.max_missing_sample)",
             "Remove the table, or allow more.",
         )
-    return Part(keys[enough], rows[enough], columns, left_out, features_left_out)
-
-
-def selected(values: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows and columns of a table, without a copy where that is all of it in its order."""
-    if len(columns) < values.shape[1]:
-        return np.ascontiguousarray(values[np.ix_(rows, columns)])
-    return values if np.array_equal(rows, np.arange(len(values))) else values[rows]
+    rows = rows[enough]
+    if len(columns) < len(matrix.features):
+        values = np.ascontiguousarray(matrix.values[np.ix_(rows, columns)])
+    else:
+        # Without a copy where that is all of the table in its order.
+        values = matrix.values if np.array_equal(rows, np.arange(len(matrix.ids))) else matrix.values[rows]
+    notes = TableNotes(matrix.where, len(matrix.ids), matrix.turned, left_out, features_left_out)
+    return Part(samples[enough], matrix.features[columns], values, notes)

@@ -10,28 +10,26 @@ normal, and m_y = (y, 0). Of x, only z = x A' / p = t + noise * e' (e' standard 
 y, of v or of another modality: z is a sufficient statistic, and the mutual information between two modalities, or with
 the label, is that of their z. Given the class, the z of all modalities are jointly normal; with a number, they are
 jointly normal with it.
-
-`SIMULATED` can be read without torch, anndata or mudata.
 """
 
 import os
 from dataclasses import dataclass
-from itertools import permutations
-from typing import TYPE_CHECKING, Any
+from itertools import combinations, permutations
+from typing import Any
 
+import anndata
 import numpy as np
+import pandas as pd
+from mudata import MuData
 from numpy.typing import NDArray
 
+from cch_omics.data.mudata import make_mudata, write_mudata
 from cch_omics.errors import InputError
-from cch_omics.runtime.files import atomic
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from mudata import MuData
 
 Floats = NDArray[np.float64]
 
 CLASSES = ("A", "B", "C")
+PRIORS = (0.4, 0.35, 0.25)
 # Corners of the triangle, (classes, dimensions).
 CORNERS: Floats = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])
 SITES = ("A1", "A2", "AC", "AN", "AR", "B6", "BH", "C8", "D8", "E2", "E9", "GM")
@@ -64,90 +62,64 @@ class Channel:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A simulated cohort.
-
-    Attributes
-    ----------
-    n
-        Patients, one sample each.
-    modalities
-        By name.
-    labelled
-        Fraction of patients whose label is known.
-    description
-        What it is for.
-    target
-        Label column.
-    classes, priors
-        Its values and their probabilities; none if it is a number.
-    """
+    """A cohort of n patients, one sample each, of whom the fraction `labelled` have a known label: class or number."""
 
     n: int
-    modalities: dict[str, Channel]
     labelled: float
-    description: str
-    target: str = "subtype"
+    modalities: dict[str, Channel]
     classes: tuple[str, ...] = CLASSES
-    priors: tuple[float, ...] = (0.4, 0.35, 0.25)
+
+    @property
+    def target(self) -> str:
+        """Name of the label's column."""
+        return "subtype" if self.classes else "score"
 
 
 SIMULATED: dict[str, Simulated] = {
+    # rna knows the class, cnv little of it, and they share much beyond it: distil cnv from rna.
     "complementary": Simulated(
         n=400,
+        labelled=0.35,
         modalities={
             "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
             "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
             "rppa": Channel(features=40, label=1.0, shared=0.5, noise=0.6, missing=0.01),
         },
-        labelled=0.35,
-        description="rna knows the class, cnv little of it, and they share much beyond it: distil cnv from rna.",
     ),
+    # mutation knows nothing of the class, rna much: do not distil rna from mutation.
     "misleading": Simulated(
         n=300,
+        labelled=0.85,
         modalities={
             "rna": Channel(features=120, label=2.0, shared=0.3, noise=0.6),
             "mutation": Channel(features=60, label=0.0, shared=1.0, noise=1.0),
         },
-        labelled=0.85,
-        description="mutation knows nothing of the class, rna much: do not distil rna from mutation.",
     ),
+    # The class has nothing to do with either, which share much: the gap is positive, and no teacher helps.
     "unrelated": Simulated(
         n=300,
+        labelled=0.85,
         modalities={
             "rna": Channel(features=120, label=0.0, shared=1.0, noise=0.5),
             "cnv": Channel(features=60, label=0.0, shared=1.0, noise=0.5),
         },
-        labelled=0.85,
-        description=(
-            "The class has nothing to do with either modality, which share much: the gap is positive, the advantage "
-            "zero, and no teacher helps."
-        ),
     ),
+    # The label is a number: rna knows it, cnv and rppa little of it; all is jointly Gaussian.
     "number": Simulated(
         n=400,
+        labelled=0.35,
         modalities={
             "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
             "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
             "rppa": Channel(features=40, label=0.5, shared=0.5, noise=0.6, missing=0.01),
         },
-        labelled=0.35,
-        description="The label is a number: rna knows it, cnv and rppa little of it; all is jointly Gaussian.",
-        target="score",
         classes=(),
-        priors=(),
     ),
 }
 
 
-def simulate(name: str, *, seed: int = 0) -> "MuData":
-    """Draw a simulated cohort.
-
-    Parameters
-    ----------
-    name
-        A name in `SIMULATED`.
-    seed
-        Of all that is random.
+def simulate(name: str, *, seed: int = 0) -> MuData:
+    """Draw a cohort of `SIMULATED`.
 
     Returns
     -------
@@ -162,15 +134,12 @@ def simulate(name: str, *, seed: int = 0) -> "MuData":
     InputError
         If there is no cohort of that name.
     """
-    import anndata
-    import mudata
-    import pandas as pd
-
     cohort = _cohort(name)
     rng = np.random.default_rng([seed, *name.encode()])
     n = cohort.n
     labels = _draw_labels(cohort, n, rng)
-    state = rng.normal(size=(n, CORNERS.shape[1]))
+    place = CORNERS[labels] if cohort.classes else np.column_stack([labels, np.zeros(n)])
+    state = rng.normal(size=place.shape)
     sites = rng.choice(SITES, size=n)
     samples = np.array([f"TCGA-{site}-{patient:04d}-01" for patient, site in enumerate(sites)])
 
@@ -179,43 +148,33 @@ def simulate(name: str, *, seed: int = 0) -> "MuData":
     # A patient without any modality is in no cohort.
     present[~present.any(1), rng.integers(len(names))] = True
     adatas = {}
-    for column, (modality, channel) in enumerate(cohort.modalities.items()):
-        values, sufficient = _observe(channel, _place(cohort, labels), state, rng)
-        rows = present[:, column]
+    for (modality, channel), rows in zip(cohort.modalities.items(), present.T, strict=True):
+        values, sufficient = _observe(channel, channel.label * place + channel.shared * state, rng)
         adatas[modality] = anndata.AnnData(
             values[rows].astype(np.float32),
             obs=pd.DataFrame(index=samples[rows]),
             var=pd.DataFrame(index=[f"{modality}_{j:03d}" for j in range(channel.features)]),
             obsm={"sufficient": sufficient[rows]},
         )
-    with mudata.set_options(pull_on_update=False):
-        mdata = mudata.MuData(adatas)
     label = pd.Series(labels, index=samples)
     if cohort.classes:
         label = label.map(dict(enumerate(cohort.classes))).astype(pd.CategoricalDtype(list(cohort.classes)))
     label = label.where(rng.random(n) < cohort.labelled)
     obs = pd.DataFrame({cohort.target: label, "tissue_source_site": sites.astype(object)}, index=samples)
-    obs = obs.loc[mdata.obs_names]
-    for column in obs:
-        mdata.obs[column] = obs[column]
-    mdata.uns["known_information"] = known_information(name)
-    return mdata
+    return make_mudata(adatas, obs, {"known_information": known_information(name)})
 
 
 def write_simulated(name: str, path: str | os.PathLike[str], *, seed: int = 0) -> None:
     """Write `simulate(name)` as `.h5mu`."""
-    import mudata
-
-    with atomic(path) as temporary, mudata.set_options(pull_on_update=False):
-        simulate(name, seed=seed).write(temporary)
+    write_mudata(simulate(name, seed=seed), path)
 
 
-def known_information(name: str) -> "pd.DataFrame":
-    """True mutual information of a simulated cohort's sufficient statistics.
+def known_information(name: str) -> pd.DataFrame:
+    """True mutual information of the sufficient statistics of a cohort of `SIMULATED`.
 
-    With a number as label it is exact, from determinants of covariances (Cover and Thomas 2006, Elements of Information
-    Theory, section 8.5). With classes it is the mean over 200,000 draws of ratios of the densities, which are known:
-    exact to about 0.003 nats.
+    With a number as label it is exact: of jointly normal variables it is -1/2 log(1 - r^2) in each of the two
+    dimensions, which are independent (Cover and Thomas 2006, Elements of Information Theory, section 8.5). With classes
+    it is the mean over 200,000 draws of ratios of the densities, which are known: exact to about 0.003 nats.
 
     Returns
     -------
@@ -227,74 +186,58 @@ def known_information(name: str) -> "pd.DataFrame":
     InputError
         If there is no cohort of that name.
     """
-    import pandas as pd
-
     cohort = _cohort(name)
-    between, with_label = _of_classes(cohort) if cohort.classes else _of_number(cohort)
+    between, with_label = (_of_classes if cohort.classes else _of_number)(cohort)
     rows = [
         {
             "teacher": teacher,
             "student": student,
-            "teacher_student": between[teacher, student],
-            "student_label": with_label[student],
-            "teacher_label": with_label[teacher],
-            "gap": between[teacher, student] - with_label[student],
+            "teacher_student": between[t, s],
+            "student_label": with_label[s],
+            "teacher_label": with_label[t],
+            "gap": between[t, s] - with_label[s],
         }
-        for teacher, student in permutations(cohort.modalities, 2)
+        for (t, teacher), (s, student) in permutations(enumerate(cohort.modalities), 2)
     ]
     return pd.DataFrame(rows)
 
 
-Pairs = dict[tuple[str, str], float]
+def _of_number(cohort: Simulated) -> tuple[Floats, Floats]:
+    """Information between M modalities (M, M), with nothing on the diagonal, and with the label (M,)."""
+    channels = list(cohort.modalities.values())
+    label = np.array([channel.label for channel in channels])
+    rest = _covariance(channels)
+    between = np.zeros_like(rest)
+    # The first dimension shows the label, the second does not.
+    for covariance in (rest + np.outer(label, label), rest):
+        variance = covariance.diagonal()
+        squared = covariance**2 / np.outer(variance, variance)
+        np.fill_diagonal(squared, 0)
+        between -= np.log1p(-squared) / 2
+    return between, np.log1p(label**2 / rest.diagonal()) / 2
 
 
-def _of_number(cohort: Simulated) -> tuple[Pairs, dict[str, float]]:
-    """Information between two modalities, and with the label: 1/2 log(|A| |B| / |A and B|) of covariances."""
-    dimensions = CORNERS.shape[1]
-    # z of a modality is linear in independent standard normal variables: y, v, and the noise of each modality.
-    weights: dict[str, Floats] = {"": np.eye(1, 1 + dimensions * (1 + len(cohort.modalities)))}
-    for position, (name, channel) in enumerate(cohort.modalities.items()):
-        own = np.zeros((dimensions, weights[""].shape[1]))
-        own[0, 0] = channel.label
-        own[:, 1 : 1 + dimensions] = channel.shared * np.eye(dimensions)
-        start = 1 + dimensions * (1 + position)
-        own[:, start : start + dimensions] = channel.noise * np.eye(dimensions)
-        weights[name] = own
-
-    def information(one: str, two: str) -> float:
-        parts = weights[one], weights[two], np.vstack([weights[one], weights[two]])
-        log_one, log_two, log_both = (np.linalg.slogdet(part @ part.T)[1] for part in parts)
-        return float(log_one + log_two - log_both) / 2
-
-    between = {(one, two): information(one, two) for one, two in permutations(cohort.modalities, 2)}
-    return between, {name: information(name, "") for name in cohort.modalities}
-
-
-def _of_classes(cohort: Simulated) -> tuple[Pairs, dict[str, float]]:
-    """Information between two modalities, and with the label, from densities at random draws."""
+def _of_classes(cohort: Simulated) -> tuple[Floats, Floats]:
+    """As `_of_number`, from densities at random draws."""
     rng = np.random.default_rng(0)
-    priors = np.array(cohort.priors)
-    classes = _draw_labels(cohort, MONTE_CARLO, rng).astype(np.int64)
+    channels = list(cohort.modalities.values())
+    labels = _draw_labels(cohort, MONTE_CARLO, rng)
     state = rng.normal(size=(MONTE_CARLO, CORNERS.shape[1]))
-    z = {
-        modality: _hidden(channel, CORNERS[classes], state) + channel.noise * rng.normal(size=state.shape)
-        for modality, channel in cohort.modalities.items()
-    }
-    # log p(z | y), (draws, classes), and log p(z), (draws,).
-    given_class = {
-        names: _log_densities(np.hstack([z[name] for name in names]), [cohort.modalities[name] for name in names])
-        for size in (1, 2)
-        for names in permutations(z, size)
-    }
-    marginal = {names: np.logaddexp.reduce(density + np.log(priors), axis=1) for names, density in given_class.items()}
-    with_label = {
-        name: float(np.mean(given_class[(name,)][np.arange(MONTE_CARLO), classes] - marginal[(name,)])) for name in z
-    }
-    between = {
-        (one, two): float(np.mean(marginal[one, two] - marginal[(one,)] - marginal[(two,)]))
-        for one, two in permutations(z, 2)
-    }
-    return between, with_label
+    z = [
+        channel.label * CORNERS[labels] + channel.shared * state + channel.noise * rng.normal(size=state.shape)
+        for channel in channels
+    ]
+    given_class = [_log_densities(one, [channel]) for one, channel in zip(z, channels, strict=True)]
+    marginal = [_log_marginal(density) for density in given_class]
+    with_label = [
+        np.mean(given[np.arange(MONTE_CARLO), labels] - whole)
+        for given, whole in zip(given_class, marginal, strict=True)
+    ]
+    between = np.zeros((len(z), len(z)))
+    for one, two in combinations(range(len(z)), 2):
+        both = _log_marginal(_log_densities(np.hstack([z[one], z[two]]), [channels[one], channels[two]]))
+        between[one, two] = between[two, one] = np.mean(both - marginal[one] - marginal[two])
+    return between, np.array(with_label)
 
 
 def _cohort(name: str) -> Simulated:
@@ -310,39 +253,36 @@ def _cohort(name: str) -> Simulated:
 
 def _draw_labels(cohort: Simulated, n: int, rng: np.random.Generator) -> NDArray[Any]:
     """(n,) classes from 0, or numbers."""
-    return rng.choice(len(cohort.classes), size=n, p=cohort.priors) if cohort.classes else rng.normal(size=n)
+    return rng.choice(len(cohort.classes), size=n, p=PRIORS) if cohort.classes else rng.normal(size=n)
 
 
-def _place(cohort: Simulated, labels: NDArray[Any]) -> Floats:
-    """(n, 2) m_y."""
-    return CORNERS[labels] if cohort.classes else np.column_stack([labels, np.zeros_like(labels)])
-
-
-def _hidden(channel: Channel, place: Floats, state: Floats) -> Floats:
-    """(n, 2) t."""
-    return channel.label * place + channel.shared * state
-
-
-def _observe(channel: Channel, place: Floats, state: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """(n, p) features, on scales and around means of their own as real ones are, and (n, 2) sufficient statistic."""
-    p, dimensions = channel.features, place.shape[1]
+def _observe(channel: Channel, hidden: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """(n, 2) t -> (n, p) features, on scales and around means of their own as real ones are, and (n, 2) z."""
+    p, (n, dimensions) = channel.features, hidden.shape
     axes = np.linalg.qr(rng.normal(size=(p, dimensions)))[0].T * np.sqrt(p)
-    hidden = _hidden(channel, place, state)
-    x = hidden @ axes + channel.noise * np.sqrt(p) * rng.normal(size=(len(hidden), p))
-    sufficient = x @ axes.T / p
+    x = hidden @ axes + channel.noise * np.sqrt(p) * rng.normal(size=(n, p))
     values = rng.normal(5, 2, size=p) + rng.lognormal(sigma=0.3, size=p) * x
     values[rng.random(values.shape) < channel.missing] = np.nan
-    return values, sufficient
+    return values, x @ axes.T / p
+
+
+def _covariance(channels: list[Channel]) -> Floats:
+    """(M, M) covariance of z of M modalities, in either dimension, given the label."""
+    shared = np.array([channel.shared for channel in channels])
+    return np.outer(shared, shared) + np.diag([channel.noise**2 for channel in channels])
 
 
 def _log_densities(z: Floats, channels: list[Channel]) -> Floats:
-    """(n, 2 C) statistics of C modalities side by side -> (n, classes) log p(z | y)."""
-    shared = np.array([channel.shared for channel in channels])
-    covariance = np.outer(shared, shared) + np.diag([channel.noise**2 for channel in channels])
+    """(n, 2 M) statistics of M modalities side by side -> (n, classes) log p(z | y)."""
     # The two dimensions are independent given the class.
-    scale = np.linalg.cholesky(np.kron(covariance, np.eye(CORNERS.shape[1])))
+    scale = np.linalg.cholesky(np.kron(_covariance(channels), np.eye(CORNERS.shape[1])))
     whiten = np.linalg.inv(scale).T
     means = np.hstack([channel.label * CORNERS for channel in channels])
     standardised = (z @ whiten)[:, None] - means @ whiten
     log_volume = np.log(np.diag(scale)).sum() + 0.5 * z.shape[1] * np.log(2 * np.pi)
     return np.asarray(-0.5 * np.square(standardised).sum(-1) - log_volume)
+
+
+def _log_marginal(given_class: Floats) -> Floats:
+    """(n, classes) log p(z | y) -> (n,) log p(z)."""
+    return np.asarray(np.logaddexp.reduce(given_class + np.log(PRIORS), axis=1))

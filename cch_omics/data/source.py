@@ -1,6 +1,8 @@
-"""What every kind of source is read into, before a target is picked from it."""
+"""What a source is read into before a target is picked from it, and notes on how a cohort was made of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,11 @@ from numpy.typing import NDArray
 
 # Texts that stand for a missing value or label, as pandas has them.
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty or says that its value is missing."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value)) or str(value).strip() in MISSING
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Source:
     available
         Names of all modalities of the source.
     conflicts
-        Clinical columns that two modalities contradict each other about, with an example.
+        Clinical columns that two tables contradict each other about, with an example.
     origin
         Where the data were published and their `license`, if the source says so.
     patient_column
@@ -70,3 +77,74 @@ class Source:
     origin: dict[str, str] = field(default_factory=dict)
     patient_column: str = ""
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableNotes:
+    """How one modality's table was read.
+
+    Attributes
+    ----------
+    file
+        Where the table came from.
+    ids
+        Rows of the table.
+    turned
+        Whether samples were in columns.
+    left_out
+        Reason by id of a row.
+    features_left_out
+        Features left out, by reason.
+    """
+
+    file: str
+    ids: int
+    turned: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    features_left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What reading a source found that its cohort does not show.
+
+    Attributes
+    ----------
+    source
+        The file or folder.
+    level
+        "sample" or "patient": what ids were joined by.
+    tables
+        By modality.
+    in_clinical
+        (n,) whether a sample of the cohort has a row in the clinical table.
+    clinical_ids
+        Rows of the clinical table.
+    clinical_left_out
+        Ids of the clinical table that no modality has.
+    values_treated_as_missing
+        Samples by text of the target that was not asked for.
+    task_guessed
+        Whether the sheet left the task open.
+    origin, remarks
+        As of the source; remarks on the target too.
+    """
+
+    source: str
+    level: str
+    tables: Mapping[str, TableNotes]
+    in_clinical: NDArray[np.bool_]
+    clinical_ids: int
+    clinical_left_out: tuple[str, ...] = ()
+    values_treated_as_missing: Mapping[str, int] = field(default_factory=dict)
+    task_guessed: bool = False
+    origin: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def fill_gaps(own: "pd.Series[Any]", other: "pd.Series[Any]") -> tuple["pd.Series[Any]", str | None]:
+    """Fill gaps of a clinical column from another; also return the first sample that they contradict each other on."""
+    both = own.index.intersection(other.index)
+    one, two = own[both].astype(object), other[both].astype(object)
+    unlike = both[((one != two) & one.notna() & two.notna()).to_numpy(dtype=bool)]
+    return own.astype(object).combine_first(other.astype(object)), unlike[0] if len(unlike) else None

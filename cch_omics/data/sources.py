@@ -5,14 +5,12 @@ import tempfile
 from pathlib import Path
 
 from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, comma_list
-from cch_omics.data import barcodes
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
+from cch_omics.data.folders import read_folder
 from cch_omics.data.mudata import from_mudata, read_mudata, write_cohort
 from cch_omics.data.source import Source
-from cch_omics.data.tables import read_folder
 from cch_omics.errors import InputError
-from cch_omics.planning.layout import layout_of
 from cch_omics.runtime.files import write_json
 
 SUPPORTED = "a .h5mu file, a folder of tables, a study of cBioPortal, a folder of Xena, demo:NAME or simulated:NAME"
@@ -60,17 +58,7 @@ def read_source(row: SheetRow, settings: IngestConfig = _DEFAULTS) -> Source:
             return from_mudata(read_mudata(file), row.source, modalities)
     path = Path(row.source)
     if path.is_dir():
-        scheme = barcodes.Scheme(settings.patient_pattern)
-        layout = layout_of(path)
-        if layout.kind == "cbioportal":
-            from cch_omics.data.cbioportal import read_study
-
-            return read_study(path, modalities)
-        if layout.kind == "xena":
-            from cch_omics.data.xena import read_xena
-
-            return read_xena(path, modalities, scheme)
-        return read_folder(path, modalities, scheme)
+        return read_folder(path, modalities, settings.patient_pattern)
     if path.suffix.lower() == ".h5mu":
         return from_mudata(read_mudata(path), row.source, modalities)
     if kind in {"cbioportal", "xena"} and name:

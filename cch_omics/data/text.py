@@ -10,34 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cch_omics.data.numbers import checked_features, checked_ids, numbers
+from cch_omics.data.numbers import checked_ids, numbers
 from cch_omics.data.source import MISSING, Matrix
 from cch_omics.errors import InputError, repeated, some
 from cch_omics.planning.layout import table_suffix
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-
-
-class Labelled(NamedTuple):
-    """A table with several columns of text before its numbers.
-
-    Attributes
-    ----------
-    labels
-        Columns of text by name, "" where missing.
-    columns
-        (n,) names of the columns of numbers.
-    values
-        (p, n) float32, rows as in the file.
-    """
-
-    labels: dict[str, list[str]]
-    columns: list[str]
-    values: NDArray[np.float32]
 
 
 class _Text(NamedTuple):
@@ -96,14 +76,14 @@ def read_text_matrix(path: str | os.PathLike[str], delimiter: str = "") -> Matri
     """Read a table of numbers whose first column holds the ids."""
     where = os.fspath(path)
     text = _open_text(path, delimiter)
-    checked_features(where, text.names[1:])
     table = _parse(where, text, {0}, MISSING)
     ids = [name or "" for name in table.column(0).to_pylist()]
-    columns = (column.to_numpy() for column in table.columns[1:])
-    return numbers(where, ids, zip(text.names[1:], columns, strict=True), len(text.names) - 1)
+    return numbers(where, ids, text.names[1:], (column.to_numpy() for column in table.columns[1:]))
 
 
-def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing: Collection[str]) -> Labelled:
+def read_labelled(
+    path: str | os.PathLike[str], labels: Collection[str], missing: Collection[str]
+) -> tuple[dict[str, list[str]], Matrix]:
     """Read a tab-separated table of features x samples that begins with columns of text.
 
     Parameters
@@ -112,11 +92,15 @@ def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing
         Names that columns of text have, in lower case.
     missing
         Texts that stand for a missing number.
+
+    Returns
+    -------
+    tuple
+        Columns of text by name, "" where missing; the numbers, rows and columns as in the file.
     """
     where = os.fspath(path)
     text = _open_text(path, "\t", comments=True)
-    of_text = {position for position, name in enumerate(text.names) if name.lower() in labels}
-    names = [name for position, name in enumerate(text.names) if position not in of_text]
+    of_text = [position for position, name in enumerate(text.names) if name.lower() in labels]
     if not of_text:
         raise InputError(
             where,
@@ -124,20 +108,15 @@ def read_labelled(path: str | os.PathLike[str], labels: Collection[str], missing
             "a column that names the feature, such as Hugo_Symbol",
             "Check that the file is what its name says.",
         )
-    checked_ids(where, names)
+    of_numbers = [position for position in range(len(text.names)) if position not in of_text]
+    names = checked_ids(where, [text.names[position] for position in of_numbers])
     table = _parse(where, text, of_text, missing)
-    columns = [
-        (text.names[position], column.to_numpy())
-        for position, column in enumerate(table.columns)
-        if position not in of_text
-    ]
     rows = [f"line {number + 2}" for number in range(table.num_rows)]
-    matrix = numbers(where, rows, columns, len(names))
     found = {
         text.names[position].lower(): [value or "" for value in table.column(position).to_pylist()]
-        for position in sorted(of_text)
+        for position in of_text
     }
-    return Labelled(found, names, matrix.values)
+    return found, numbers(where, rows, names, (table.column(position).to_numpy() for position in of_numbers))
 
 
 def _parse(where: str, text: _Text, of_text: Collection[int], missing: Collection[str]) -> Any:

@@ -105,8 +105,9 @@ def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, floa
 
     simulated, truth = (average(each[..., order]) for each in (folds.simulated, folds.truth))
     for name in CALIBRATED:
-        calibration = calibrate(_combined(name, simulated), _combined(name, truth))
-        found[f"{name}_at_zero"], found[f"{name}_simulated_sd"] = calibration.at_zero, calibration.sd
+        found[f"{name}_at_zero"], found[f"{name}_simulated_sd"] = calibrate(
+            _combined(name, simulated), _combined(name, truth)
+        )
     found["n_paired"] = int(folds.n_paired[used if used.any() else alone].sum())
     found["n_labelled"] = int(folds.n_labelled[used].sum())
     flags = sorted(

@@ -1,5 +1,11 @@
-"""A critic: a score of how much a pair looks like a joint sample rather than two unrelated ones; shared by the
-variational bounds `infonce` and `mine`.
+"""Lower bounds of mutual information from a critic, a score of how much a pair looks like a joint sample.
+
+InfoNCE: van den Oord, Li, Vinyals (2018), Representation learning with contrastive predictive coding, arXiv 1807.03748;
+as a bound: Poole, Ozair, van den Oord, Alemi, Tucker (2019), On variational bounds of mutual information, ICML.
+
+MINE: Belghazi, Baratin, Rajeshwar, Ozair, Bengio, Courville, Hjelm (2018), Mutual information neural estimation, ICML.
+Its limits: McAllester, Stratos (2020), Formal limitations on the measurement of mutual information, AISTATS; Song,
+Ermon (2020), Understanding the limitations of variational mutual information estimators, ICLR.
 """
 
 import math
@@ -8,85 +14,95 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from cch_omics.information.cross_fit import Part, constant_columns, cross_fit
-from cch_omics.information.neighbours import chebyshev, coincide
-from cch_omics.information.networks import Fitting, Perceptrons, fit
-from cch_omics.information.result import Estimates
+from cch_omics.information.estimators import Estimates, Estimator
+from cch_omics.information.learning import Fitting, Part, cross_fit, estimates, fit, perceptrons
 
-UNITS = 16
 EMBEDDING = 8
-FITTING = Fitting(epochs=400, patience=30, learning_rate=0.01, weight_decay=1.0)
+FITTING = Fitting(epochs=400, patience=30, learning_rate=0.01)
 # Fewer samples leave less than five to stop by, and estimates of any size below zero.
 FEWEST = 50
+# Nearer to log m than this, InfoNCE says more of m than of the data.
+NEAR = 1.5
 
-# (M, b, b) scores, (M, b) members -> (M,) nats.
-Bound = Callable[[Tensor, Tensor], Tensor]
 
+def infonce(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:
+    """I(X;Y) >= < f(x_i, y_i) - log[ (1/m) sum_j exp f(x_i, y_j) ] >, over m held-out samples.
 
-class Critics(nn.Module):
-    """M critics f(x, y) = g(x) . h(y), of the items' samples: all pairs of samples cost one matrix product.
-
-    h starts at zero, and with it every score.
+    The mean of this and of the same with the roles of X and Y exchanged. In expectation a lower bound for any critic f
+    that has not seen the m samples. **Never above log m**, m being half of n: flag `near_limit` where the estimate is
+    within 1.5 nats of it. All else as `held_out_bound`.
     """
-
-    def __init__(self, columns: tuple[int, int], models: int, items: int, seed: int, device: torch.device) -> None:
-        super().__init__()
-        self.g, self.h = (
-            Perceptrons((d, UNITS, EMBEDDING), [1 + seed + models * side + m for m in range(models)], items, device)
-            for side, d in enumerate(columns)
-        )
-        nn.init.zeros_(self.h.output)
-
-    def forward(self, part: Part) -> Tensor:
-        """(M, b, b) g(x_i) . h(y_j)."""
-        scores: Tensor = self.g(part.x) @ self.h(part.y).mT
-        return scores
+    found = held_out_bound(x, y, valid, infonce_bound)
+    near = found.value > (found.n // 2).clamp(min=1).double().log() - NEAR
+    return Estimates(found.value, found.n, found.flags | {"near_limit": near})
 
 
-def held_out_bound(
-    x: Tensor, y: Tensor, valid: Tensor, *, bound: Bound, repeats: int, seed: int, fitting: Fitting
-) -> tuple[Estimates, Tensor]:
+def mine(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:
+    """I(X;Y) >= < f(x_i, y_i) > - log[ 1/(m (m - 1)) sum_{i != j} exp f(x_i, y_j) ], over m held-out samples.
+
+    A lower bound for any critic f in the limit of large m only: the logarithm of a mean of few samples is too small,
+    and where information is much the mean is carried by samples that are rarer than 1/m^2 (Song & Ermon). All
+    m (m - 1) other pairs are used, so no gradient of a minibatch needs a correction. All else as `held_out_bound`.
+    """
+    return held_out_bound(x, y, valid, donsker_varadhan)
+
+
+def held_out_bound(x: Tensor, y: Tensor, valid: Tensor, bound: Callable[[Tensor, Tensor], Tensor]) -> Estimates:
     """Fit critics to halves of the samples so that the bound is largest, and take the bound on the other halves.
 
-    Where no step makes the bound larger on the samples that say when to stop, the estimate is that of a constant score,
-    0.
+    Critics are f(x, y) = g(x) . h(y): all pairs of samples cost one matrix product. h starts at zero, and with it every
+    score: where no step makes the bound larger on the samples that say when to stop, the estimate is 0.
 
     Parameters
     ----------
-    x, y
-        (B, n, dx) and (B, n, dy) points, anything on padding.
-    valid
-        (B, n) False on padding.
+    x, y, valid
+        As of `estimators.Estimator.estimate`.
     bound
-        Of the scores of all pairs, on whose diagonal are the joint samples.
-    repeats, seed, fitting
-        Random halvings; what they and the first weights are drawn by; the optimiser.
+        (M, b, b) scores of all pairs, with the joint samples on the diagonal, and (M, b) members -> (M,) nats.
 
     Returns
     -------
-    tuple
-        Estimates: the mean over halves and repeats, NaN where n < 50 (flag `too_few_samples`); flags `not_converged`: a
-        critic was still improving at the last step; `columns_left_out`: a column is constant; `ties`: samples coincide
-        in x or in y. And (B,) samples of the smallest half on which the bound was taken.
+    Estimates
+        The mean over halves and repeats, NaN where n < 50; flags as `learning.estimates`.
     """
-    items, n = len(valid), valid.sum(-1)
-    enough = n >= FEWEST
-    parts = cross_fit(x, y, valid, repeats=repeats, seed=seed)
-    critics = Critics((x.shape[-1], y.shape[-1]), 2 * repeats, items, seed, x.device)
-    converged = fit(critics, lambda part: -bound(critics(part), part.members), parts.train, parts.stop, fitting)
+    train, stop, held_out = cross_fit(x, y, valid)
+    networks = perceptrons([(points.shape[-1], EMBEDDING) for points in (x, y)], train, len(valid))
+    g, h = networks
+    nn.init.zeros_(h.output)
+
+    def scores(part: Part) -> Tensor:
+        found: Tensor = g(part.x) @ h(part.y).mT
+        return found
+
+    converged = fit(networks, lambda part: -bound(scores(part), part.members), train, stop, FITTING)
     with torch.no_grad():
-        found = bound(critics(parts.held_out).double(), parts.held_out.members)
-    value = found.view(items, -1).mean(-1)
-    flags = {
-        "too_few_samples": ~enough,
-        "not_converged": enough & ~converged.view(items, -1).all(-1),
-        "columns_left_out": (n > 0) & (constant_columns(x, valid) | constant_columns(y, valid)),
-        "ties": coincide(chebyshev(x, valid)) | coincide(chebyshev(y, valid)),
-    }
-    return Estimates(torch.where(enough, value, math.nan), n, flags), n // 2
+        found = bound(scores(held_out).double(), held_out.members)
+    return estimates(x, y, valid, found, converged, valid.sum(-1) >= FEWEST)
 
 
-def joint(scores: Tensor, members: Tensor) -> Tensor:
+def infonce_bound(scores: Tensor, members: Tensor) -> Tensor:
+    """(M, m, m) scores, (M, m) members -> (M,) the bound, the mean of both directions."""
+    share = members.to(scores.dtype) / members.sum(-1, keepdim=True)
+    among_y = scores.masked_fill(~members[:, None, :], -math.inf).logsumexp(2)
+    among_x = scores.masked_fill(~members[:, :, None], -math.inf).logsumexp(1)
+    total = (0.5 * (among_x + among_y)).masked_fill(~members, 0.0)
+    return _joint(scores, members) - (share * total).sum(-1) + torch.log(members.sum(-1).to(scores.dtype))
+
+
+def donsker_varadhan(scores: Tensor, members: Tensor) -> Tensor:
+    """(M, m, m) scores, (M, m) members -> (M,) the bound."""
+    count = members.sum(-1)
+    others = members[:, :, None] & members[:, None, :]
+    others = others & ~torch.eye(members.shape[-1], dtype=torch.bool, device=members.device)
+    unrelated = scores.masked_fill(~others, -math.inf).flatten(1).logsumexp(-1)
+    return _joint(scores, members) - unrelated + torch.log((count * (count - 1)).to(scores.dtype))
+
+
+def _joint(scores: Tensor, members: Tensor) -> Tensor:
     """(M,) mean score of the joint samples, the diagonal."""
     diagonal = scores.diagonal(dim1=-2, dim2=-1).masked_fill(~members, 0.0)
     return diagonal.sum(-1) / members.sum(-1)
+
+
+INFONCE = Estimator(infonce)
+MINE = Estimator(mine)

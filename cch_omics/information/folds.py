@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.cohort import Cohort
+from cch_omics.information.masked import centred
 from cch_omics.splits import Splits
 
 Floats = NDArray[np.float64]
@@ -107,11 +108,10 @@ def principal_components(points: Tensor, valid: Tensor, dimension: int) -> Tenso
         (B, n, min(dimension, r)), zero on padding. Their signs are arbitrary: no distance depends on them.
     """
     count = valid.sum(-1).clamp(min=1)[:, None, None]
-    held = points.masked_fill(~valid[..., None], 0.0)
-    centred = (held - held.sum(1, keepdim=True) / count).masked_fill(~valid[..., None], 0.0)
+    around, _ = centred(points, valid)
     # Eigenvalues increase.
-    axes = torch.linalg.eigh(centred.mT @ centred / count).eigenvectors[..., -dimension:]
-    scores = centred @ axes
+    axes = torch.linalg.eigh(around.mT @ around / count).eigenvectors[..., -dimension:]
+    scores = around @ axes
     scale = (scores.square().sum((1, 2), keepdim=True) / (count * scores.shape[-1])).sqrt()
     standardised: Tensor = scores / torch.where(scale > 0, scale, 1.0)
     return standardised

@@ -90,11 +90,6 @@ def digamma_table(largest: int, device: torch.device) -> Tensor:
     return table
 
 
-def mean_over(values: Tensor, members: Tensor) -> Tensor:
-    """(B, n) -> (B,) mean over the members of each item; NaN where there is none."""
-    return torch.where(members, values, 0.0).sum(-1) / members.sum(-1)
-
-
 def coincide(distances: Tensor) -> Tensor:
     """(B, n, n) -> (B,) whether samples coincide."""
     return distances.amin((-2, -1)) == 0

@@ -4,9 +4,6 @@ Three terms belong to a pair: I(T;S), I(S;Y) and I(T;Y). Within one inner fold a
 representations of the same patients (`terms`). A fold's estimates are averaged over folds (`averaging`);
 representations of different folds come from different encoders, whose axes are not aligned, and are never pooled.
 
-Of the label, an estimator may take the held-out outputs instead of the representation (`Entry.x`): they are of the same
-encoder and the same patients.
-
 Of a representation the leading principal components enter, fitted within the fold without labels, and divided by one
 number: their root mean variance. Single components are *not* standardised. The units are all tanh units, on one
 scale; a component with little variance is mostly noise, which standardising would blow up until it fills the
@@ -85,9 +82,9 @@ def estimate_pairs(
     DataFrame
         A row per split, teacher and student: `repeat, fold` (-1, -1: the full cohort), `teacher, student, estimator,
         cross_check_estimator`; the columns of `averaging.COMBINATIONS`, each with `_se`, in nats; for the gaps of both
-        estimators `_at_zero` and `_simulated_sd` (`simulations.base.Calibration`), NaN but for the full cohort, and
-        where the label estimator wants outputs, which simulations have not; `n_paired, n_labelled`, samples in the
-        folds that contribute; `dim`; `flags` of the estimators, separated by ";", "" if there is none.
+        estimators `_at_zero` and `_simulated_sd` (`simulations.base.calibrate`), NaN but for the full cohort;
+        `n_paired, n_labelled`, samples in the folds that contribute; `dim`; `flags` of the estimators, separated by
+        ";", "" if there is none.
 
     Raises
     ------
@@ -108,7 +105,7 @@ def estimate_pairs(
     # Both directions of a pair share their estimates.
     unordered = sorted({_in_order(pair, place) for pair in pairs}, key=lambda pair: (place[pair[0]], place[pair[1]]))
     views = [name for name in place if any(name in pair for pair in unordered)]
-    _check_encodings(cohort, splits, encodings, views, suite)
+    _check_encodings(cohort, splits, encodings, views)
 
     parts: list[Batch] = list(batches(splits, len(views), torch.device(device).type))
 
@@ -215,8 +212,6 @@ def _estimate_batch(
     # Simulations, most of the work, belong to what a cohort's owner is told. Whether the advice is right is asked in
     # many other splits.
     full = np.flatnonzero(split[:, 0] == splits.full)
-    if suite.of_outputs:
-        full = full[:0]
 
     def tensor(array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(array, device=device)
@@ -227,18 +222,14 @@ def _estimate_batch(
     has, components, space = {}, {}, {}
     for name in views:
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
-
-        def held_out(array: NDArray[np.float32]) -> Tensor:
-            return tensor(array[split, members.sample].astype(np.float64))
-
-        components[name] = principal_components(held_out(encodings[name].representation), has[name], settings.dimension)
-        outputs = held_out(encodings[name].outputs) if suite.of_outputs else None
-        space[name] = suite.space(components[name], has[name], outputs)
+        held_out = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
+        components[name] = principal_components(held_out, has[name], settings.dimension)
+        space[name] = suite.space(components[name], has[name])
 
     for a, b in pairs:
         paired = has[a] & has[b]
         keep = half_samples(draws, starts, stratum.masked_fill(~paired, -1), patient, paired)
-        values, covariance, flags = with_covariance(suite, space[a], space[b], labels, paired, keep)
+        values, covariance, flags = with_covariance(suite, space[a], space[b], labels, labelled, paired, keep)
         simulated, truth = (np.full((len(batch), settings.simulations, TERMS), np.nan) for _ in range(2))
         if len(full):
             at = tensor(full)
@@ -271,19 +262,15 @@ def _estimate_batch(
         )
 
 
-def _check_encodings(
-    cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], views: Iterable[str], suite: Suite
-) -> None:
+def _check_encodings(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], views: Iterable[str]) -> None:
     for name in views:
-        expected = splits.train & cohort.profiled(name)
-        for needed in ("representation", "outputs") if suite.of_outputs else ("representation",):
-            missing = expected
-            if name in encodings:
-                missing = expected & ~np.isfinite(getattr(encodings[name], needed)).all(-1)
-            if missing.any():
-                raise InputError(
-                    f"cohort {cohort.name}, encoding of {name}",
-                    f"no finite held-out {needed} of {int(missing.sum())} samples",
-                    "one of each training sample that has the view, in each split",
-                    "Run the step `encode` again for this view.",
-                )
+        missing = splits.train & cohort.profiled(name)
+        if name in encodings:
+            missing = missing & ~np.isfinite(encodings[name].representation).all(-1)
+        if missing.any():
+            raise InputError(
+                f"cohort {cohort.name}, encoding of {name}",
+                f"no finite held-out representation of {int(missing.sum())} samples",
+                "one of each training sample that has the view, in each split",
+                "Run the step `encode` again for this view.",
+            )

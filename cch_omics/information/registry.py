@@ -27,8 +27,6 @@ class Entry:
         What it estimates, the least it takes, where it fails, where it is from.
     code
         Module and name of its `estimators.Estimator`.
-    x
-        What it takes of X: the `representation`, or the `outputs` of a model of X that has not seen the sample.
     """
 
     name: str
@@ -38,7 +36,6 @@ class Entry:
     limits: str
     reference: str
     code: str
-    x: Literal["representation", "outputs"] = "representation"
 
     def load(self) -> "Estimator":
         """Import the estimator."""
@@ -67,7 +64,7 @@ TABLE = (
         needs="more than k samples",
         limits="As ksg, to which it is equal but for 1/(2n) where nothing ties. Meant for ties, such as counts.",
         reference="Gao, Kannan, Oh, Viswanath 2017, NeurIPS 30, algorithm 1",
-        code="cch_omics.information.mixed:MIXED",
+        code="cch_omics.information.ksg:MIXED",
     ),
     Entry(
         name="gaussian",
@@ -104,7 +101,7 @@ TABLE = (
             "n = 400, d = 8."
         ),
         reference="van den Oord, Li, Vinyals 2018, arXiv 1807.03748; Poole et al. 2019, ICML",
-        code="cch_omics.information.infonce:INFONCE",
+        code="cch_omics.information.critics:INFONCE",
     ),
     Entry(
         name="mine",
@@ -116,7 +113,7 @@ TABLE = (
             "on the mean of an exponential, and can be far below zero."
         ),
         reference="Belghazi et al. 2018, ICML; McAllester, Stratos 2020, AISTATS; Song, Ermon 2020, ICLR",
-        code="cch_omics.information.mine:MINE",
+        code="cch_omics.information.critics:MINE",
     ),
     Entry(
         name="ross",
@@ -129,19 +126,6 @@ TABLE = (
         ),
         reference="Ross 2014, PLoS ONE 9, e87357, eq. 6",
         code="cch_omics.information.ross:ROSS",
-    ),
-    Entry(
-        name="crossentropy",
-        y="discrete",
-        x="outputs",
-        estimates="a lower bound of I(X;Y) of anything and a class, from a model's held-out class probabilities",
-        needs="two classes",
-        limits=(
-            "Too low where the model is poor or badly calibrated. Against ksg it makes most gaps positive: its bias "
-            "is not that of ksg."
-        ),
-        reference="Barber, Agakov 2003, NeurIPS 16",
-        code="cch_omics.information.crossentropy:CROSSENTROPY",
     ),
 )
 ESTIMATORS = {entry.name: entry for entry in TABLE}

@@ -9,38 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cch_omics.information.estimators import Estimator
-from cch_omics.information.neighbours import chebyshev, digamma_table, mean_over, select, smallest
-from cch_omics.information.result import Estimates
+from cch_omics.information.estimators import Estimates, Estimator
+from cch_omics.information.masked import mean_over
+from cch_omics.information.neighbours import chebyshev, coincide, digamma_table, select, smallest
 from cch_omics.information.selections import members, within_nearest
 
 # A label that nobody has: padding belongs to no class.
 NO_LABEL = torch.iinfo(torch.int64).min
 
 
-def ross(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
-    """Ross's estimator on B items at once.
-
-    Parameters
-    ----------
-    x
-        (B, n, d) points.
-    labels
-        (B, n) integers, anything on padding.
-    valid
-        (B, n) False on padding: items may differ in size.
-    neighbours
-        k.
-
-    Returns
-    -------
-    Estimates
-        As `ross_from_distances`.
-    """
-    return ross_from_distances(chebyshev(x, valid), labels, valid, neighbours=neighbours)
-
-
-def ross_from_distances(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int = 3) -> Estimates:
+def ross(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours: int) -> Estimates:
     """I(X;Y) = psi(N) + < psi(k_i) > - < psi(N_y) > - < psi(m_i) >.
 
     d_i is the distance of sample i to its k_i-th neighbour of the same class, m_i the number of samples of any
@@ -50,17 +28,6 @@ def ross_from_distances(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours:
     With duplicates, more than k_i samples of the class can lie within d_i: k_i is then their number. Without them
     this is Ross's formula; with them a constant variable has about no information. No noise is added; they are
     flagged (`ties`).
-
-    Parameters
-    ----------
-    x
-        (B, n, n) distances, infinite on the diagonal and on padding (`neighbours.chebyshev`).
-    labels
-        (B, n) integers, anything on padding.
-    valid
-        (B, n) False on padding.
-    neighbours
-        k.
 
     Returns
     -------
@@ -83,33 +50,18 @@ def ross_from_distances(x: Tensor, labels: Tensor, valid: Tensor, *, neighbours:
     value = psi[n] + mean_over(psi[k_i] - psi[others + 1] - psi[m_i], counted)
     two_classes = (counted & (others + 1 < n[:, None])).any(-1)
     flags = {
-        "ties": x.amin((-2, -1)) == 0,
+        "ties": coincide(x),
         "class_left_out": (valid & ~counted).any(-1),
         "neighbours_lowered": (counted & (others < neighbours)).any(-1),
     }
     return Estimates(torch.where(two_classes, value, math.nan), n, flags)
 
 
-def ross_of_selections(
-    x: Tensor, labels: Tensor, index: Tensor, valid: Tensor, *, neighbours: int = 3
-) -> Estimates | None:
-    """`ross_from_distances` of S selections of the same samples, on a CPU.
+def ross_of_selections(x: Tensor, labels: Tensor, index: Tensor, valid: Tensor, *, neighbours: int) -> Estimates | None:
+    """`ross` of S selections of the same samples, on a CPU.
 
-    Parameters
-    ----------
-    x
-        (B, n, n) distances.
-    labels
-        (B, n) integers.
-    index, valid
-        (B, S, b) positions of the samples, and which of them are not padding.
-    neighbours
-        k.
-
-    Returns
-    -------
-    Estimates
-        Arrays (B, S). None where samples coincide: their case is left to the other function.
+    Arguments are those of `estimators.run`, with distances. None where samples coincide: their case is left to the
+    other function.
     """
     items, n = x.shape[:2]
     keep = members(index, valid, n)  # (B, n, S)
@@ -149,4 +101,4 @@ def ross_of_selections(
     )
 
 
-ROSS = Estimator(prepare=chebyshev, select=select, estimate=ross_from_distances, of_selections=ross_of_selections)
+ROSS = Estimator(ross, chebyshev, select, of_selections=ross_of_selections)

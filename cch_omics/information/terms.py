@@ -5,7 +5,7 @@ the same patients, those with both views; for the label terms, of these, the one
 differences are paired.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.config import InformationConfig
-from cch_omics.information.estimators import Estimator, run
+from cch_omics.information.estimators import Estimates, Estimator, run
 from cch_omics.information.folds import HELD, principal_components
 from cch_omics.information.half_samples import compress, half_to_whole
+from cch_omics.information.masked import centred
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.information.simulations import continuous, discrete
 from cch_omics.information.simulations.base import Model, strengths
@@ -67,29 +68,8 @@ class Folds:
 _ARRAYS = [field.name for field in fields(Folds) if field.name != "flags"]
 
 
-@dataclass(frozen=True)
-class Space:
-    """What the estimators need of the representation of one view, in B items."""
-
-    between: Tensor
-    cross_check: Tensor
-    label: Tensor
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Labels of B items.
-
-    Attributes
-    ----------
-    known
-        (B, n) whether they may be used.
-    prepared
-        (B, n) classes, or what the label estimator needs of numbers.
-    """
-
-    known: Tensor
-    prepared: Tensor
+# What the estimators need of the representation of one view, in B items, by how they prepare it.
+Space = dict[Callable[[Tensor, Tensor], Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -99,45 +79,52 @@ class Suite:
     between: Estimator
     cross_check: Estimator
     label: Estimator
-    of_outputs: bool
     neighbours: int
 
     @classmethod
     def of(cls, settings: InformationConfig, label: str) -> "Suite":
         """Load the estimators of the settings, and the one of the label's name."""
-        return cls(
-            between=ESTIMATORS[settings.teacher_student].load(),
-            cross_check=ESTIMATORS[settings.cross_check].load(),
-            label=ESTIMATORS[label].load(),
-            of_outputs=ESTIMATORS[label].x == "outputs",
-            neighbours=settings.neighbours,
-        )
+        names = (settings.teacher_student, settings.cross_check, label)
+        between, cross_check, of_label = (ESTIMATORS[name].load() for name in names)
+        return cls(between, cross_check, of_label, settings.neighbours)
 
-    def space(self, components: Tensor, valid: Tensor, outputs: Tensor | None = None) -> Space:
-        """Prepare (B, n, d) components and, if the label estimator wants them, (B, n, C) outputs."""
-        between = self.between.prepare(components, valid)
+    def space(self, components: Tensor, valid: Tensor) -> Space:
+        """Prepare (B, n, d) components."""
+        ways = {estimator.prepare for estimator in (self.between, self.cross_check, self.label)}
+        return {prepare: prepare(components, valid) for prepare in ways}
 
-        def shared(estimator: Estimator) -> Tensor:
-            return between if estimator.prepare is self.between.prepare else estimator.prepare(components, valid)
-
-        label = shared(self.label) if outputs is None else self.label.prepare(outputs, valid)
-        return Space(between, shared(self.cross_check), label)
-
-    def labels(self, points: Tensor, known: Tensor) -> Labels:
-        """Prepare (B, n) classes or numbers; numbers are standardised among those that are known."""
+    def labels(self, points: Tensor, known: Tensor) -> Tensor:
+        """(B, n) classes as they are; numbers standardised among those that are known, and prepared."""
         if not points.is_floating_point():
-            return Labels(known, points)
-        return Labels(known, self.label.prepare(principal_components(points[..., None], known, 1), known))
+            return points
+        return self.label.prepare(principal_components(points[..., None], known, 1), known)
 
-    def terms(self, a: Space, b: Space, labels: Labels, selections: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, S, n) selections of the same samples, as far as they have labels -> (B, S, Q), and flags (B, S)."""
-        pair, with_label = compress(selections), compress(selections & labels.known[:, None])
-        found = [
-            run(self.between, a.between, b.between, *pair, neighbours=self.neighbours),
-            run(self.label, a.label, labels.prepared, *with_label, neighbours=self.neighbours),
-            run(self.label, b.label, labels.prepared, *with_label, neighbours=self.neighbours),
-            run(self.cross_check, a.cross_check, b.cross_check, *pair, neighbours=self.neighbours),
-        ]
+    def terms(
+        self, a: Space, b: Space, labels: Tensor, known: Tensor, selections: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Estimate the terms.
+
+        Parameters
+        ----------
+        labels, known
+            As of `labels`, and (B, n) which of them may be used.
+        selections
+            (B, S, n) samples; for the label terms, those of them whose label may be used.
+
+        Returns
+        -------
+        tuple
+            (B, S, Q), and flags (B, S).
+        """
+        pair, with_label = compress(selections), compress(selections & known[:, None])
+
+        def between(estimator: Estimator) -> Estimates:
+            return run(estimator, a[estimator.prepare], b[estimator.prepare], *pair, neighbours=self.neighbours)
+
+        def of_label(space: Space) -> Estimates:
+            return run(self.label, space[self.label.prepare], labels, *with_label, neighbours=self.neighbours)
+
+        found = [between(self.between), of_label(a), of_label(b), between(self.cross_check)]
         flags: dict[str, Tensor] = {}
         for term in found:
             for flag, present in term.flags.items():
@@ -146,12 +133,14 @@ class Suite:
 
 
 def with_covariance(
-    suite: Suite, a: Space, b: Space, labels: Labels, paired: Tensor, keep: Tensor
+    suite: Suite, a: Space, b: Space, labels: Tensor, known: Tensor, paired: Tensor, keep: Tensor
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Estimate the terms of B items and their covariance over half-samples.
 
     Parameters
     ----------
+    labels, known
+        As of `Suite.labels`, and (B, n) which of them may be used.
     paired
         (B, n) samples with both views.
     keep
@@ -164,8 +153,8 @@ def with_covariance(
         than half of a fold has, and the label terms more labels: the covariance of the terms before them is then that
         over the half-samples which have an estimate of these.
     """
-    values, flags = suite.terms(a, b, labels, paired[:, None])
-    halves, _ = suite.terms(a, b, labels, keep)
+    values, flags = suite.terms(a, b, labels, known, paired[:, None])
+    halves, _ = suite.terms(a, b, labels, known, keep)
     covariance = _covariance(halves)
     covariance[:, :3, :3] = _covariance(halves[..., :3])
     alone = _covariance(halves[..., :1])
@@ -229,7 +218,8 @@ def on_simulations(
         count = len(strength[part])
         here, known_here = paired.repeat_interleave(count, 0), known.repeat_interleave(count, 0)
         space_a, space_b = (suite.space(principal_components(x, here, x.shape[-1]), here) for x in (found.a, found.b))
-        terms, _ = suite.terms(space_a, space_b, suite.labels(found.label, known_here), here[:, None])
+        labels = suite.labels(found.label, known_here)
+        terms, _ = suite.terms(space_a, space_b, labels, known_here, here[:, None])
         values.append(terms.view(items, count, TERMS))
         # Both estimators of I(A;B) have one truth.
         truths.append(found.truth[..., [0, 1, 2, 0]])
@@ -240,8 +230,7 @@ def _covariance(draws: Tensor) -> Tensor:
     """(B, S, q) -> (B, q, q) over the draws with an estimate; NaN where these are less than half."""
     possible = draws.isfinite().all(-1)
     count = possible.sum(-1)
-    held = draws.masked_fill(~possible[..., None], 0.0)
-    centred = (held - held.sum(1, keepdim=True) / count[:, None, None]).masked_fill(~possible[..., None], 0.0)
-    covariance = centred.mT @ centred / (count - 1)[:, None, None]
+    around, _ = centred(draws, possible)
+    covariance = around.mT @ around / (count - 1)[:, None, None]
     enough = (count > 1) & (2 * count >= possible.shape[1])
     return covariance.masked_fill(~enough[:, None, None], torch.nan)

@@ -10,6 +10,7 @@ The planning of a workflow imports this file: nothing heavy.
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +36,9 @@ CBIOPORTAL: Patterns = {
     "rppa": (r"rppa.*",),
     "protein": (r"protein_quantification.*", r"protein.*"),
 }
+# Of that, or of it and the data type that the meta file says, joined by "_".
 _NOT_CBIOPORTAL = {
-    r".*(z_?scores?).*": "z-scores are standardised over all samples, those of the test folds too",
+    r".*z[-_]?scores?.*": "z-scores are standardised over all samples, those of the test folds too",
     r".*(_seg|armlevel_cna|gistic.*)": "no table of genes",
     r".*normals?(_.*)?": "normal tissue",
 }
@@ -129,12 +131,12 @@ def meta_fields(file: Path) -> dict[str, str]:
 
 
 def _tables(folder: Path, files: dict[str, Path]) -> Layout:
-    clinical = next((files[name] for name in CLINICAL if name in files), None)
+    clinical = tuple(files[name] for name in CLINICAL if name in files)[:1]
     tables: dict[str, Path] = {}
     unused: dict[str, str] = {}
     for name, file in files.items():
         suffix = table_suffix(file)
-        modality = name[: -len(suffix)] if suffix else ""
+        modality = name[: len(name) - len(suffix)]
         if not suffix and name.lower().endswith(_LIKE_TABLES):
             unused[name] = f"a table ends in one of {', '.join(TABLE_SUFFIXES)}"
         if not suffix or modality == "clinical":
@@ -144,39 +146,33 @@ def _tables(folder: Path, files: dict[str, Path]) -> Layout:
                 str(folder), f"{tables[modality].name} and {name}", "one table per modality", "Remove one of them."
             )
         tables[modality] = file
-    return Layout("tables", dict(sorted(tables.items())), () if clinical is None else (clinical,), (), unused)
+    return Layout("tables", dict(sorted(tables.items())), clinical, unused=unused)
 
 
 def _cbioportal(folder: Path, files: dict[str, Path]) -> Layout:
     metas = [meta_fields(file) for name, file in files.items() if name.startswith("meta_")]
     by_file = {meta["data_filename"]: meta for meta in metas if "data_filename" in meta}
     clinical: dict[str, Path] = {}
-    ranked: dict[str, list[tuple[int, str]]] = {}
+    ranked: dict[str, list[tuple[int, str]]] = defaultdict(list)
     unused = {name: "named by a meta file, but not there" for name in by_file if name not in files}
     for name in files:
         meta = by_file.get(name, {})
         part = _clinical_part(name, meta)
         if part:
             clinical[part] = files[name]
-            continue
-        if not (name.startswith("data_") or meta):
+        if part or not (name.startswith("data_") or meta):
             continue
         stem = name.lower().removesuffix(".txt").removeprefix("data_")
-        why = next((why for pattern, why in _NOT_CBIOPORTAL.items() if re.fullmatch(pattern, stem)), "")
-        if meta.get("datatype", "").upper() == "Z-SCORE":
-            why = _NOT_CBIOPORTAL[r".*(z_?scores?).*"]
-        elif meta.get("datatype", "").upper() == "SEG":
-            why = "no table of genes"
-        if why:
+        known = (stem, f"{stem}_{meta.get('datatype', '').lower()}")
+        if why := next((why for bad, why in _NOT_CBIOPORTAL.items() if any(re.fullmatch(bad, of) for of in known)), ""):
             unused[name] = why
         elif found := _classify(stem, CBIOPORTAL, re.fullmatch):
-            ranked.setdefault(found[0], []).append((found[1], name))
+            ranked[found[0]].append((found[1], name))
         elif modality := _META_TYPES.get(meta.get("genetic_alteration_type", "").upper(), ""):
-            if modality == "protein" and "rppa" in meta.get("stable_id", "").lower():
-                modality = "rppa"
-            if modality == "rna" and "mirna" in meta.get("stable_id", "").lower():
-                modality = "mirna"
-            ranked.setdefault(modality, []).append((99, name))
+            for of, finer in (("protein", "rppa"), ("rna", "mirna")):
+                if modality == of and finer in meta.get("stable_id", "").lower():
+                    modality = finer
+            ranked[modality].append((99, name))
     lists = [folder / "case_lists" / "cases_sequenced.txt", folder / "data_gene_panel_matrix.txt"]
     order = ("sample", "patient", "old")
     return Layout(
@@ -200,7 +196,7 @@ def _clinical_part(name: str, meta: dict[str, str]) -> str:
 
 def _xena(files: dict[str, Path]) -> Layout:
     clinical: list[Path] = []
-    ranked: dict[str, list[tuple[int, str]]] = {}
+    ranked: dict[str, list[tuple[int, str]]] = defaultdict(list)
     unused: dict[str, str] = {}
     for name, file in files.items():
         if name == "download.json":
@@ -212,12 +208,12 @@ def _xena(files: dict[str, Path]) -> Layout:
         elif why:
             unused[name] = why
         elif found := _classify(stem, XENA, re.search):
-            ranked.setdefault(found[0], []).append((found[1], name))
+            ranked[found[0]].append((found[1], name))
         else:
             unused[name] = "its name says no modality"
     for file in clinical[1:]:
         unused[file.name] = f"{clinical[0].name} is the clinical table"
-    return Layout("xena", _best(ranked, files, unused), tuple(clinical[:1]), (), unused)
+    return Layout("xena", _best(ranked, files, unused), tuple(clinical[:1]), unused=unused)
 
 
 def _stem(name: str) -> str:
@@ -226,11 +222,8 @@ def _stem(name: str) -> str:
 
 def _classify(stem: str, kinds: Patterns, matches: Callable[[str, str], object]) -> tuple[str, int] | None:
     """Modality of a name, and the rank of the pattern that it matches."""
-    for modality, patterns in kinds.items():
-        for rank, pattern in enumerate(patterns):
-            if matches(pattern, stem):
-                return modality, rank
-    return None
+    ranks = ((modality, rank) for modality, patterns in kinds.items() for rank in range(len(patterns)))
+    return next((found for found in ranks if matches(kinds[found[0]][found[1]], stem)), None)
 
 
 def _best(ranked: dict[str, list[tuple[int, str]]], files: dict[str, Path], unused: dict[str, str]) -> dict[str, Path]:

@@ -7,12 +7,12 @@ import os
 import re
 from pathlib import Path
 
-from cch_omics.config import NAME_PATTERN, SheetRow, check_modality, comma_list, teachers_of
+from cch_omics.config import NAME_PATTERN, SheetRow, check_modality, comma_list
 from cch_omics.errors import InputError
 from cch_omics.planning.layout import layout_of
 
-# Sources that a step makes, and the modalities that they will have: said again here, because where they are defined
-# needs more than planning has (a test keeps the two in step).
+# Modalities of sources that a step makes. Those of simulated cohorts are said again: where they are defined needs more
+# than planning has (a test keeps the two in step).
 DEMOS = {"tcga-brca": ("methylation", "mirna", "rna")}
 SIMULATIONS = {
     "complementary": ("rna", "cnv", "rppa"),
@@ -79,17 +79,6 @@ def modalities_of(row: SheetRow) -> list[str]:
             "Correct the name, or leave the cell empty.",
         )
     return chosen
-
-
-def teachers_of_row(row: SheetRow) -> list[str]:
-    """Views that may teach the students of a row (`cch_omics.config.teachers_of`)."""
-    return list(teachers_of(row, modalities_of(row)))
-
-
-def views_of_row(row: SheetRow) -> list[str]:
-    """Views that a row needs encodings of: its modalities, which are its students, and the fused views that teach."""
-    modalities = modalities_of(row)
-    return [*modalities, *(view for view in teachers_of(row, modalities) if view not in modalities)]
 
 
 def _available(source: str, where: str, asked: list[str]) -> list[str]:

@@ -108,7 +108,7 @@ def write_students(
             )
             write_student(draft / name, student)
             taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
-            logger.info("%s: student of %s, %s", Path(folder) / name, name, taught)
+            logger.debug("%s: student of %s, %s", Path(folder) / name, name, taught)
 
 
 def make_student(

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from cch_omics.errors import InputError
+
 # More different numbers than this are no classes.
 MOST_CLASSES = 10
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -22,6 +24,17 @@ def is_infinite(text: str) -> bool:
 def has_decimal_comma(text: str) -> bool:
     """Whether a text would be a number with a point in place of its comma."""
     return text.count(",") == 1 and is_number(text.replace(",", "."))
+
+
+def no_number(where: str, text: str, count: int, advice: str) -> InputError:
+    """Refuse text among numbers: the first of `count` texts of a column, and what to do if it is no number at all."""
+    comma = has_decimal_comma(text.strip())
+    return InputError(
+        where,
+        f"{'a decimal comma' if comma else 'text'}: {text[:60]!r} ({count} such in the column)",
+        "numbers, or nothing where a value is missing",
+        "Write numbers with a decimal point." if comma else advice,
+    )
 
 
 def looks_continuous(texts: Iterable[str]) -> bool:

@@ -19,11 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from cch_omics.information.estimators import run
 from cch_omics.information.half_samples import compress, half_samples, half_to_whole
@@ -139,12 +136,10 @@ def with_labels(name: str, d: int, n: int, replicates: int) -> pd.DataFrame:
         y = torch.as_tensor(np.stack([z[2] for z in drawn]))
         rng = np.random.default_rng(start)
         keep = halves_of(y, rng)
-        logits = torch.as_tensor(np.stack([held_out_logits(a, b) for _, a, b in drawn]))
         terms = {
             "ksg": ("I(T;S)", *estimate("ksg", t, s, keep)),
             "gaussian": ("I(T;S)", *estimate("gaussian", t, s, keep)),
             "ross": ("I(S;Y)", *estimate("ross", s, y, keep)),
-            "crossentropy": ("I(S;Y)", *estimate("crossentropy", logits, y, keep)),
         }
         for estimator, (quantity, value, halves, seconds) in terms.items():
             add(quantity, estimator, value, se_of(halves, keep), seconds)
@@ -167,11 +162,6 @@ def with_labels(name: str, d: int, n: int, replicates: int) -> pd.DataFrame:
         for gap in ("ksg - ross", "gaussian - ross"):
             add("gap", f"{gap} and classwise", *found["gap"], seconds, gaps[gap])
     return pd.concat(parts).assign(family=name, d=d, n=n)
-
-
-def held_out_logits(x: Array, y: NDArray[np.int64]) -> Array:
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    return np.asarray(cross_val_predict(LogisticRegression(), x, y, cv=folds, method="predict_log_proba"))
 
 
 def one_column(n: int, replicates: int) -> pd.DataFrame:

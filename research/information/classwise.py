@@ -4,7 +4,7 @@ By the chain rule, with the label terms from class probabilities:
 
     I(T;S) = I(T;S|Y) + I(T;Y) + I(S;Y) - I(T,S;Y),    gap = I(T;S) - I(S;Y) = I(T;S|Y) - [ I(T,S;Y) - I(T;Y) ].
 
-I(T;S|Y) is that of the deviations from class means, `gaussian` with its degrees of freedom: unbiased. The label terms
+I(T;S|Y) is that of the deviations from class means, Gaussian with its degrees of freedom: unbiased. The label terms
 are cross-entropies of linear discriminant analysis on held-out samples; they are bounded by H(Y), and so is their
 error. What grows without bound is unbiased, and what is biased is bounded. Held-out densities are predictive
 (Geisser 1964, Posterior odds for multivariate normal classifications, J. R. Stat. Soc. B 26, 69): those of plug-in
@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cch_omics.information.crossentropy import label_entropy
-from cch_omics.information.gaussian import gaussian
+from cch_omics.information.estimators import select_points
+from cch_omics.information.gaussian import bias, by_canonical_correlations
 from cch_omics.information.half_samples import compress, half_samples, half_to_whole
-from cch_omics.information.points import select_points
+from cch_omics.information.masked import centred
 from research.information.class_mixture import as_arrays, counted_classes, stratified
 from research.information.single import Estimate
 
@@ -87,8 +87,11 @@ def classwise(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor,
     p, columns = t.shape[-1], points.shape[-1]
 
     around = points - member @ (member.mT @ points / member.sum(1).clamp(min=1)[..., None])
-    within = gaussian(around[..., :p], around[..., p:], counted, means=classes)
-    entropy, _ = label_entropy(codes.masked_fill(~counted, 0), counted, classes=member.shape[-1])
+    a, b = around[..., :p], around[..., p:]
+    plug_in, rank_a, rank_b = by_canonical_correlations(a, b, counted)
+    # Around C class means, n - C + 1 takes the place of n.
+    within = plug_in - bias(n + 1 - classes, rank_a, rank_b)
+    entropy = label_entropy(member)
     known = {}
     for name, part in {"t": slice(0, p), "s": slice(p, None), "ts": slice(None)}.items():
         held_out = [
@@ -102,8 +105,13 @@ def classwise(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor,
     def possible(value: Tensor) -> Tensor:
         return torch.where(enough, value, math.nan)
 
-    gap = within.value - (known["ts"] - known["t"])
-    flags = within.flags | {"too_few_samples": ~enough, "class_left_out": (valid & ~counted).any(-1)}
+    gap = within - (known["ts"] - known["t"])
+    flags = {
+        "too_few_samples": ~enough,
+        "class_left_out": (valid & ~counted).any(-1),
+        "deterministic": within.isposinf(),
+        "columns_left_out": (n > 0) & ((rank_a < a.shape[-1]) | (rank_b < b.shape[-1])),
+    }
     return Terms(
         teacher_student=possible(gap + known["s"]),
         teacher_label=possible(known["t"]),
@@ -114,13 +122,22 @@ def classwise(t: Tensor, s: Tensor, labels: Tensor, valid: Tensor, keys: Tensor,
     )
 
 
+def label_entropy(member: Tensor) -> Tensor:
+    """H(Y) = -sum_c f_c log f_c + (K - 1) / (2 n) of (B, n, C) members: frequencies f_c, K classes that occur.
+
+    The correction is Miller (1955), Note on the bias of information estimates.
+    """
+    counts = member.sum(1)
+    n = counts.sum(-1)
+    frequency = counts / n[:, None]
+    plug_in: Tensor = -torch.special.xlogy(frequency, frequency).sum(-1)
+    return plug_in + ((counts > 0).sum(-1) - 1) / (2 * n)
+
+
 def _centred(points: Tensor, members: Tensor) -> Tensor:
     """(B, n, d) without their mean; zero on what is not a member, and in columns that are constant up to rounding."""
-    count = members.sum(-1).clamp(min=1)[:, None, None]
-    held = points.masked_fill(~members[..., None], 0.0)
-    mean = held.sum(1, keepdim=True) / count
-    centred = (held - mean).masked_fill(~members[..., None], 0.0)
-    return centred.masked_fill(centred.abs().amax(1, keepdim=True) <= FLAT * mean.abs(), 0.0)
+    around, mean = centred(points, members)
+    return around.masked_fill(around.abs().amax(1, keepdim=True) <= FLAT * mean.abs(), 0.0)
 
 
 def _held_out(points: Tensor, member: Tensor, fold: Tensor, folds: int) -> Tensor:

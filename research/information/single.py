@@ -70,7 +70,7 @@ def mutual_information(
         Numbers as x; or classes: (n,) integers, booleans, strings or a pandas Categorical. Integers are always classes;
         give counts as floats.
     estimator
-        A name in `registry.ESTIMATORS` that takes representations; `auto` = `ross` for classes, `ksg` for numbers.
+        A name in `registry.ESTIMATORS`; `auto` = `ross` for classes, `ksg` for numbers.
     neighbours
         k.
     subsamples
@@ -169,7 +169,7 @@ def _classes(y: Any) -> NDArray[np.int64] | None:
 
 def _estimator(name: str, kind: str) -> Entry:
     """Return the entry of a name that fits the kind of y."""
-    fitting = [entry.name for entry in ESTIMATORS.values() if entry.y == kind and entry.x == "representation"]
+    fitting = [entry.name for entry in ESTIMATORS.values() if entry.y == kind]
     if name == "auto":
         name = "ross" if kind == "discrete" else "ksg"
     if name not in fitting:

@@ -56,9 +56,15 @@ def undisturbed(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Workp
 def place(undisturbed: Workplace, tmp_path: Path) -> Workplace:
     """The same, up to the training of the encoders of rna."""
     copy = undisturbed.copy(tmp_path / "place")
-    for name in [*MISSING, LOG]:
-        (copy.path / name).unlink()
+    forget(copy)
     return copy
+
+
+def forget(place: Workplace) -> None:
+    """Remove what is still to be done."""
+    for name in [*MISSING, LOG]:
+        (place.path / name).unlink()
+    shutil.rmtree(place.path / FOLDER / "students")
 
 
 @pytest.fixture(autouse=True)
@@ -136,8 +142,7 @@ def three_times(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.T
     Returns the place, for each blow what was stored when it came, the jobs, and the dates of results before.
     """
     place = undisturbed.copy(tmp_path_factory.mktemp("three") / "place")
-    for name in [*MISSING, LOG]:
-        (place.path / name).unlink()
+    forget(place)
     before = slurm.last()
     dates = place.dates()
     run = place.on_slurm(*COMMAND)
@@ -203,8 +208,7 @@ def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPa
     jobs that there were when the first one was killed, the dates of results then, and all jobs in the end.
     """
     place = undisturbed.copy(tmp_path_factory.mktemp("killed") / "place")
-    for name in [*MISSING, LOG]:
-        (place.path / name).unlink()
+    forget(place)
     before = slurm.last()
     run = place.on_slurm(*COMMAND)
     try:

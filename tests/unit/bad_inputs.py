@@ -25,12 +25,12 @@ from test_student import make_cohort as student_cohort
 
 import cch_omics
 from cch_omics.cohort import Cohort
-from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, load_config, read_sheet
+from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, load_config, read_sheet, teachers_of_row
 from cch_omics.data.mudata import read_cohort
 from cch_omics.data.sources import ingest
 from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError
-from cch_omics.planning.sources import modalities_of, teachers_of_row
+from cch_omics.planning.sources import modalities_of
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student, write_student
 from cch_omics.student.predict import predict_file
@@ -273,7 +273,8 @@ def planned(source: str, modalities: str) -> Callable[[], object]:
 def planned_teachers(cell: str) -> Callable[[], object]:
     def run() -> object:
         write_folder(FOLDER, make_tables())
-        return teachers_of_row(sheet_row(FOLDER, teachers=cell))
+        row = sheet_row(FOLDER, teachers=cell)
+        return teachers_of_row(row, modalities_of(row))
 
     return run
 

@@ -76,14 +76,6 @@ def slow_gaussian(x: Array, y: Array) -> float:
     return 0.5 * (plug_in - (f(p) + f(q) - f(p + q)))
 
 
-def slow_crossentropy(log_q: Array, labels: NDArray[np.int64]) -> float:
-    """Entropy of the frequencies with Miller's correction, minus the mean log-loss."""
-    n, classes = len(labels), sorted(set(labels.tolist()))
-    frequencies = [float(np.mean(labels == c)) for c in classes]
-    entropy = -sum(f * np.log(f) for f in frequencies) + (len(classes) - 1) / (2 * n)
-    return float(entropy + np.mean([log_q[i, labels[i]] for i in range(n)]))
-
-
 def slow_infonce(scores: Array) -> float:
     """Joint samples on the diagonal; the mean of both directions."""
     m = len(scores)

@@ -12,7 +12,7 @@ from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import SplitsConfig
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
-from cch_omics.data.notes import Notes, TableNotes
+from cch_omics.data.source import Notes, TableNotes
 from cch_omics.data.sources import read_source
 from cch_omics.runtime.files import write_json
 from cch_omics.tasks.classification import Classification
@@ -39,8 +39,8 @@ def make_cohort(n=200, p=50, seed=0, **changes) -> tuple[Cohort, Notes]:
         modalities={"rna": omics(np.arange(n)), "cnv": omics(np.arange(0, n, 2))},
         teachers=("rna", "cnv"),
     )
-    tables = {name: TableNotes(f"{name}.csv", len(m.rows), len(m.rows), 0) for name, m in cohort.modalities.items()}
-    return replace(cohort, **changes), Notes("folder", "sample", n, tables, {})
+    tables = {name: TableNotes(f"{name}.csv", len(m.rows)) for name, m in cohort.modalities.items()}
+    return replace(cohort, **changes), Notes("folder", "sample", tables, np.ones(n, dtype=bool), n)
 
 
 def status(labels, classes=("no", "yes")) -> Target:

@@ -5,15 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from information_oracle import Array, slow_gaussian
+from information_oracle import Array
 from numpy.typing import NDArray
 from scipy.special import digamma, logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
 from cch_omics.errors import InputError
-from cch_omics.information.gaussian import gaussian
 from research.information.class_mixture import stratified
-from research.information.classwise import QUANTITIES, Terms, classwise, classwise_information, classwise_selections
+from research.information.classwise import (
+    QUANTITIES,
+    Terms,
+    classwise,
+    classwise_information,
+    classwise_selections,
+    label_entropy,
+)
 from research.information.gap_estimators import GAP_ESTIMATORS
 
 # Code of `research`, which the package does not use.
@@ -116,14 +122,9 @@ def test_it_is_the_formula_whatever_it_is_batched_with() -> None:
     assert not any(flag.any() for flag in found.flags.values())
 
 
-def test_the_gaussian_estimate_around_one_mean_is_the_plain_one() -> None:
-    x = np.random.default_rng(2).normal(size=(20, 5))
-    valid = torch.ones(1, 20, dtype=torch.bool)
-    centred = torch.as_tensor(x - x.mean(0))[None]
-    one = gaussian(centred[..., :3], centred[..., 3:], valid, means=torch.tensor([1])).value
-    assert float(one) == pytest.approx(slow_gaussian(x[:, :3], x[:, 3:]), abs=1e-9)
-    few = gaussian(centred[..., :3], centred[..., 3:], valid, means=torch.tensor([15]))
-    assert few.flags["too_few_samples"].all() and few.value.isnan().all()
+def test_the_entropy_of_labels_has_its_correction() -> None:
+    member = torch.eye(4, dtype=torch.float64)[torch.arange(100) % 2][None]
+    assert float(label_entropy(member)) == pytest.approx(math.log(2) + 1 / 200)
 
 
 def test_known_terms_are_found_without_bias_and_covered() -> None:

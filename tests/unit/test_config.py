@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas, teachers_of
+from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas, teachers_of_row
 from cch_omics.errors import InputError
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.planning.sources import files_of, modalities_of
@@ -199,12 +199,10 @@ def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
     assert modalities_of(row) == ["cnv", "mirna", "rna", "rppa"]
 
 
-def test_modalities_of_made_sources_are_as_planned() -> None:
-    from cch_omics.data import demo
+def test_modalities_of_simulated_cohorts_are_as_planned() -> None:
     from cch_omics.data.simulate import SIMULATED
     from cch_omics.planning import sources
 
-    assert {name: made.modalities for name, made in demo.DEMOS.items()} == sources.DEMOS
     assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == sources.SIMULATIONS
 
 
@@ -220,7 +218,7 @@ def test_teachers_of_a_row(name: str, tmp_path: Path) -> None:
     derived_from, teachers, expected = TEACHERS[name]
     header = HEADER + "\tmodalities\tderived_from\tteachers"
     (row,) = read_sheet(sheet(tmp_path, header, f"{GOOD}\trna,cnv,rppa\t{derived_from}\t{teachers}"))
-    assert teachers_of(row, comma_list(row.modalities)) == expected
+    assert teachers_of_row(row, comma_list(row.modalities)) == expected
 
 
 def test_a_row_says_its_task_or_leaves_it_open(tmp_path: Path) -> None:

@@ -178,11 +178,11 @@ def test_clinical_tables_and_studies(tmp_path, edits):
         assert table.index.is_unique and "" not in table.index.tolist()
     path.write_bytes(text.replace(",", "\t").replace("GENE1", "Hugo_Symbol").encode())
     try:
-        study = read_labelled(path, {"hugo_symbol"}, MISSING)
+        labels, study = read_labelled(path, {"hugo_symbol"}, MISSING)
     except InputError as error:
         assert "clinical.csv" in error.where
     else:
-        assert study.values.shape == (len(study.labels["hugo_symbol"]), len(study.columns))
+        assert study.values.shape == (len(labels["hugo_symbol"]), len(study.features))
 
 
 LABELS = st.one_of(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from information_oracle import Array, slow_crossentropy, slow_gaussian, slow_ksg, slow_mixed, slow_ross
+from information_oracle import Array, slow_gaussian, slow_ksg, slow_mixed, slow_ross
 from numpy.typing import NDArray
 
 from cch_omics import keys
@@ -88,7 +88,7 @@ def components(points: Array, dimension: int) -> Array:
     ("teacher_student", "label", "numbers"),
     [
         ("ksg", "ross", False),
-        ("gaussian", "crossentropy", False),
+        ("gaussian", "ross", False),
         ("mixed", "auto", False),
         ("ksg", "auto", True),
         ("ksg", "gaussian", True),
@@ -126,9 +126,6 @@ def test_values_are_the_loops_over_folds(teacher_student: str, label: str, numbe
             for name in (student, teacher):
                 if used == "ross":
                     row.append(slow_ross(of(name, labelled), y.astype(int), 3))
-                elif used == "crossentropy":
-                    logits = encodings[name].outputs[s, labelled].astype(float)
-                    row.append(slow_crossentropy(logits - np.log(np.exp(logits).sum(1, keepdims=True)), y.astype(int)))
                 else:
                     row.append(slow[used](of(name, labelled), standardised))
             terms.append([slow[teacher_student](of(teacher, paired), of(student, paired)), *row])
@@ -291,17 +288,6 @@ def test_too_few_samples_for_a_covariance_are_said() -> None:
     assert frame["flags"].str.contains("too_few_samples").all()
 
 
-def test_outputs_are_needed_by_an_estimator_that_takes_them() -> None:
-    cohort, splits, encodings = setting()
-    outputs = encodings["cnv"].outputs.copy()
-    outputs[2, cohort.modalities["cnv"].rows[:2]] = math.nan
-    changed = encodings | {"cnv": dataclasses.replace(encodings["cnv"], outputs=outputs)}
-    by_outputs = SETTINGS.model_copy(update={"label": "crossentropy"})
-    with pytest.raises(InputError, match="encoding of cnv: found no finite held-out outputs of 2 samples"):
-        estimate_pairs(cohort, splits, changed, by_outputs, seed=0)
-    assert estimate_pairs(cohort, splits, changed, SETTINGS, seed=0)["gap"].notna().all()
-
-
 @pytest.mark.parametrize("numbers", [False, True])
 def test_simulations_are_of_the_full_cohort(numbers: bool) -> None:
     frame = estimate_pairs(*setting(numbers=numbers), SETTINGS, seed=0)
@@ -328,12 +314,6 @@ def test_simulations_find_no_bias_where_there_is_none() -> None:
     pair = full.query("teacher == 'rna' and student == 'cnv'").iloc[0]
     # I(T;S) = 0.51 and I(S;Y) = 0.
     assert pair["cross_check_gap"] == pytest.approx(0.51, abs=0.15)
-
-
-def test_simulations_have_not_the_outputs_that_a_label_estimator_may_want() -> None:
-    frame = estimate_pairs(*setting(), SETTINGS.model_copy(update={"label": "crossentropy"}), seed=0)
-    assert frame["gap"].notna().all()
-    assert frame[["gap_at_zero", "gap_simulated_sd", "cross_check_gap_at_zero"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ import pytest
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 
 from cch_omics.cohort import Cohort, Modality
-from cch_omics.config import IngestConfig, SplitsConfig
+from cch_omics.config import IngestConfig, SplitsConfig, teachers_of_row
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
 from cch_omics.data.mudata import from_mudata, read_cohort, write_cohort
-from cch_omics.data.notes import Notes
+from cch_omics.data.source import Notes
 from cch_omics.data.sources import ingest, read_source
 from cch_omics.errors import InputError
-from cch_omics.planning.sources import teachers_of_row, views_of_row
+from cch_omics.planning.sources import modalities_of
 from cch_omics.runtime.files import read_json
 from cch_omics.tasks.reading import guess_task
 
@@ -77,7 +77,7 @@ def test_nobody_is_lost(tmp_path):
     assert list(cohort.modalities) == ["cnv", "rna"]
     assert cohort.modalities["cnv"].rows.tolist() == list(range(10, 40))
     np.testing.assert_array_equal(cohort.modalities["rna"].values, tables.rna.to_numpy(dtype=np.float32))
-    assert (notes.tables["rna"].in_clinical, notes.tables["rna"].not_in_clinical) == (39, 1)
+    assert notes.in_clinical.tolist() == [True] * 39 + [False]
     assert cohort.groups.tolist() == cohort.samples.tolist()
 
 
@@ -229,8 +229,7 @@ def test_teachers_of_the_sheet(tmp_path):
     assert teachers(derived_from="rna", teachers="rna; cnv + rna") == ("rna", "cnv+rna")
     assert teachers(modalities="rna", derived_from="rna") == ("rna",)
     row = sheet_row(tmp_path / "a", teachers="rna;rna+cnv")
-    assert teachers_of_row(row) == ["rna", "rna+cnv"]
-    assert views_of_row(row) == ["cnv", "rna", "rna+cnv"]
+    assert teachers_of_row(row, modalities_of(row)) == ("rna", "rna+cnv")
 
 
 def test_barcodes_of_different_levels_are_joined(tmp_path):
@@ -331,17 +330,6 @@ def test_a_file_that_may_have_been_meant_is_said(tmp_path):
     assert "rppa.xlsx was not read: a table ends in one of .csv" in remarks
     assert "HiSeqV2.gz was not read" in remarks
     assert "README" not in remarks
-
-
-def test_survival_times_that_are_not_positive_are_counted(tmp_path):
-    tables = make_tables()
-    n = len(tables.clinical)
-    # A time without an event beside it is no survival time.
-    times = {"os_time": np.arange(n, dtype=float) - 1, "os_event": 1.0, "storage_time": -1.0}
-    cohort, notes = from_folder(tmp_path, replace(tables, clinical=tables.clinical.assign(**times)))
-    said = [warning for warning in audit(cohort, notes)["warnings"] if "_time" in warning]
-    assert len(said) == 1
-    assert said[0].startswith(f"os_time is zero or negative for 2 of {n} rows")
 
 
 def test_thresholds_and_folds_reach_the_audit(tmp_path):

@@ -40,7 +40,6 @@ LAYERS = (
 # Names of classification, and files beside `tasks` that are about discrete labels.
 OF_CLASSES = re.compile("softmax|one_hot|n_classes|class_offsets|logit_adjust", re.IGNORECASE)
 DISCRETE_LABELS = {
-    "information/crossentropy.py",
     "information/ross.py",
     "information/simulations/discrete.py",
 }

@@ -1,8 +1,5 @@
 """Simulated cohorts: the information is what it is said to be, and the files are as real ones."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,9 +149,3 @@ def test_an_unknown_name_is_named() -> None:
         simulate("nothing")
     with pytest.raises(InputError, match="found 'nothing'"):
         known_information("nothing")
-
-
-def test_the_table_is_read_without_heavy_packages() -> None:
-    code = "import sys, cch_omics.data.simulate; print([m for m in ('torch', 'anndata', 'mudata') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
-    assert done.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ if (BASE.parent / "cch_omics").is_dir():
 PATHS = [str(BASE / "scripts"), str(Path(sys.executable).parent), *os.get_exec_path()]
 os.environ.update(PATH=os.pathsep.join(PATHS))
 
-from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of
+from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of_row
 from cch_omics.errors import InputError
 from cch_omics.planning.code import code_hash
 from cch_omics.planning.sources import files_of, made_source, modalities_of
@@ -36,7 +36,7 @@ try:
     ROWS = {(row.cohort, row.target): row for row in read_sheet(CONFIG.cohorts)}
     # Every source is looked at before anything starts; a job looks at its own alone.
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
-    TEACHERS = {key: teachers_of(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
+    TEACHERS = {key: teachers_of_row(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -153,7 +153,7 @@ def views_of_row(key):
     """Modalities and teachers of a row, by its cohort and target."""
     if key not in MODALITIES:
         MODALITIES[key] = modalities_of(ROWS[key])
-        TEACHERS[key] = teachers_of(ROWS[key], MODALITIES[key])
+        TEACHERS[key] = teachers_of_row(ROWS[key], MODALITIES[key])
     return MODALITIES[key], TEACHERS[key]
 
 

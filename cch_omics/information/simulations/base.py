@@ -73,23 +73,7 @@ def with_variance(covariance: Tensor) -> Tensor:
     return covariance + torch.diag_embed(torch.where(diagonal > 0, 1e-9 * diagonal, 1.0))
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What simulated cohorts say about an estimate.
-
-    Attributes
-    ----------
-    at_zero
-        What the estimator says, on average, where the truth is zero.
-    sd
-        Standard deviation of its estimates around their regression on the truth.
-    """
-
-    at_zero: float
-    sd: float
-
-
-def calibrate(estimates: Floats, truths: Floats) -> Calibration:
+def calibrate(estimates: Floats, truths: Floats) -> tuple[float, float]:
     """Compare an estimator with the truth on simulated cohorts.
 
     Least squares of estimate on truth: with a + c * truth + error, P(truth > 0 | estimate) of classical calibration
@@ -103,17 +87,18 @@ def calibrate(estimates: Floats, truths: Floats) -> Calibration:
 
     Returns
     -------
-    Calibration
-        NaN if a cohort has no estimate or all have one truth.
+    tuple
+        What the estimator says, on average, where the truth is zero; and the standard deviation of its estimates around
+        their regression on the truth. NaN if a cohort has no estimate or all have one truth.
     """
     spread = truths - truths.mean()
     # Truths that rounding alone tells apart say nothing of a slope.
     if len(truths) < 3 or not np.isfinite(estimates).all() or not np.ptp(truths) > 1e-9:
-        return Calibration(math.nan, math.nan)
+        return math.nan, math.nan
     slope = (spread @ estimates) / (spread @ spread)
     at_zero = estimates.mean() - slope * truths.mean()
     residual = estimates - at_zero - slope * truths
     # The intercept is an estimate as well.
     variance = (residual @ residual) / (len(truths) - 2)
     variance *= 1 + 1 / len(truths) + truths.mean() ** 2 / (spread @ spread)
-    return Calibration(float(at_zero), float(np.sqrt(variance)))
+    return float(at_zero), float(np.sqrt(variance))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cch_omics.information.masked import centred
 from cch_omics.information.simulations.base import Floats, Simulated, across, with_variance
 
 
@@ -84,9 +85,9 @@ def fit(a: Tensor, b: Tensor, label: Tensor, labelled: Tensor, valid: Tensor) ->
     labelled, valid
         (B, n) samples with a label; False on padding.
     """
-    points = _centred(torch.cat([a, b], -1).double(), valid)
+    points, _ = centred(torch.cat([a, b], -1).double(), valid)
     known = valid & labelled
-    x, y = _centred(points, known), _centred(label.double()[..., None], known)
+    (x, _), (y, _) = centred(points, known), centred(label.double()[..., None], known)
     count = known.sum(-1).clamp(min=1)[:, None, None]
     sd = (y.square().sum(1, keepdim=True) / count).sqrt()
     y = y / torch.where(sd > 0, sd, 1.0)
@@ -97,10 +98,3 @@ def fit(a: Tensor, b: Tensor, label: Tensor, labelled: Tensor, valid: Tensor) ->
     weight = points.shape[-1] + 1.0
     covariance = (residual.mT @ residual + weight * everyone) / (freedom + weight)[:, None, None]
     return ContinuousModel(slope[:, 0], with_variance(covariance), a.shape[-1])
-
-
-def _centred(points: Tensor, members: Tensor) -> Tensor:
-    """(B, n, d) without the mean of the members; zero on what is no member."""
-    held = points.masked_fill(~members[..., None], 0.0)
-    mean = held.sum(1, keepdim=True) / members.sum(-1).clamp(min=1)[:, None, None]
-    return (held - mean).masked_fill(~members[..., None], 0.0)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cch_omics.information.masked import centred
 from cch_omics.information.simulations.base import Floats, Simulated, across, with_variance
 
 # Draws behind a true value, over all classes. The mean over five folds is then known to about 0.02 nats.
@@ -101,9 +102,7 @@ def fit(a: Tensor, b: Tensor, label: Tensor, valid: Tensor, n_classes: int) -> D
     valid
         (B, n) False on padding.
     """
-    points = torch.cat([a, b], -1).double().masked_fill(~valid[..., None], 0.0)
-    points = points - points.sum(1, keepdim=True) / valid.sum(-1).clamp(min=1)[:, None, None]
-    points = points.masked_fill(~valid[..., None], 0.0)
+    points, _ = centred(torch.cat([a, b], -1).double(), valid)
     known = valid & (label >= 0)
     member = torch.nn.functional.one_hot(label.clamp(min=0), n_classes).double() * known[..., None]
     size = member.sum(1)

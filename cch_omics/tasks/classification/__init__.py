@@ -194,8 +194,8 @@ class Classification:
     @classmethod
     def read(cls, column: LabelColumn) -> tuple["Classification", Floats, dict[str, int]]:
         """Classes that the sheet lists, or all texts in alphabetical order."""
-        found = reading.read_classes(column)
-        return cls(found.classes), found.values, found.left_out
+        classes, values, left_out = reading.read_classes(column)
+        return cls(classes), values, left_out
 
     def remarks(self, target: str) -> list[str]:
         """Classes that look like missing values."""

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from scipy import stats
 
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
-from cch_omics.tasks.halves import chunks, halves
+from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
 from cch_omics.tasks.reading import looks_continuous
 
 # A single feature that does better than this on held-out patients is suspicious.
@@ -18,7 +17,6 @@ SUSPICIOUS_AUROC = 0.95
 FEWEST_PER_CLASS = 5
 # More classes than this that are all numbers are taken for a measurement.
 _MOST_NUMBERS = 30
-_PERMUTATIONS = 199
 # Parts of class names that speak of a missing value.
 _UNCLEAR = (
     "not available",
@@ -32,16 +30,13 @@ _UNCLEAR = (
 )
 
 
-class ReadClasses(NamedTuple):
-    """Classes, (n,) positions among them (NaN missing), and samples by text that is no class."""
-
-    classes: tuple[str, ...]
-    values: Floats
-    left_out: dict[str, int]
-
-
-def read_classes(column: LabelColumn) -> ReadClasses:
+def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str, int]]:
     """Read a column as classes: those that the sheet lists, or all texts in alphabetical order.
+
+    Returns
+    -------
+    tuple
+        Classes, (n,) positions among them (NaN missing), and samples by text that is no class.
 
     Raises
     ------
@@ -85,7 +80,7 @@ def read_classes(column: LabelColumn) -> ReadClasses:
         )
     position = {name: float(index) for index, name in enumerate(classes)}
     values = np.array([position.get(text, np.nan) for text in texts])
-    return ReadClasses(classes, values, {name: n for name, n in sorted(counts.items()) if name not in position})
+    return classes, values, {name: n for name, n in sorted(counts.items()) if name not in position}
 
 
 def remarks(classes: tuple[str, ...], target: str) -> list[str]:
@@ -122,23 +117,16 @@ def single_feature(
     usable = np.flatnonzero(np.minimum(inside, outside).min(axis=0) >= FEWEST_PER_CLASS)
     if not len(usable):
         return None
-    by_half = [_areas(features, known[half == side], member[half == side][:, usable]) for side in (0, 1)]
-    best: Association | None = None
-    for position, cls in enumerate(usable.tolist()):
-        areas = [by_half[side][position] for side in (0, 1)]
-        chosen = [int(np.argmax(np.abs(area - 0.5))) for area in areas]
-        measured = [
-            0.5 + np.sign(areas[side][chosen[side]] - 0.5) * (areas[1 - side][chosen[side]] - 0.5) for side in (0, 1)
-        ]
-        area = float(np.mean(measured))
-        if best is None or area > best.value:
-            feature = int(np.argmax(np.abs(areas[0] + areas[1] - 1)))
-            best = Association(feature, classes[cls], "AUROC", area, area > SUSPICIOUS_AUROC)
-    return best
+    # AUROC beyond 0.5, (2, classes, p).
+    areas = np.array([_areas(features, known[half == side], member[half == side][:, usable]) for side in (0, 1)]) - 0.5
+    found = [best_feature(areas[:, position]) for position in range(len(usable))]
+    best = max(range(len(found)), key=lambda position: found[position][1])
+    feature, area = found[best][0], 0.5 + found[best][1]
+    return Association(feature, classes[usable[best]], "AUROC", area, area > SUSPICIOUS_AUROC)
 
 
 def site_dependence(
-    labels: NDArray[np.int64], sites: NDArray[np.str_], *, permutations: int = _PERMUTATIONS
+    labels: NDArray[np.int64], sites: NDArray[np.str_], *, permutations: int = PERMUTATIONS
 ) -> SiteDependence | None:
     """How well the site alone predicts the class, by balanced accuracy (`Task.site_dependence`).
 
@@ -155,10 +143,9 @@ def site_dependence(
         return None
     random = np.random.default_rng(0)
     codes = np.unique(sites, return_inverse=True)[1]
-    observed = _site_accuracy(labels, codes, random)
-    null = np.array([_site_accuracy(random.permutation(labels), codes, random) for _ in range(permutations)])
-    p_value = float((1 + (null >= observed).sum()) / (1 + permutations))
-    return SiteDependence("balanced accuracy", observed, float(null.mean()), p_value)
+    return beyond_chance(
+        "balanced accuracy", lambda drawn: _site_accuracy(drawn, codes, random), labels, random, permutations
+    )
 
 
 def _class_text(text: str) -> str:

@@ -6,13 +6,12 @@ from scipy import stats
 
 from cch_omics.errors import InputError
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
-from cch_omics.tasks.halves import chunks, halves
-from cch_omics.tasks.reading import has_decimal_comma, is_infinite, is_number
+from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
+from cch_omics.tasks.reading import is_infinite, is_number, no_number
 
 # A single feature that follows the target more closely than this on held-out patients is suspicious.
 SUSPICIOUS_SPEARMAN = 0.9
 _FEWEST_IN_HALF = 10
-_PERMUTATIONS = 199
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -32,7 +31,16 @@ def read_numbers(column: LabelColumn) -> Floats:
             "an empty cell",
             "Empty the cell, or write `classification` into the sheet's column 'task'.",
         )
-    _refuse_text(column)
+    bad = [row for row, text in enumerate(column.texts) if text and not (is_number(text) or is_infinite(text))]
+    if bad:
+        raise no_number(
+            f"{column.where}, row {column.samples[bad[0]]!r}",
+            column.texts[bad[0]],
+            len(bad),
+            "Correct it, or leave the cell empty."
+            if any(is_number(text) for text in column.texts)
+            else "To predict classes, write `classification` into the sheet's column 'task'.",
+        )
     values = np.array([float(text) if text else np.nan for text in column.texts])
     infinite = np.abs(values) > _LARGEST
     if infinite.any():
@@ -68,13 +76,8 @@ def summary(values: Floats) -> dict[str, float]:
     """Count, mean, standard deviation and extremes of the observed of (n,) values."""
     known = values[np.isfinite(values)]
     spread = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-    return {
-        "n": len(known),
-        "mean": float(known.mean()),
-        "sd": spread,
-        "min": float(known.min()),
-        "max": float(known.max()),
-    }
+    found = {"mean": float(known.mean()), "sd": spread, "min": float(known.min()), "max": float(known.max())}
+    return {"n": len(known), **found}
 
 
 def single_feature(
@@ -92,16 +95,12 @@ def single_feature(
     sides = [known[half == side] for side in (0, 1)]
     if min(len(side) for side in sides) < _FEWEST_IN_HALF or any(np.ptp(values[side]) == 0 for side in sides):
         return None
-    found = [_correlations(features, values, side) for side in sides]
-    chosen = [int(np.argmax(np.abs(correlation))) for correlation in found]
-    measured = [np.sign(found[side][chosen[side]]) * found[1 - side][chosen[side]] for side in (0, 1)]
-    value = float(np.mean(measured))
-    feature = int(np.argmax(np.abs(found[0] + found[1])))
+    feature, value = best_feature(np.array([_correlations(features, values, side) for side in sides]))
     return Association(feature, "", "absolute Spearman correlation", value, value > SUSPICIOUS_SPEARMAN)
 
 
 def site_dependence(
-    values: Floats, sites: NDArray[np.str_], *, permutations: int = _PERMUTATIONS
+    values: Floats, sites: NDArray[np.str_], *, permutations: int = PERMUTATIONS
 ) -> SiteDependence | None:
     """How well the site alone predicts the number, by the R2 of the means of sites (`Task.site_dependence`).
 
@@ -115,31 +114,9 @@ def site_dependence(
     """
     if len(values) < 2 * _FEWEST_IN_HALF or np.ptp(values) == 0:
         return None
-    random = np.random.default_rng(0)
     codes = np.unique(sites, return_inverse=True)[1]
-    observed = _site_r2(values, codes)
-    null = np.array([_site_r2(random.permutation(values), codes) for _ in range(permutations)])
-    p_value = float((1 + (null >= observed).sum()) / (1 + permutations))
-    return SiteDependence("R²", observed, float(null.mean()), p_value)
-
-
-def _refuse_text(column: LabelColumn) -> None:
-    bad = [row for row, text in enumerate(column.texts) if text and not (is_number(text) or is_infinite(text))]
-    if not bad:
-        return
-    text = column.texts[bad[0]]
-    comma = has_decimal_comma(text)
-    numbers = any(is_number(text) for text in column.texts)
-    raise InputError(
-        f"{column.where}, row {column.samples[bad[0]]!r}",
-        f"{'a decimal comma' if comma else 'text'}: {text[:60]!r} ({len(bad)} such in the column)",
-        "numbers, or nothing where a value is missing",
-        "Write numbers with a decimal point."
-        if comma
-        else "Correct it, or leave the cell empty."
-        if numbers
-        else "To predict classes, write `classification` into the sheet's column 'task'.",
-    )
+    random = np.random.default_rng(0)
+    return beyond_chance("R²", lambda drawn: _site_r2(drawn, codes), values, random, permutations)
 
 
 def _correlations(features: NDArray[np.float32], values: Floats, rows: NDArray[np.int64]) -> Floats:
