@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from cch_omics.cli.command import Log, Output, Seed, Settings, command, file, sections
+from cch_omics.cli.command import CohortOutput, Log, PageOutput, Seed, Settings, command, file, sections
+from cch_omics.cli.written import Written, is_download
 from cch_omics.config import comma_list
 
 
 @command
-def demo(name: str, output: Output, log: Log = None) -> None:
+def demo(name: str, output: CohortOutput, log: Log = None) -> None:
     """Download a public cohort and write it as MuData."""
     from cch_omics.data.demo import download_demo
 
@@ -20,7 +21,7 @@ def demo(name: str, output: Output, log: Log = None) -> None:
 @command
 def download(
     source: Annotated[str, typer.Argument(help="cbioportal:STUDY or xena:COHORT")],
-    output: Output,
+    output: Annotated[Path, Written("DIR", "the download", ours=is_download)],
     modalities: Annotated[str, typer.Option(help="comma list of those that are wanted")] = "",
     settings: Settings = "{}",
     log: Log = None,
@@ -32,7 +33,7 @@ def download(
 
 
 @command
-def simulate(name: str, output: Output, seed: Seed = 0, log: Log = None) -> None:
+def simulate(name: str, output: CohortOutput, seed: Seed = 0, log: Log = None) -> None:
     """Write a simulated cohort with known mutual information as MuData."""
     from cch_omics.data.simulate import write_simulated
 
@@ -42,8 +43,8 @@ def simulate(name: str, output: Output, seed: Seed = 0, log: Log = None) -> None
 @command
 def pool(
     folders: Annotated[list[Path], file("DIR", "results of a cohort and target; may be repeated")],
-    scorecard: Annotated[Path, file("TSV", "how well the criteria foretold the gains, written")],
-    output: Output,
+    scorecard: Annotated[Path, Written("TSV", "how well the criteria foretold the gains")],
+    output: PageOutput,
     unfinished: Annotated[list[str] | None, typer.Option(help="what to say of a missing cohort")] = None,
     settings: Settings = "{}",
     log: Log = None,

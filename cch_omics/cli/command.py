@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import cch_omics
+from cch_omics.cli.written import Written, declared, outputs, refusals
 from cch_omics.config import Config, section
 from cch_omics.errors import InputError
 from cch_omics.planning.steps import STEPS
@@ -29,22 +30,28 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a subcommand of a function: its signature is that of the function, its help the docstring.
 
     A step, which has a parameter `log`, keeps to one thread per process and logs what it was given. A failure is one
-    message and the status 1, or 2 for input that its owner can mend.
+    message and the status 1, or 2 for input that its owner can mend. Nothing starts unless all that is written may be
+    (`written`); to people, who give no log, the command says in the end what it wrote.
     """
+    written = declared(function)
 
     @wraps(function)
     def run(**given: Any) -> None:
         step = "log" in given
         if step:
             _keep_to_one_thread()
-        logs.start(_title(function.__name__, given), given.get("log"))
+        refused = refusals(written, given)
+        logs.start(_title(function.__name__, given), None if "log" in refused else given.get("log"))
         if step:
             logs.header({name: value for name, value in given.items() if name not in {"log", "settings"}})
         try:
+            for refusal in refused.values():
+                raise refusal
             function(**given)
         except InputError as error:
             logger.error("%s" if step else "error: %s", error)
-            _set_aside_damaged(given)
+            if not refused:
+                _set_aside_damaged(given)
             raise typer.Exit(2) from None
         except (typer.Exit, BrokenPipeError):
             raise
@@ -52,13 +59,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             logger.exception("failed")
             _set_aside_damaged(given)
             raise typer.Exit(1) from None
+        if given.get("log") is None and (paths := outputs(written, given)):
+            logger.info("Wrote %s", ", ".join(map(str, paths.values())))
         logger.debug("done")
 
     return app.command()(run)
 
 
 def file(kind: str, text: str) -> Any:
-    """Option that is a file or folder: its kind and its help."""
+    """Option that is a file or folder and is read, or text in a format: its kind and its help."""
     return typer.Option(metavar=kind, help=text)
 
 
@@ -66,7 +75,9 @@ CohortFile = Annotated[Path, file("H5MU", "checked cohort, as `cch ingest` write
 SplitsFile = Annotated[Path, file("NPZ", "outer splits and inner folds, as `cch ingest` writes them")]
 EncodingFiles = Annotated[list[Path], file("NPZ", "encodings: one file per view, named by it; may be repeated")]
 StudentFiles = Annotated[list[Path], file("NPZ", "students: one file per student, named by it; may be repeated")]
-Output = Annotated[Path, file("PATH", "what is written")]
+ArraysOutput = Annotated[Path, Written("NPZ", "what was computed")]
+CohortOutput = Annotated[Path, Written("H5MU", "the cohort")]
+PageOutput = Annotated[Path, Written("HTML", "the page")]
 Row = Annotated[str, file("JSON", "columns of a row of the sheet, such as cohort, source and target")]
 Settings = Annotated[str, file("JSON", "sections of the configuration that the step takes; defaults for the others")]
 Seed = Annotated[int, typer.Option(help="seed of every random number")]
@@ -74,7 +85,7 @@ Threads = Annotated[int, typer.Option(help="processor cores to use")]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU where there is one for this job, else the CPU")
 ]
-Log = Annotated[Path | None, file("FILE", "log file; the terminal shows progress only")]
+Log = Annotated[Path | None, Written("LOG", "all that is said; the terminal shows progress only")]
 
 
 def sections(step: str, text: str) -> Config:

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from cch_omics.cli.command import Output, command, file
+from cch_omics.cli.command import command, file
+from cch_omics.cli.written import Written, is_schemas
 
 
 @command
 def predict(
     student: Annotated[Path, file("DIR", "folder of a student, results/COHORT/TARGET/students/MODALITY")],
     input: Annotated[Path, file("FILE", "samples: .h5mu, .h5ad, .csv, .tsv or .parquet")],
-    output: Output,
+    output: Annotated[Path, Written("FILE", "predictions, .tsv, .csv or .parquet", dash=True)],
 ) -> None:
     """Predict from the weak omics alone."""
     from cch_omics.student import predict_file
@@ -30,10 +31,13 @@ def summary(results: Annotated[Path, typer.Argument(help="folder of results")] =
 
 
 @command
-def schemas(output: Annotated[Path, file("DIR", "folder of the schemas")] = Path("workflow/schemas")) -> None:
+def schemas(
+    output: Annotated[Path, Written("DIR", "the schemas", ours=is_schemas)] = Path("workflow/schemas"),
+) -> None:
     """Write the JSON schemas of the configuration and of the sheet."""
     from cch_omics.config import schemas
+    from cch_omics.runtime.files import atomic
 
-    output.mkdir(parents=True, exist_ok=True)
     for name, schema in schemas().items():
-        (output / name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        with atomic(output / name) as draft:
+            draft.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cch_omics.cli.command import (
+    ArraysOutput,
     CohortFile,
+    CohortOutput,
     Device,
     EncodingFiles,
     Log,
-    Output,
+    PageOutput,
     Row,
     Seed,
     Settings,
@@ -27,6 +29,7 @@ from cch_omics.cli.command import (
     json_object,
     sections,
 )
+from cch_omics.cli.written import Written, is_students
 from cch_omics.config import SheetRow, section
 from cch_omics.runtime import logs
 from cch_omics.runtime.logs import logger
@@ -41,9 +44,9 @@ if TYPE_CHECKING:
 @command
 def ingest(
     row: Row,
-    cohort: CohortFile,
-    splits: SplitsFile,
-    audit: Annotated[Path, file("JSON", "what was found in the cohort, written")],
+    cohort: CohortOutput,
+    splits: Annotated[Path, Written("NPZ", "outer splits and inner folds")],
+    audit: Annotated[Path, Written("JSON", "what was found in the cohort")],
     settings: Settings = "{}",
     seed: Seed = 0,
     log: Log = None,
@@ -63,7 +66,7 @@ def encode(
     cohort: CohortFile,
     splits: SplitsFile,
     view: Annotated[str, typer.Option(help="one modality, or several joined by '+'")],
-    output: Output,
+    output: ArraysOutput,
     settings: Settings = "{}",
     seed: Seed = 0,
     device: Device = "auto",
@@ -101,7 +104,7 @@ def distil(
     splits: SplitsFile,
     encodings: EncodingFiles,
     student: Annotated[str, typer.Option(help="modality of the student")],
-    output: Output,
+    output: ArraysOutput,
     teachers: Annotated[Path | None, file("TSV", "train students of the chosen teachers only")] = None,
     settings: Settings = "{}",
     seed: Seed = 0,
@@ -148,7 +151,7 @@ def distil(
 def baselines(
     cohort: CohortFile,
     splits: SplitsFile,
-    output: Output,
+    output: ArraysOutput,
     settings: Settings = "{}",
     seed: Seed = 0,
     threads: Threads = 1,
@@ -176,8 +179,8 @@ def information(
     cohort: CohortFile,
     splits: SplitsFile,
     encodings: EncodingFiles,
-    estimates: Annotated[Path, file("TSV", "estimates of every split, written")],
-    table: Annotated[Path, file("TSV", "estimates of the full cohort, written")],
+    estimates: Annotated[Path, Written("TSV", "estimates of every split")],
+    table: Annotated[Path, Written("TSV", "estimates of the full cohort")],
     settings: Settings = "{}",
     seed: Seed = 0,
     device: Device = "auto",
@@ -210,9 +213,9 @@ def verdict(
     splits: SplitsFile,
     encodings: EncodingFiles,
     estimates: Annotated[Path, file("TSV", "estimates of every split, as `cch information` writes them")],
-    evidence: Annotated[Path, file("TSV", "all that is known about a pair, written")],
-    verdicts: Annotated[Path, file("TSV", "one row per ordered pair and recipe, written")],
-    teachers: Annotated[Path, file("TSV", "one row per student: its teacher, written")],
+    evidence: Annotated[Path, Written("TSV", "all that is known about a pair")],
+    verdicts: Annotated[Path, Written("TSV", "one row per ordered pair and recipe")],
+    teachers: Annotated[Path, Written("TSV", "one row per student: its teacher")],
     students: Annotated[
         list[Path] | None, file("NPZ", "one file per student, for rules that need distillation; may be repeated")
     ] = None,
@@ -246,14 +249,14 @@ def evaluate(
     evidence: Annotated[Path, file("TSV", "as `cch verdict` writes it")],
     verdicts: Annotated[Path, file("TSV", "as `cch verdict` writes them")],
     teachers: Annotated[Path, file("TSV", "as `cch verdict` writes them")],
-    gains: Annotated[Path, file("TSV", "gains per pair, recipe, control and test fold, written")],
-    references: Annotated[Path, file("TSV", "scores of the baselines per test fold, written")],
-    scorecard: Annotated[Path, file("TSV", "how well the criteria foretold the gains, written")],
-    summary: Annotated[Path, file("TSV", "mean gains, written")],
-    performance: Annotated[Path, file("TSV", "mean scores of every model, written")],
-    comparisons: Annotated[Path, file("TSV", "students against baselines, written")],
-    criteria: Annotated[Path, file("TSV", "score and decision of every criterion for every pair, written")],
-    bundles: Annotated[Path, file("DIR", "a folder per student with its model, written")],
+    gains: Annotated[Path, Written("TSV", "gains per pair, recipe, control and test fold")],
+    references: Annotated[Path, Written("TSV", "scores of the baselines per test fold")],
+    scorecard: Annotated[Path, Written("TSV", "how well the criteria foretold the gains")],
+    summary: Annotated[Path, Written("TSV", "mean gains")],
+    performance: Annotated[Path, Written("TSV", "mean scores of every model")],
+    comparisons: Annotated[Path, Written("TSV", "students against baselines")],
+    criteria: Annotated[Path, Written("TSV", "score and decision of every criterion for every pair")],
+    bundles: Annotated[Path, Written("DIR", "a folder per student with its model", ours=is_students)],
     settings: Settings = "{}",
     log: Log = None,
 ) -> None:
@@ -289,7 +292,7 @@ def evaluate(
 @command
 def report(
     folder: Annotated[Path, file("DIR", "results of one cohort and target")],
-    output: Output,
+    output: PageOutput,
     configuration: Annotated[str, file("JSON", "the configuration, to be shown")] = "{}",
     settings: Settings = "{}",
     log: Log = None,

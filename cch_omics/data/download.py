@@ -49,7 +49,8 @@ class _NotThereError(Exception):
 def download(source: str, output: Path, settings: DownloadConfig, modalities: Sequence[str] = ()) -> None:
     """Download `cbioportal:STUDY` or `xena:COHORT` into a folder that can be read as a source.
 
-    Files that have arrived are kept in `{output}.part` for the next call until all have; `output` appears then.
+    Files that have arrived are kept in a hidden folder beside `output` for the next call until all have; `output`
+    appears then.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def download(source: str, output: Path, settings: DownloadConfig, modalities: Se
     kind, _, name = source.partition(":")
     if kind not in {"cbioportal", "xena"} or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise InputError(source, "no source for a download", "cbioportal:STUDY or xena:COHORT", "Correct the name.")
-    partial = output.with_name(output.name + ".part")
+    partial = output.with_name(f".{output.name}.part")
     partial.mkdir(parents=True, exist_ok=True)
     with atomic(output) as draft:
         draft.mkdir()

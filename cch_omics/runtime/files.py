@@ -22,14 +22,14 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that takes the place of `path` when the block succeeds, and vanishes when it fails.
 
     The block creates a file or a folder there. It has the name (hence the suffix) of `path` and lies on the same file
-    system, so that the last step is a rename. Folders above `path` are made.
+    system, so that the last step is a rename. Folders above `path` are made; a file takes no folder's place.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.") as room:
         draft = Path(room) / final.name
         yield draft
-        if final.is_dir() and not final.is_symlink():
+        if draft.is_dir() and final.is_dir() and not final.is_symlink():
             # A folder cannot be replaced in one step; the old one goes when the room is removed.
             final.rename(Path(room) / f"{final.name}.old")
         draft.replace(final)
@@ -38,7 +38,12 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
     """Write a table as TSV without its index: floats with ten significant digits, nothing for a missing value."""
     with atomic(path) as draft:
-        frame.to_csv(draft, sep="\t", index=False, na_rep="", float_format="%.10g", lineterminator="\n")
+        draft.write_text(table_text(frame), encoding="utf-8", newline="")
+
+
+def table_text(frame: "pd.DataFrame", separator: str = "\t") -> str:
+    """What `write_table` writes, or the same with another separator."""
+    return frame.to_csv(sep=separator, index=False, na_rep="", float_format="%.10g", lineterminator="\n")
 
 
 def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":

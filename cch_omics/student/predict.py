@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError, repeated, some
-from cch_omics.runtime.files import write_table
+from cch_omics.runtime.files import atomic, table_text
 from cch_omics.student.bundle import ABOUT_FILE, Student, read_student
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ MIN_COVERAGE = 0.5
 # single sample like the training ones has about 0.7, a table on another scale (counts for logs, say) usually far more
 # than 2.
 LARGE_SHIFT = 2.0
+_SEPARATORS = {".tsv": "\t", ".csv": ","}
+_FORMULA = re.compile(r"[=+@\t\r].")  # one of these alone is only text
 
 
 def predict(
@@ -98,7 +101,7 @@ def predict(
 def predict_file(
     student_folder: str | os.PathLike[str], input_file: str | os.PathLike[str], output_file: str | os.PathLike[str]
 ) -> pd.DataFrame:
-    """Predict for the samples of a file, write the table of `predict` as TSV, and return it.
+    """Predict for the samples of a file, write the table of `predict`, and return it.
 
     Parameters
     ----------
@@ -108,20 +111,52 @@ def predict_file(
         `.h5mu` with the student's modality, or a table: `.h5ad`, `.csv[.gz]`, `.tsv[.gz]`, `.parquet`. A table that has
         the student's features in its rows is turned.
     output_file
-        Written whole or not at all.
+        `.tsv`, `.csv` or `.parquet`, written whole or not at all; `-` for TSV on standard output. In text, a name that
+        a spreadsheet would run as a formula gets an apostrophe in front, and a warning says so.
 
     Raises
     ------
     InputError
-        As `read_student` and `predict`, and if the file cannot be read.
+        As `read_student` and `predict`, and if the file cannot be read or the output has another ending.
     """
+    output = os.fspath(output_file)
+    ending = ".tsv" if output == "-" else os.path.splitext(output)[1].lower()
+    if ending not in (".parquet", *_SEPARATORS):
+        raise InputError(
+            output, f"the ending {ending!r}", ".tsv, .csv or .parquet", "Rename it; - writes to standard output."
+        )
     student = read_student(student_folder)
     matrix = read_matrix(input_file, modality=student.about.modality, features=student.features)
     if matrix.turned:
         logger.info("%s has features in rows: it was turned.", matrix.where)
     frame = predict(student, matrix.ids, matrix.features, matrix.values, where=os.fspath(input_file))
-    write_table(frame, output_file)
+    text = "" if ending == ".parquet" else table_text(_without_formulas(frame), _SEPARATORS[ending])
+    if output == "-":
+        sys.stdout.buffer.write(text.encode())
+        return frame
+    with atomic(output) as draft:
+        if ending == ".parquet":
+            frame.to_parquet(draft, index=False)
+        else:
+            draft.write_bytes(text.encode())
     return frame
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before names that a spreadsheet would run; a warning says which."""
+    safe = frame.copy()
+    for column in ("sample", "prediction"):
+        run = {name for name in frame[column] if isinstance(name, str) and _FORMULA.match(name)}
+        if run:
+            safe[column] = [f"'{name}" if name in run else name for name in frame[column]]
+            logger.warning(
+                "column %s: %d names that a spreadsheet would run as a formula are written with an apostrophe in "
+                "front, for example %r. An output .parquet has them as they are.",
+                column,
+                len(run),
+                min(run),
+            )
+    return safe
 
 
 def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str) -> NDArray[np.float32]:

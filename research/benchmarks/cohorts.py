@@ -1,10 +1,10 @@
-"""Run the workflow with its default settings on TCGA-BRCA: time, memory, and the scores of the rules.
+"""Run the workflow with its default settings on real cohorts: time, memory, and the scores of the rules.
 
     python -m research.benchmarks.cohorts --data DIR
     python -m research.benchmarks.cohorts --data DIR --only tcga-brca/pam50 --repeats 10
     python -m research.benchmarks.cohorts --data DIR --only brca-paired/er_status --repeats 1      (the smallest)
 
-DIR has the folders `brca-paired` and `tcga-brca`. Prints a table in Markdown, and the steps by the time that they took;
+DIR has the folders `brca-paired`, `tcga-brca` and `depmap-drugs`. Prints a table in Markdown, and the steps by the time that they took;
 cohorts.md beside this file has the last. CPU time is that of all processes: on a machine that others use it says what
 an idle one would take.
 """
@@ -27,6 +27,9 @@ ROWS = [
     {"cohort": "brca-paired", "target": "er_status", "classes": "Negative,Positive"},
     {"cohort": "tcga-brca", "target": "pam50", "derived_from": "rna"},
     {"cohort": "tcga-brca", "target": "er_status"},
+    {"cohort": "depmap-drugs", "target": "ic50_trametinib"},
+    {"cohort": "depmap-drugs", "target": "ic50_paclitaxel"},
+    {"cohort": "depmap-drugs", "target": "ic50_dabrafenib"},
 ]
 
 
@@ -36,7 +39,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="keep the results here")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--repeats", type=int, default=2, help="of the 5 outer folds")
-    parser.add_argument("--only", help="COHORT/TARGET, one of the three")
+    parser.add_argument("--only", help="COHORT/TARGET, one of `ROWS`")
     args = parser.parse_args()
     wanted = [row for row in ROWS if args.only in (None, f"{row['cohort']}/{row['target']}")]
     with tempfile.TemporaryDirectory() as scratch:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax, softmax
 
+from cch_omics.cli import main
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network
@@ -209,6 +210,74 @@ def test_an_empty_table_has_no_predictions(student: Student) -> None:
     frame = predict(student, [], FEATURES, np.empty((0, P)))
     assert len(frame) == 0
     assert list(frame) == ["sample", *(f"probability_{name}" for name in CLASSES), "prediction", "feature_coverage"]
+
+
+# --- Where it is written ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".tsv", ".csv", ".CSV", ".parquet"])
+def test_the_ending_of_the_output_means_what_it_says(
+    bundle: Path, values: np.ndarray, tmp_path: Path, ending: str
+) -> None:
+    table(values).to_csv(tmp_path / "new.csv")
+    frame = predict_file(bundle, tmp_path / "new.csv", tmp_path / f"out{ending}")
+    if ending == ".parquet":
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), frame, check_exact=True)
+    else:
+        written = pd.read_csv(tmp_path / f"out{ending}", sep="\t" if ending == ".tsv" else ",")
+        pd.testing.assert_frame_equal(written, frame, check_dtype=False, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["out", "out.txt", "out.csv.gz", "out.xlsx", ".tsv"])
+def test_another_ending_is_refused_before_anything_is_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"expected \.tsv, \.csv or \.parquet"):
+        predict_file(tmp_path / "no student", tmp_path / "no table", tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_from_python_no_folder_is_replaced_by_a_table(bundle: Path, values: np.ndarray, tmp_path: Path) -> None:
+    table(values).to_csv(tmp_path / "new.csv")
+    (tmp_path / "mine.tsv").mkdir()
+    (tmp_path / "mine.tsv" / "precious").touch()
+    with pytest.raises(IsADirectoryError):
+        predict_file(bundle, tmp_path / "new.csv", tmp_path / "mine.tsv")
+    assert (tmp_path / "mine.tsv" / "precious").is_file()
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_a_dash_writes_the_table_to_standard_output_and_nothing_else(
+    bundle: Path, values: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(2**values).to_csv("new.csv")
+    options = ["predict", "--student", str(bundle), "--input", "new.csv"]
+    assert main([*options, "--output", "-"]) == 0
+    printed = capfd.readouterr()
+    assert "another scale" in printed.err and "Wrote" not in printed.err
+    assert [file.name for file in tmp_path.iterdir()] == ["new.csv"]
+    assert main([*options, "--output", "out.tsv"]) == 0
+    assert printed.out == Path("out.tsv").read_text()
+    said = capfd.readouterr()
+    assert said.out == "" and said.err.endswith("\nWrote out.tsv\n")
+
+
+def test_names_that_a_spreadsheet_would_run_are_written_as_text_and_said(
+    values: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = make_one(values, Classification(("+", "-", "@x")), np.arange(N) % 3, np.array([-99.0, -99.0, 99.0]))
+    write_student(tmp_path / "rna", made)
+    ids = ["=1+1", "+2", "-3", "@a", "+", *IDS[5:]]
+    table(values).set_axis(ids, axis=0).to_csv(tmp_path / "new.csv")
+    frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert list(frame["sample"]) == ids
+    written = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert list(written["sample"]) == ["'=1+1", "'+2", "-3", "'@a", "+", *IDS[5:]]
+    assert set(written["prediction"]) == {"'@x"}
+    assert "column sample: 3 names" in caplog.text and "column prediction: 1 names" in caplog.text
+    caplog.clear()
+    predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.parquet")
+    assert list(pd.read_parquet(tmp_path / "out.parquet")["sample"]) == ids
+    assert "apostrophe" not in caplog.text
 
 
 # --- Another scale ----------------------------------------------------------------------------------------------------
