@@ -4,9 +4,9 @@
     python -m research.benchmarks.cohorts --data DIR --only tcga-brca/pam50 --repeats 10
     python -m research.benchmarks.cohorts --data DIR --only brca-paired/er_status --repeats 1      (the smallest)
 
-DIR has the folders `brca-paired`, `tcga-brca` and `depmap-drugs`. Prints a table in Markdown, and the steps by the time that they took;
-cohorts.md beside this file has the last. CPU time is that of all processes: on a machine that others use it says what
-an idle one would take.
+DIR has the folders `brca-paired`, `tcga-brca` and `depmap-drugs`. Prints a table in Markdown, and the steps by the time
+that they took; cohorts.md beside this file has the last. CPU time is that of all processes: on a machine that others
+use it says what an idle one would take.
 """
 
 import argparse

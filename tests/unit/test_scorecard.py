@@ -121,3 +121,14 @@ def test_a_table_of_criteria_without_pairs_is_empty() -> None:
     table = criteria_table("x", CLASSES, piloted(row()), CriterionConfig(), summary)
     assert table.empty and tuple(table.columns) == keys.CRITERIA_COLUMNS
     assert scorecard(table).empty
+
+
+def test_a_lucky_pilot_is_scored_as_undecided() -> None:
+    """Rows of evidence have no name of the target: decisions do not need one."""
+    lucky = piloted(row("t1", "a", pilot=0.1, pilot_se=0.01, knows=-0.1))
+    summary = pd.DataFrame(
+        [("t1", "a", "soft_targets", "none", CLASSES.task.primary, 0.05, 0.0, 0.1, 10)],
+        columns=list(keys.SUMMARY_COLUMNS),
+    )
+    table = criteria_table("x", CLASSES, lucky, CriterionConfig(), summary)
+    assert table.set_index("criterion").loc["pilot", "decision"] == keys.UNDECIDED

@@ -22,7 +22,7 @@ def decide(row: Row, confidence: float) -> str:
     p = row["p_gain_positive"]
     if p <= 1 - confidence:
         return DO_NOT_DISTIL
-    return DISTIL if p >= confidence and not _luck(row, confidence) else UNDECIDED
+    return DISTIL if p >= confidence and _knows(row) and _shares(row, confidence) else UNDECIDED
 
 
 def reason(row: Row, verdict: str) -> str:
@@ -32,35 +32,35 @@ def reason(row: Row, verdict: str) -> str:
     if p != p:
         return "No pilot could be compared: too few patients have both omics and a label."
     if verdict == UNDECIDED and p >= row["confidence"]:
-        return _luck(row, row["confidence"])
+        return _luck(row)
     gained = f"pilots of {student}, taught by {teacher}, gained {row['pilot_gain_shown']}."
     return f"Too close to call: {gained}" if verdict == UNDECIDED else f"P{gained[1:]}"
 
 
-def _luck(row: Row, confidence: float) -> str:
-    """Why a gain would be luck; "" if it would not."""
-    if row["teacher_information"] != row["teacher_information"]:
-        return f"What {row['teacher']} knows of {row['target']} could not be estimated, so that a gain would be luck."
-    if not row["teacher_information"] > 0:
-        return (
-            f"{row['teacher']} predicts {row['target']} no better than no omics at all "
-            f"({row['teacher_information']:+.2f} nats), so that a gain would be luck."
-        )
+def _knows(row: Row) -> bool:
+    """Whether the teacher more likely than not knows something of the label; what is not estimated is not known."""
+    return bool(row["teacher_information"] > 0)
+
+
+def _shares(row: Row, confidence: float) -> bool:
+    """Whether teacher and student are shown to share information; what is not estimated is not shown."""
     shared, se = row["shared_information"], row["shared_information_se"]
-    if shared + se != shared + se:
-        return (
-            f"What {row['student']} shares with {row['teacher']} could not be estimated, so that a gain would be luck."
-        )
-    if not _probability_positive(shared, se) >= confidence:
-        return (
-            f"{row['student']} is not shown to share information with {row['teacher']} ({shared:.2f} ± {se:.2f} nats), "
-            "so that a gain would be luck."
-        )
-    return ""
+    return bool(se > 0) and NormalDist().cdf(shared / se) >= confidence
 
 
-def _probability_positive(mean: float, sd: float) -> float:
-    return NormalDist().cdf(mean / sd) if sd > 0 else float("nan")
+def _luck(row: Row) -> str:
+    """Why a gain would be luck."""
+    teacher, student, known = row["teacher"], row["student"], row["teacher_information"]
+    shared, se = row["shared_information"], row["shared_information_se"]
+    if known != known:
+        why = f"What {teacher} knows of {row['target']} could not be estimated"
+    elif not _knows(row):
+        why = f"{teacher} predicts {row['target']} no better than no omics at all ({known:+.2f} nats)"
+    elif shared + se != shared + se:
+        why = f"What {student} shares with {teacher} could not be estimated"
+    else:
+        why = f"{student} is not shown to share information with {teacher} ({shared:.2f} ± {se:.2f} nats)"
+    return f"{why}, so that a gain would be luck."
 
 
 PILOT = Criterion(
