@@ -49,7 +49,7 @@ def facts(results: Results) -> str:
     patients, samples = audit["patients"], audit["samples"]
     text = f"{patients} patients" + (f" ({samples} samples)" if samples != patients else "")
     text += f", {len(audit['modalities'])} omics, {audit['labelled']} labelled samples"
-    text += f"; {task.name} ({', '.join(task.strata_names)})"
+    text += f"; {task.name} ({task.labels_are})"
     if audit["label_budget"] < 1:
         share = f"{100 * audit['label_budget']:.0f}%"
         text += f"; training may use {share} of the labels, so that the others stand in for unlabelled patients"

@@ -45,7 +45,7 @@ def model_card(about: About, task: Task) -> str:
     """Markdown for a reader; everything in it is in `student.json` too."""
     training = about.training
     target, modality, cohort = (escape(name) for name in (training.target, about.modality, training.cohort))
-    values = ", ".join(escape(name) for name in task.strata_names)
+    values = escape(task.labels_are)
     limits = _LIMITS
     if training.derived_from == about.modality:
         limits += (

@@ -210,6 +210,10 @@ class Task(Protocol):
         """(n, ...) -> (n,) whether a sample has a label."""
 
     @property
+    def labels_are(self) -> str:
+        """What a label is, in sentences: the names of the classes, or "a number"."""
+
+    @property
     def strata_names(self) -> tuple[str, ...]:
         """Names of the strata: the classes, or ranges of a number."""
 

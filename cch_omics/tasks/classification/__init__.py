@@ -96,6 +96,10 @@ class Classification:
         return np.isfinite(values)
 
     @property
+    def labels_are(self) -> str:
+        return ", ".join(self.classes)
+
+    @property
     def strata_names(self) -> tuple[str, ...]:
         return self.classes
 

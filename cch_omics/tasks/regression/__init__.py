@@ -98,6 +98,10 @@ class Regression:
         return np.isfinite(values)
 
     @property
+    def labels_are(self) -> str:
+        return "a number"
+
+    @property
     def strata_names(self) -> tuple[str, ...]:
         shown = [f"{edge:.3g}" for edge in self.edges]
         if not shown:
