@@ -16,8 +16,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --dur
 test: .venv/installed  ## What the README promises (at most 5 minutes on 2 cores).
 	$(PYTEST) -m "not slow"
 
-test-all: test  ## The rest as well: a real Slurm and its faults, coverage of intervals, long runs of the workflow.
-	$(PYTEST) -m slow
+test-all: .venv/installed  ## All tests: a real Slurm and its faults, coverage of intervals, long runs of the workflow as well.
+	$(PYTEST)
 
 check: .venv/installed  ## Format, lint and types.
 	$(BIN)/ruff format --check .
