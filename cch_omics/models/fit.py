@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -124,20 +125,20 @@ def fit(
         starts = [
             initialise(each.seeds, n_models, each.inputs.shape[2], settings.units, task.n_outputs) for each in batch
         ]
-        learnt = [
-            _gather(each, each.train, task, target, by, temperature)
-            for each, target, by in zip(batch, targets, taught, strict=True)
-        ]
-        judged = [
-            _gather(each, each.predicted, task, target, by, temperature)
-            for each, target, by in zip(batch, targets, taught, strict=True)
-        ]
-        samples, drawn = _stacked([part for part, _ in learnt]), [group for _, part in learnt for group in part]
+
+        def gathered(members: Literal["train", "predicted"]) -> tuple[Samples, list[Drawn]]:
+            of_splits = [
+                _gather(each, getattr(each, members), task, target, by, temperature)
+                for each, target, by in zip(batch, targets, taught, strict=True)
+            ]
+            return _stacked([samples for samples, _ in of_splits]), [drawn for _, each in of_splits for drawn in each]
+
+        samples, drawn = gathered("train")
         networks, epochs = train(
             _joined(starts, width).to(device),
             task,
             samples,
-            _stacked([part for part, _ in judged]),
+            gathered("predicted")[0],
             torch.stack([torch.as_tensor(each.judges(), device=device) for each in batch]),
             InputDropout(samples.inputs, drawn, [seed for each in batch for seed in each.seeds], schedule.dropout),
             schedule,
