@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test test-all check benchmark-decisions clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
 	@$(BIN)/cch summary results
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 20

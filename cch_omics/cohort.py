@@ -1,6 +1,7 @@
 """A checked cohort: aligned arrays of several omics, and one target."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,9 @@ class Cohort:
         By name; a sample may lack any of them.
     teachers
         Names of the views that may teach (`cch_omics.views`).
+    left_out
+        What was asked for and is not used, with the reason as a sentence: a view, which neither teaches nor learns; or
+        two views, which do not teach each other. Of a modality that is left out the cohort has no values.
     label_budget
         Fraction of each training set's labels that may be used.
     derived_from
@@ -92,6 +96,14 @@ class Cohort:
     teachers: tuple[str, ...]
     label_budget: float = 1.0
     derived_from: str = ""
+    left_out: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    def patients_by_stratum(self, samples: NDArray[np.bool_]) -> dict[str, int]:
+        """Labelled patients among some samples (n,), by stratum of the target."""
+        return {
+            name: len(np.unique(self.groups[samples & (self.target.strata == position)]))
+            for position, name in enumerate(self.target.task.strata_names)
+        }
 
     def profiled(self, view: str) -> NDArray[np.bool_]:
         """(n,) whether a sample has all modalities of a view, such as `rna` or `rna+cnv`."""

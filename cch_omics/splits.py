@@ -11,6 +11,10 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
 from cch_omics.errors import InputError
 from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import read_arrays
+
+# Times a label budget that the folds may need; below it the audit says what was used.
+MOST_OVER_BUDGET = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     labelled = np.zeros((len(test), n), dtype=bool)
     for s, (repeat, fold, is_test) in enumerate(test):
         train = np.flatnonzero(~is_test)
-        kept = _kept_labels(cohort, train, settings.inner_folds, _seed(seed, 1, repeat + 1, fold + 1))
+        kept = _kept_labels(cohort, train, settings, _seed(seed, 1, repeat + 1, fold + 1))
         labelled[s, train[kept]] = True
         usable = np.where(kept, cohort.target.strata[train], -1)
         inner[s, train] = _folds(
@@ -109,7 +113,7 @@ def save_splits(splits: Splits, path: Path) -> None:
 
 def load_splits(path: Path) -> Splits:
     """Read what `save_splits` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with read_arrays(path) as arrays:
         return Splits(**{name: arrays[name] for name in ("repeat", "fold", "inner", "labelled")})
 
 
@@ -128,7 +132,7 @@ def _folds(strata: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed
     return fold
 
 
-def _kept_labels(cohort: Cohort, train: NDArray[np.int64], inner_folds: int, seed: int) -> NDArray[np.bool_]:
+def _kept_labels(cohort: Cohort, train: NDArray[np.int64], settings: SplitsConfig, seed: int) -> NDArray[np.bool_]:
     """(n_train,) whose labels are within the budget: the same fraction of each stratum, at least one an inner fold."""
     strata = cohort.target.strata[train]
     if cohort.label_budget == 1:
@@ -137,16 +141,13 @@ def _kept_labels(cohort: Cohort, train: NDArray[np.int64], inner_folds: int, see
     kept = np.zeros(len(train), dtype=bool)
     for stratum in range(len(cohort.target.task.strata_names)):
         members = np.flatnonzero(strata == stratum)
-        n_kept = max(round(cohort.label_budget * len(members)), min(inner_folds, len(members)))
-        kept[random.permutation(members)[:n_kept]] = True
+        kept[random.permutation(members)[: settings.labels_kept(len(members), cohort.label_budget)]] = True
     return kept
 
 
 def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
-    strata, names = cohort.target.strata, cohort.target.task.strata_names
     needed = settings.fewest_patients
-    for position, name in enumerate(names):
-        found = len(np.unique(cohort.groups[strata == position]))
+    for name, found in cohort.patients_by_stratum(cohort.target.observed).items():
         if found < needed:
             raise InputError(
                 f"cohort {cohort.name}, target {cohort.target.name}, labels {name!r}",
@@ -155,6 +156,7 @@ def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
                 f"splits.inner_folds = {settings.inner_folds}",
                 "Leave a class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
             )
+    _check_budget(cohort, settings)
     if settings.by_site and (cohort.sites == "").any():
         unknown = int((cohort.sites == "").sum())
         raise InputError(
@@ -162,6 +164,29 @@ def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
             f"{unknown} of {len(cohort.sites)} samples without a tissue source site",
             "a site for every sample",
             "Add a column tissue_source_site to the clinical table, or set splits.by_site to false.",
+        )
+    if settings.by_site and (found := len(np.unique(_site_groups(cohort)))) < settings.folds:
+        raise InputError(
+            f"cohort {cohort.name}, config key splits.by_site",
+            f"patients of {found} tissue source sites",
+            f"at least {settings.folds}, one for each fold (splits.folds)",
+            "Use fewer folds, or set splits.by_site to false.",
+        )
+
+
+def _check_budget(cohort: Cohort, settings: SplitsConfig) -> None:
+    """Refuse a budget that the inner folds more than double: results would be those of other labels than asked."""
+    target = cohort.target
+    counts = np.bincount(target.strata[target.observed], minlength=len(target.task.strata_names))
+    labels = dict(zip(target.task.strata_names, counts.tolist(), strict=True))
+    used, _ = settings.label_shares(labels, cohort.label_budget)
+    if used > MOST_OVER_BUDGET * cohort.label_budget:
+        raise InputError(
+            f"cohort {cohort.name}, target {target.name}, label_budget",
+            f"{cohort.label_budget:.2%} of {sum(labels.values())} labels",
+            f"a budget near {used:.1%}, with which each of {settings.inner_folds} inner folds (splits.inner_folds) has "
+            f"a label of each of {len(labels)} strata",
+            "Ask for a larger budget, use fewer inner folds, or leave out rare classes with the column `classes`.",
         )
 
 

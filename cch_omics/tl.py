@@ -1,35 +1,37 @@
 """Tools for notebooks."""
 
+import warnings
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mudata
 import pandas as pd
-import torch
 
-from cch_omics.config import SheetRow, load_config, section
+from cch_omics.config import comma_cell, load_config, make_row, target_cell
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import from_mudata
+from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
+from cch_omics.runtime.device import choose_device
 from cch_omics.splits import make_splits
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.rule import choose_teachers, decide
 from cch_omics.views import teachers_of, views_of
 
-if TYPE_CHECKING:
-    from mudata import MuData
+_DEVICES = ("auto", "cpu", "cuda")
 
 
 def cch(
-    mdata: "MuData",
+    mdata: mudata.MuData,
     *,
     target: str,
     task: str = "",
     modalities: Collection[str] = (),
     teachers: Collection[str] = (),
-    classes: Collection[str] = (),
+    classes: Collection[object] = (),
     group: str = "",
     splits: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
@@ -49,8 +51,10 @@ def cch(
     ----------
     mdata
         Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
+        In memory, or a view of what is: not a backed file.
     target
-        The column of `.obs` with the labels: classes or numbers.
+        The column of `.obs` with the labels: classes or numbers. `MODALITY:COLUMN` is a column of that modality's own
+        `.obs`.
     task
         A name in `cch_omics.tasks.TASKS`; by default seen from the column.
     modalities
@@ -67,7 +71,7 @@ def cch(
     seed
         Of every random number.
     device
-        Of torch.
+        `cpu`; `cuda`, a GPU; `auto`, a GPU where this job has one.
     key_added
         Where the tables are stored.
 
@@ -81,18 +85,19 @@ def cch(
     Raises
     ------
     InputError
-        If the target, a modality or a class is not there, a setting is none, or the cohort is too small for the folds.
+        If `mdata` is something else, the target, a modality or a class is not there, a setting is none, or the cohort
+        is too small for the folds. `mdata` is then as it was.
     """
-    row = section(
-        SheetRow,
+    _check_types(mdata, target, key_added, device, modalities=modalities, teachers=teachers, classes=classes)
+    row = make_row(
         {
             "cohort": "mdata",
             "source": "mdata",
-            "target": target,
+            "target": target_cell(target),
             "task": task,
-            "modalities": ",".join(modalities),
-            "teachers": ";".join(teachers),
-            "classes": ",".join(classes),
+            "modalities": comma_cell(modalities),
+            "teachers": ";".join(map(str, teachers)),
+            "classes": comma_cell(classes),
             "group": group,
         },
         "tl.cch",
@@ -106,9 +111,11 @@ def cch(
     }
     given = {name: keys for name, keys in sections.items() if keys is not None}
     settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
-    on = torch.device(device)
+    on = choose_device(device)
 
     cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+    for reason in cohort.left_out.values():
+        warnings.warn(reason, stacklevel=2)
     drawn = make_splits(cohort, settings.splits, seed=seed)
     encodings = {view: encode(cohort, drawn, view, settings.encoder, seed=seed, device=on) for view in views_of(cohort)}
     shared = estimate_pairs(cohort, drawn, encodings, settings.information, seed=seed, device=on)
@@ -131,7 +138,33 @@ def cch(
         }
     evidence = gather(cohort, drawn, encodings, students, shared)
     verdicts = decide(evidence, settings.criterion, cohort.target)
-    mdata.uns[key_added] = verdicts
     chosen = choose_teachers(evidence, settings.criterion, cohort.target, cohort.modalities)
+    mdata.uns[key_added] = verdicts
     mdata.uns[f"{key_added}_teachers"] = chosen
     return verdicts
+
+
+def _check_types(mdata: object, target: object, key_added: object, device: object, **lists: Collection[object]) -> None:
+    """Refuse what is of another kind than it should be, before it is taken for something that it is not."""
+    if not isinstance(mdata, mudata.MuData):
+        raise InputError(
+            "tl.cch, mdata",
+            f"{type(mdata).__name__}",
+            "MuData with at least two modalities",
+            "`mudata.read_h5mu(PATH)` reads a file; `mudata.MuData({'rna': ADATA, 'cnv': OTHER})` joins AnnData.",
+        )
+    if len(mdata.mod) < 2:
+        advice = "A student needs another omics to learn from."
+        raise InputError("tl.cch, mdata", f"the modalities {some(mdata.mod)}", "at least two", advice)
+    if mdata.isbacked:
+        raise InputError(
+            "tl.cch, mdata", "a backed file", "MuData in memory", "Read it with `mudata.read_h5mu(PATH)`, not backed."
+        )
+    for name, text in (("target", target), ("key_added", key_added)):
+        if not isinstance(text, str) or not text:
+            raise InputError(f"tl.cch, {name}", repr(text), "text", f"Give {name} as text.")
+    for name, items in lists.items():
+        if isinstance(items, str) or not isinstance(items, Collection):
+            raise InputError(f"tl.cch, {name}", repr(items), "a list", f"Write {name}=[...], also for a single one.")
+    if device not in _DEVICES:
+        raise InputError("tl.cch, device", repr(device), f"one of {', '.join(_DEVICES)}", near(str(device), _DEVICES))

@@ -112,9 +112,9 @@ def signed(value: float, digits: int = 2) -> str:
     """Format a number with a sign, a true minus among them; an en dash if it is missing."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:+.{digits}f}"
-    # "-0.00" has no sign that means anything.
-    return text.replace("-", "−") if float(text) else text.lstrip("+-")
+    # "-0.00" has no sign that means anything, nor has "+0.00".
+    text = f"{value:+z.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("+")
 
 
 def probability(value: object) -> str:
@@ -127,7 +127,7 @@ def probability(value: object) -> str:
 
 def unsigned(value: float, digits: int) -> str:
     """Format a number; an en dash if it is missing."""
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
+    return f"{value:z.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
 
 
 def heading(metric: Metric) -> str:
@@ -149,6 +149,16 @@ def shown(metric: Metric, value: float) -> str:
 def difference(metric: Metric, value: float) -> str:
     """Format a difference of two values of a metric."""
     return signed(metric.scale * value, metric.digits)
+
+
+def shows(metric: Metric, value: float) -> bool:
+    """Whether a difference of two values of a metric is more than nothing in the digits that are shown."""
+    return bool(np.isfinite(value)) and round(metric.scale * value, metric.digits) != 0
+
+
+def better_than_chance(task: Task, mean: float, low: float) -> bool:
+    """Whether the interval of a mean of the primary metric lies above chance; the best possible mean has none."""
+    return low > task.chance or mean >= task.metrics[task.primary].high
 
 
 def with_unit(metric: Metric, value: float) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 
 @pytest.fixture
@@ -18,3 +19,7 @@ def restored_logging() -> Iterator[None]:
     root.handlers = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
+
+
+# `pytest --hypothesis-profile=long tests/unit/test_fuzz*.py`: other examples each time, and fifty times as many.
+settings.register_profile("long", max_examples=5000, derandomize=False, database=None, print_blob=True)

@@ -3,6 +3,8 @@
 A subcommand imports what it needs when it runs, so that `cch --help` is quick.
 """
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 import cch_omics
 from cch_omics.cli import cohorts, people, steps  # noqa: F401 (their subcommands register themselves)
 from cch_omics.cli.command import app
+from cch_omics.errors import refused_by_system
 
 
 def _print_version(asked: bool) -> None:
@@ -28,8 +31,17 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit status: 0, 1 for a failure, 2 for input that its owner can mend."""
+    status = 0
     try:
-        app(arguments, prog_name="cch")
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+        try:
+            app(arguments, prog_name="cch")
+        except SystemExit as end:
+            status = int(end.code or 0)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still to be written cannot be, and would be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: {refused_by_system(error, 'standard output') or error}", file=sys.stderr)
+        return 1
+    return status

@@ -8,6 +8,7 @@ import typer
 from cch_omics.cli.command import CohortOutput, Log, PageOutput, Seed, Settings, command, file, sections
 from cch_omics.cli.written import Written, is_download
 from cch_omics.config import comma_list
+from cch_omics.keys import CRITERIA_COLUMNS
 
 
 @command
@@ -52,11 +53,13 @@ def pool(
     """Write the scorecard and the page of all cohorts together."""
     import pandas as pd
 
+    from cch_omics.evaluation.gains import concatenated
     from cch_omics.evaluation.scorecard import scorecard as score
     from cch_omics.report import write_pooled_report
-    from cch_omics.runtime.files import read_table, write_table
+    from cch_omics.runtime.formats import read_table, write_table
 
-    criteria = pd.concat([read_table(folder / "intermediate" / "criteria.tsv") for folder in folders])
+    tables = [read_table(folder / "intermediate" / "criteria.tsv", CRITERIA_COLUMNS) for folder in folders]
+    criteria = concatenated(tables, CRITERIA_COLUMNS)
     card = pd.concat([score(criteria, pooled=True), score(criteria, pooled=False)], ignore_index=True)
     write_table(card, scorecard)
     config = sections("pool", settings).report

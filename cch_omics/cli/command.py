@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
+from logging import DEBUG, INFO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ import typer
 import cch_omics
 from cch_omics.cli.written import Written, declared, outputs, refusals
 from cch_omics.config import Config, section
-from cch_omics.errors import InputError
+from cch_omics.errors import InputError, refused_by_system, repeated, some
 from cch_omics.planning.steps import STEPS
 from cch_omics.runtime import logs
 from cch_omics.runtime.logs import logger
@@ -31,7 +32,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     A step, which has a parameter `log`, keeps to one thread per process and logs what it was given. A failure is one
     message and the status 1, or 2 for input that its owner can mend. Nothing starts unless all that is written may be
-    (`written`); to people, who give no log, the command says in the end what it wrote.
+    (`written`). In the end the command says what it wrote: to people, who give no log, or to the log.
     """
     written = declared(function)
 
@@ -48,19 +49,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for refusal in refused.values():
                 raise refusal
             function(**given)
-        except InputError as error:
-            logger.error("%s" if step else "error: %s", error)
-            if not refused:
-                _set_aside_damaged(given)
-            raise typer.Exit(2) from None
         except (typer.Exit, BrokenPipeError):
             raise
-        except Exception:
-            logger.exception("failed")
-            _set_aside_damaged(given)
-            raise typer.Exit(1) from None
-        if given.get("log") is None and (paths := outputs(written, given)):
-            logger.info("Wrote %s", ", ".join(map(str, paths.values())))
+        except Exception as error:
+            said = error if isinstance(error, InputError) else refused_by_system(error)
+            if said is None:
+                logger.exception("failed")
+            else:
+                logger.error("%s" if step else "error: %s", said)
+            if not refused:
+                _set_aside_damaged(given)
+            raise typer.Exit(1 if said is None else 2) from None
+        if written:
+            paths = ", ".join(str(path) for name, path in outputs(written, given).items() if name != "log")
+            logger.log(INFO if given.get("log") is None else DEBUG, "Wrote %s", paths or "to standard output")
         logger.debug("done")
 
     return app.command()(run)
@@ -105,12 +107,20 @@ def sections(step: str, text: str) -> Config:
 
 def json_object(text: str, option: str) -> dict[str, Any]:
     """Read a JSON object of the command line."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if double := repeated(name for name, _ in pairs):
+            raise ValueError(f"{some(double)} a second time")
+        return dict(pairs)
+
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(option, repr(text), f"JSON ({error})", 'For example: \'{"name": "value"}\'.') from None
-    if not isinstance(content, dict):
-        raise InputError(option, repr(text), "a JSON object", 'For example: \'{"name": "value"}\'.')
+        content = json.loads(text, object_pairs_hook=once)
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}")
+    except (ValueError, RecursionError) as error:
+        shown = repr(text if len(text) <= 60 else text[:57] + "...")
+        example = 'For example: \'{"name": "value"}\'.'
+        raise InputError(option, f"{shown} ({error})", "a JSON object, every name once", example) from None
     return content
 
 
@@ -119,7 +129,7 @@ def _set_aside_damaged(given: Mapping[str, Any]) -> None:
     from cch_omics.runtime.intact import set_aside_damaged
 
     each = [item for value in given.values() for item in (value if isinstance(value, list) else [value])]
-    set_aside_damaged(path for path in each if isinstance(path, Path))
+    set_aside_damaged(path for path in each if isinstance(path, Path) and os.access(path, os.R_OK))
 
 
 def _keep_to_one_thread() -> None:

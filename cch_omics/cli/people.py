@@ -23,11 +23,20 @@ def predict(
 
 
 @command
-def summary(results: Annotated[Path, typer.Argument(help="folder of results")] = Path("results")) -> None:
-    """Print the verdicts as a small table, and where the report is."""
+def summary(
+    results: Annotated[Path, typer.Argument(help="folder of results")] = Path("results"),
+    logs: Annotated[Path | None, typer.Argument(help="folder of logs; logs, beside the results")] = None,
+) -> None:
+    """Print the verdicts as a small table, what failed, is unfinished or was left out, and where the report is.
+
+    The exit status is 1 if a step failed or its results cannot be read.
+    """
     from cch_omics.report.summary import overview
 
-    print(overview(results))
+    text, failed = overview(results, results.parent / "logs" if logs is None else logs)
+    print(text)
+    if failed:
+        raise typer.Exit(1)
 
 
 @command

@@ -30,15 +30,23 @@ from cch_omics.cli.command import (
     sections,
 )
 from cch_omics.cli.written import Written, is_students
-from cch_omics.config import SheetRow, section
+from cch_omics.config import make_row
+from cch_omics.errors import InputError
+from cch_omics.keys import PAIR_COLUMNS, TEACHER_COLUMNS, VERDICT_COLUMNS
 from cch_omics.runtime import logs
 from cch_omics.runtime.logs import logger
 
 if TYPE_CHECKING:
     import torch
 
+    from cch_omics.cohort import Cohort
     from cch_omics.models.out_of_fold import Encoding, OutOfFold
     from cch_omics.runtime.resume import Folder
+    from cch_omics.splits import Splits
+
+
+# Warnings that the terminal shows, and letters of each.
+_SHOWN, _LETTERS = 20, 400
 
 
 @command
@@ -52,13 +60,22 @@ def ingest(
     log: Log = None,
 ) -> None:
     """Read one row of the sheet into a checked cohort, draw its splits, and write what was found to the audit."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.data.sources import ingest
     from cch_omics.splits import make_splits, save_splits
 
     config = sections("ingest", settings)
-    ingest(section(SheetRow, json_object(row, "--row"), "--row"), cohort, audit, config.ingest, config.splits)
-    save_splits(make_splits(read_cohort(cohort), config.splits, seed=seed), splits)
+    found = ingest(
+        make_row(json_object(row, "--row"), "--row"),
+        cohort,
+        audit,
+        config.ingest,
+        config.splits,
+        first=lambda made: save_splits(make_splits(made, config.splits, seed=seed), splits),
+    )
+    _warn(found["warnings"], audit, prefix="" if log else "warning: ")
+    sizes = [f"{name} ({one['samples']} x {one['features']})" for name, one in found["modalities"].items()]
+    people = f"{found['samples']} samples of {found['patients']} patients, {found['labelled']} with a label"
+    logger.info("%s; %s", people, ", ".join(sizes))
 
 
 @command
@@ -74,14 +91,12 @@ def encode(
     log: Log = None,
 ) -> None:
     """Train the encoders of a view: out-of-fold representations, outputs and soft targets of every sample."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.models.encode import encode
     from cch_omics.models.out_of_fold import save_encoding
-    from cch_omics.splits import load_splits
 
     config = sections("encode", settings).encoder
     chosen = _device(device)
-    read, drawn = read_cohort(cohort), load_splits(splits)
+    read, drawn = _read(cohort, splits)
     state = _state("encode", output, [cohort, splits], view, config.model_dump_json(), seed, chosen.type)
     encoding = encode(
         read,
@@ -113,26 +128,24 @@ def distil(
     log: Log = None,
 ) -> None:
     """Train the students of one modality: alone, from every teacher by every recipe, and the controls."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.models.distil import distil
     from cch_omics.models.out_of_fold import save_out_of_fold
-    from cch_omics.runtime.files import read_table
-    from cch_omics.splits import load_splits
+    from cch_omics.runtime.formats import read_table
     from cch_omics.views import teachers_of
 
     config = sections("distil", settings)
     chosen = _device(device)
-    read, drawn = read_cohort(cohort), load_splits(splits)
+    read, drawn = _read(cohort, splits)
     views = teachers_of(read, student)
     if teachers is not None:
-        table = read_table(teachers)
+        table = read_table(teachers, TEACHER_COLUMNS)
         views = list(table.loc[table["student"] == student, "teacher"].dropna())
     depends = (student, views, config.distillation.model_dump_json(), config.encoder.model_dump_json())
     state = _state("distil", output, [cohort, splits, *encodings], *depends, seed, chosen.type)
     students = distil(
         read,
         drawn,
-        _encodings(encodings, inputs_of=student),
+        _encodings(encodings, drawn, inputs_of=student),
         student,
         views,
         config.distillation,
@@ -158,14 +171,11 @@ def baselines(
     log: Log = None,
 ) -> None:
     """Fit the baselines of every modality in the same splits."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.models.baselines import fit_baselines
     from cch_omics.models.out_of_fold import save_by_student
-    from cch_omics.splits import load_splits
 
     fitted = fit_baselines(
-        read_cohort(cohort),
-        load_splits(splits),
+        *_read(cohort, splits),
         sections("baselines", settings).baselines,
         seed=seed,
         threads=threads,
@@ -188,15 +198,14 @@ def information(
     log: Log = None,
 ) -> None:
     """Estimate the mutual information of every ordered pair and with the label."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.information.pairs import estimate_pairs, information_table
-    from cch_omics.runtime.files import write_table
-    from cch_omics.splits import load_splits
+    from cch_omics.runtime.formats import write_table
 
+    read, drawn = _read(cohort, splits)
     estimated = estimate_pairs(
-        read_cohort(cohort),
-        load_splits(splits),
-        _encodings(encodings),
+        read,
+        drawn,
+        _encodings(encodings, drawn),
         sections("information", settings).information,
         seed=seed,
         device=_device(device),
@@ -223,16 +232,15 @@ def verdict(
     log: Log = None,
 ) -> None:
     """Decide for every ordered pair, and choose a teacher for every student."""
-    from cch_omics.data.mudata import read_cohort
-    from cch_omics.runtime.files import read_table, write_table
-    from cch_omics.splits import load_splits
+    from cch_omics.runtime.formats import read_table, write_table
     from cch_omics.verdict.evidence import gather
     from cch_omics.verdict.rule import choose_teachers, decide
 
     criterion = sections("verdict", settings).criterion
-    read = read_cohort(cohort)
-    distilled = _out_of_fold(students) if students else None
-    gathered = gather(read, load_splits(splits), _encodings(encodings), distilled, read_table(estimates))
+    read, drawn = _read(cohort, splits)
+    distilled = _out_of_fold(students, drawn) if students else None
+    shared = read_table(estimates, PAIR_COLUMNS[:2])
+    gathered = gather(read, drawn, _encodings(encodings, drawn), distilled, shared)
     decided = decide(gathered, criterion, read.target)
     write_table(gathered, evidence)
     write_table(decided, verdicts)
@@ -261,22 +269,21 @@ def evaluate(
     log: Log = None,
 ) -> None:
     """Score every student on the test patients and the criteria by the gains; save the chosen students."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.evaluation import evaluate
     from cch_omics.models.out_of_fold import load_by_student
-    from cch_omics.runtime.files import read_table, write_table
-    from cch_omics.splits import load_splits
+    from cch_omics.runtime.formats import read_table, write_table
     from cch_omics.student import write_students
 
-    read, drawn, distilled = read_cohort(cohort), load_splits(splits), _out_of_fold(students)
-    decided = read_table(verdicts)
+    read, drawn = _read(cohort, splits)
+    distilled = _out_of_fold(students, drawn)
+    decided = read_table(verdicts, VERDICT_COLUMNS)
     found = evaluate(
         read,
         drawn,
-        _encodings(encodings),
+        _encodings(encodings, drawn),
         distilled,
         load_by_student(baselines),
-        read_table(evidence),
+        read_table(evidence, PAIR_COLUMNS),
         sections("evaluate", settings).criterion,
     )
     write_table(found.gains, gains)
@@ -286,7 +293,8 @@ def evaluate(
     write_table(found.performance, performance)
     write_table(found.comparisons, comparisons)
     write_table(found.criteria, criteria)
-    write_students(read, drawn, distilled, read_table(teachers), decided, found.performance, found.summary, bundles)
+    advised = read_table(teachers, TEACHER_COLUMNS)
+    write_students(read, drawn, distilled, advised, decided, found.performance, found.summary, bundles)
 
 
 @command
@@ -304,6 +312,19 @@ def report(
     write_report(folder, output, sections("report", settings).report, configuration=shown)
 
 
+def _warn(warnings: Sequence[str], file: Path, *, prefix: str) -> None:
+    """Log warnings once each: the first on the terminal as well, shortened; all of them in full in the log."""
+    once = list(dict.fromkeys(warnings))
+    for number, text in enumerate(once):
+        shown = text if len(text) <= _LETTERS else f"{text[:_LETTERS]}..."
+        if number < _SHOWN:
+            logger.warning("%s%s", prefix, shown)
+        if number >= _SHOWN or shown != text:
+            logger.debug("in full: %s", text)
+    if len(once) > _SHOWN:
+        logger.warning("%s%d more, which are in %s", prefix, len(once) - _SHOWN, file)
+
+
 def _device(asked: str) -> "torch.device":
     """The device to compute on; the log says which it is."""
     from cch_omics.runtime.device import choose_device, describe
@@ -313,18 +334,47 @@ def _device(asked: str) -> "torch.device":
     return device
 
 
-def _encodings(files: Sequence[Path], *, inputs_of: str = "") -> "dict[str, Encoding]":
-    """Encodings by view, which is the name of the file; of one, the networks' inputs as well."""
+def _read(cohort: Path, splits: Path) -> "tuple[Cohort, Splits]":
+    """A cohort and its splits."""
+    from cch_omics.data.mudata import read_cohort
+    from cch_omics.splits import load_splits
+
+    read, drawn = read_cohort(cohort), load_splits(splits)
+    _check_origin(splits, drawn.inner.shape[1:], (len(read.samples),))
+    return read, drawn
+
+
+def _check_origin(file: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Refuse results of another cohort, or of other splits of it."""
+    if shape != expected:
+        raise InputError(
+            str(file),
+            f"results of another cohort or of other splits ({shape} splits and samples in place of {expected})",
+            "what the earlier steps made of the same cohort and splits",
+            "Run them again, or give the files that belong together.",
+        )
+
+
+def _encodings(files: Sequence[Path], drawn: "Splits", *, inputs_of: str = "") -> "dict[str, Encoding]":
+    """Encodings by view, the name of the file, but of views left out; of one, the networks' inputs as well."""
     from cch_omics.models.out_of_fold import load_encoding
 
-    return {file.stem: load_encoding(file, inputs=file.stem == inputs_of) for file in files}
+    loaded = {file: load_encoding(file, inputs=file.stem == inputs_of) for file in files}
+    used = {file: encoding for file, encoding in loaded.items() if len(encoding.epochs)}
+    for path, encoding in used.items():
+        _check_origin(path, encoding.outputs.shape[:2], drawn.inner.shape)
+    return {file.stem: encoding for file, encoding in used.items()}
 
 
-def _out_of_fold(files: Sequence[Path]) -> "dict[str, OutOfFold]":
-    """Outputs of models by student, which is the name of the file."""
+def _out_of_fold(files: Sequence[Path], drawn: "Splits") -> "dict[str, OutOfFold]":
+    """Outputs of models by student, the name of the file, but of those left out."""
     from cch_omics.models.out_of_fold import load_out_of_fold
 
-    return {file.stem: load_out_of_fold(file) for file in files}
+    loaded = {file: load_out_of_fold(file) for file in files}
+    used = {file: predicted for file, predicted in loaded.items() if predicted.models}
+    for path, predicted in used.items():
+        _check_origin(path, predicted.outputs.shape[1:3], drawn.inner.shape)
+    return {file.stem: predicted for file, predicted in used.items()}
 
 
 def _state(step: str, output: Path, inputs: Sequence[Path], *depends: object) -> "Folder":

@@ -133,7 +133,10 @@ def _chain(path: Path) -> list[object]:
             return each
         return found.st_dev, found.st_ino
 
-    real = Path(os.path.realpath(path))
+    try:
+        real = Path(os.path.realpath(path))
+    except OSError:
+        real = Path(os.path.abspath(path))
     return [identity(each) for each in (real, *real.parents)]
 
 
@@ -141,7 +144,9 @@ def _source(given: Mapping[str, Any]) -> list[tuple[str, Path]]:
     """What a row of the sheet is read from: a file, or those of a folder (results may lie deeper in it)."""
     try:
         source = Path(json.loads(given["row"])["source"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return []
+    if "\0" in str(source):
         return []
     if not os.path.isdir(source) or not os.access(source, os.R_OK):
         return [("row", source)]
@@ -155,16 +160,14 @@ def entries(folder: Path) -> list[Path]:
 
 def is_students(folder: Path) -> bool:
     """Whether a folder holds bundles of students and nothing else."""
-    from cch_omics.student.about import FORMAT
+    from cch_omics.student.about import ALONE_FOLDER, FORMAT, TAUGHT_FOLDER
     from cch_omics.student.bundle import ABOUT_FILE, CARD_FILE, WEIGHTS_FILE
 
     def is_bundle(each: Path) -> bool:
-        own = stat.S_ISDIR(_mode(each)) and {file.name for file in entries(each)} <= {
-            ABOUT_FILE,
-            CARD_FILE,
-            WEIGHTS_FILE,
-        }
-        return own and _json(each / ABOUT_FILE).get("format") == FORMAT
+        if not stat.S_ISDIR(_mode(each)) or _json(each / ABOUT_FILE).get("format") != FORMAT:
+            return False
+        others = [file for file in entries(each) if file.name not in {ABOUT_FILE, CARD_FILE, WEIGHTS_FILE}]
+        return all(file.name in {ALONE_FOLDER, TAUGHT_FOLDER} and is_bundle(file) for file in others)
 
     return all(map(is_bundle, entries(folder)))
 

@@ -26,8 +26,11 @@ from cch_omics.config.sheet import (
     SHEET_COLUMNS,
     SheetRow,
     check_modality,
+    comma_cell,
     comma_list,
+    make_row,
     read_sheet,
+    target_cell,
     teachers_of_row,
 )
 
@@ -47,11 +50,14 @@ __all__ = [
     "SheetRow",
     "SplitsConfig",
     "check_modality",
+    "comma_cell",
     "comma_list",
     "load_config",
+    "make_row",
     "read_sheet",
     "schemas",
     "section",
+    "target_cell",
     "teachers_of_row",
 ]
 

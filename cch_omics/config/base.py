@@ -1,20 +1,37 @@
 """What a section of the configuration is, and how a wrong one is said so that its owner can mend it."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
 from cch_omics.errors import InputError
 
+# A row of the sheet is an argument of a command, of which the system takes some 130,000 bytes.
+LONGEST_TEXT = 10_000
+
 
 class Section(BaseModel):
-    """Keys with types, defaults and descriptions. Unknown keys are errors."""
+    """Keys with types, defaults and descriptions. Unknown keys are errors, and so are infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_meant(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a switch where a number is meant, and text that cannot be a path, a name or part of a command."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in {int, float}:
+            raise ValueError("a number, not a switch")
+        if isinstance(value, str):
+            if len(value) > LONGEST_TEXT:
+                raise ValueError(f"at most {LONGEST_TEXT} characters")
+            if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+                raise ValueError("one line of text without control characters")
+        return value
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ def input_error(error: ValidationError, model: type[Section], where: str, kind: 
     owner, field = _locate(model, first["loc"])
     more = f" ({len(complaints) - 1} more to mend after this one.)" if len(complaints) > 1 else ""
     where = f"{where}, {kind} {place}"
-    if first["type"] == "extra_forbidden":
+    if first["type"] in {"extra_forbidden", "invalid_key"}:
         names = list(owner.model_fields)
         return InputError(
             where, "an unknown key", f"keys among {', '.join(names)}", near(str(first["loc"][-1]), names) + more
@@ -57,7 +74,9 @@ def input_error(error: ValidationError, model: type[Section], where: str, kind: 
     if first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         keys = f" with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
         return InputError(where, _shown(first["input"]), f"a section{keys}", "Indent its keys below it." + more)
-    expected = _choices(field) or first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    # What a validator of ours says is more than the choices.
+    expected = said if first["type"] == "value_error" else _choices(field) or said
     if first["type"] == "string_pattern_mismatch":
         expected = "letters, digits, '_', '.' and '-' only, a letter or digit first"
     return InputError(where, _shown(first["input"]), expected, description + more)

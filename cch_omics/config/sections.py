@@ -38,7 +38,7 @@ class IngestConfig(Section):
     def _has_a_patient(cls, pattern: str) -> str:
         try:
             groups = re.compile(pattern).groupindex
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"a regular expression ({error})") from None
         if pattern and "patient" not in groups:
             raise ValueError("a regular expression with the group (?P<patient>...)")
@@ -63,9 +63,9 @@ class DownloadConfig(Section):
 class SplitsConfig(Section):
     """Outer splits measure gains; inner folds give out-of-fold representations and soft targets."""
 
-    repeats: Annotated[int, Field(ge=1)] = Field(2, description="Times the outer folds are drawn anew.")
-    folds: Annotated[int, Field(ge=2)] = Field(5, description="Outer folds.")
-    inner_folds: Annotated[int, Field(ge=3)] = Field(
+    repeats: Annotated[int, Field(ge=1, le=100)] = Field(2, description="Times the outer folds are drawn anew.")
+    folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="Outer folds.")
+    inner_folds: Annotated[int, Field(ge=3, le=50)] = Field(
         5,
         description="Inner folds of each outer training set, the same for every modality. At least 3: what teaches a "
         "student of an inner fold saw neither that fold nor its own.",
@@ -77,23 +77,40 @@ class SplitsConfig(Section):
         """Labelled patients that a stratum needs to reach every inner fold of a training set without an outer fold."""
         return max(self.folds, -(-self.inner_folds * self.folds // (self.folds - 1)))
 
+    def labels_kept(self, labels: int, budget: float) -> int:
+        """How many of the labels of a stratum of a training set a budget keeps: at least one for each inner fold."""
+        return min(labels, max(round(budget * labels), self.inner_folds))
+
+    def label_shares(self, labels: Mapping[str, int], budget: float) -> tuple[float, dict[str, float]]:
+        """Share of the labels that a budget keeps of a training set without an outer fold: of all, and by stratum.
+
+        Parameters
+        ----------
+        labels
+            Of the cohort, by stratum.
+        """
+        trained = {name: round(count * (1 - 1 / self.folds)) for name, count in labels.items()}
+        kept = {name: self.labels_kept(count, budget) for name, count in trained.items()}
+        shares = {name: kept[name] / max(count, 1) for name, count in trained.items()}
+        return sum(kept.values()) / max(sum(trained.values()), 1), shares
+
 
 class EncoderConfig(Section):
     """The network: principal components -> one hidden layer (the representation) -> outputs of the task."""
 
-    units: Annotated[int, Field(ge=1)] = Field(12, description="Units of the representation.")
-    components: Annotated[int, Field(ge=1)] = Field(
+    units: Annotated[int, Field(ge=1, le=1000)] = Field(12, description="Units of the representation.")
+    components: Annotated[int, Field(ge=1, le=10_000)] = Field(
         64, description="Principal components, fitted on training patients, that enter the network."
     )
-    max_features: Annotated[int, Field(ge=1)] = Field(
+    max_features: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         5000, description="Features kept by variance among training patients."
     )
-    max_epochs: Annotated[int, Field(ge=1)] = Field(
+    max_epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         150, description="Full-batch steps; the number used is chosen on inner folds."
     )
-    learning_rate: Annotated[float, Field(gt=0)] = Field(0.01, description="Adam's step size.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="Dropout of the network's inputs.")
+    learning_rate: Annotated[float, Field(ge=1e-6, le=1)] = Field(0.01, description="Adam's step size.")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(0.01, description="Decoupled weight decay.")
+    dropout: Annotated[float, Field(ge=0, le=0.95)] = Field(0.2, description="Dropout of the network's inputs.")
 
 
 class InformationConfig(Section):
@@ -108,12 +125,12 @@ class InformationConfig(Section):
     label: Annotated[str, Choice(WITH_LABEL)] = Field(
         "auto", description="Estimator of I(H_S;Y) and I(H_T;Y); auto = that of the task."
     )
-    neighbours: Annotated[int, Field(ge=1)] = Field(3, description="k of the estimators by nearest neighbours.")
-    dimension: Annotated[int, Field(ge=1)] = Field(
+    neighbours: Annotated[int, Field(ge=1, le=100)] = Field(3, description="k of the estimators by nearest neighbours.")
+    dimension: Annotated[int, Field(ge=1, le=1000)] = Field(
         8, description="Principal components of a representation that enter an estimator."
     )
-    subsamples: Annotated[int, Field(ge=2)] = Field(50, description="Half-samples behind a standard error.")
-    simulations: Annotated[int, Field(ge=8)] = Field(
+    subsamples: Annotated[int, Field(ge=2, le=10_000)] = Field(50, description="Half-samples behind a standard error.")
+    simulations: Annotated[int, Field(ge=8, le=1000)] = Field(
         32, description="Parametric simulations of the cohort, on which the estimators are calibrated."
     )
 
@@ -135,7 +152,7 @@ class DistillationConfig(Section):
     """How students are taught."""
 
     weight: Fraction = Field(0.75, description="Weight of the soft targets in the loss; the labels have the rest.")
-    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="Temperature of the soft targets.")
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = Field(1.0, description="Temperature of the soft targets.")
     unlabelled: bool = Field(True, description="Use soft targets of paired patients without a label.")
     evaluate: Literal["all", "chosen"] = Field(
         "all",
@@ -155,14 +172,14 @@ class ReportConfig(Section):
     """The HTML page."""
 
     title: str = Field("Cross-omics distillation", description="Heading of every page.")
-    max_rows: Annotated[int, Field(ge=1)] = Field(200, description="Rows of a table shown.")
+    max_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(200, description="Rows of a table shown.")
 
 
 class Config(Section):
     """`config/config.yaml`. A key that is left out has its default."""
 
     cohorts: str = Field(..., description="The sheet: one row per cohort and target.")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of every random number.")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(0, description="Seed of every random number.")
     download: DownloadConfig = DownloadConfig()
     ingest: IngestConfig = IngestConfig()
     splits: SplitsConfig = SplitsConfig()

@@ -1,18 +1,30 @@
 """The cohort sheet: one row per cohort and target."""
 
+import csv
+import io
 import os
 import re
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from cch_omics.config.base import Choice, Section, input_error, near
 from cch_omics.errors import InputError
 from cch_omics.tasks import TASKS
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+# Names of files and folders are made of them; file systems take 255 bytes.
+LONGEST_NAME = 100
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
+# Beside the folders of cohorts, the workflow writes these.
+_TAKEN = {"report.html", "scorecard.tsv", "pool.log"}
+# Between the column of a target and its name.
+_AS = " as "
 
 
 class SheetRow(Section):
@@ -24,7 +36,11 @@ class SheetRow(Section):
         min_length=1,
         description="`.h5mu` file, folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT.",
     )
-    target: Name = Field(..., description="Label column of the clinical table or of `.obs`.")
+    target: str = Field(
+        ...,
+        description="Label column of the clinical table or of `.obs`; COLUMN as NAME if the column's own name cannot "
+        "be that of a folder.",
+    )
     task: Annotated[str, Choice(("", *TASKS))] = Field("", description="Kind of target; empty = seen from the column.")
     modalities: str = Field("", description="Comma list; empty = all.")
     group: str = Field("", description="Column of patient ids; empty = from the barcode.")
@@ -39,12 +55,91 @@ class SheetRow(Section):
         "modality but `derived_from`.",
     )
 
+    @field_validator("cohort")
+    @classmethod
+    def _is_free(cls, cohort: str) -> str:
+        if cohort.lower() in _TAKEN:
+            raise ValueError("a name that is not that of a file of the workflow")
+        return cohort
 
+    @field_validator("source")
+    @classmethod
+    def _is_no_pattern(cls, source: str) -> str:
+        if re.search(r"[{}]|<[a-z][a-z0-9_]*>", source):
+            raise ValueError("a path without braces or <word>, which Snakemake fills in: rename the folder")
+        return source
+
+    @field_validator("target")
+    @classmethod
+    def _names_a_folder(cls, target: str) -> str:
+        column, name = _column_and_name(target)
+        if not column or not is_name(name):
+            raise ValueError(
+                f"a column whose name can be that of a folder ({NAME_RULE}), or COLUMN as NAME: write "
+                f"`{target_cell(column or name)}`"
+            )
+        return target
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _is_supported(cls, task: object) -> object:
+        if "surviv" in str(task).lower() and "survival" not in TASKS:
+            raise ValueError(f"one of {', '.join(map(repr, TASKS))}: this version does not support survival times")
+        return task
+
+    @property
+    def target_column(self) -> str:
+        """Column of the labels."""
+        return _column_and_name(self.target)[0]
+
+    @property
+    def target_name(self) -> str:
+        """What folders, tables and pages call the target."""
+        return _column_and_name(self.target)[1]
+
+
+NAME_RULE = f"letters, digits, '_', '.' and '-' only, a letter or digit first, at most {LONGEST_NAME}"
 SHEET_COLUMNS = tuple(SheetRow.model_fields)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a file or folder."""
+    return len(text) <= LONGEST_NAME and re.fullmatch(NAME_PATTERN, text) is not None
+
+
+def target_cell(column: str) -> str:
+    """What the cell `target` says of any column: with a name made of its letters and digits."""
+    plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:LONGEST_NAME]
+    return f"{column}{_AS}{name or 'target'}"
+
+
+def _column_and_name(target: str) -> tuple[str, str]:
+    """Column and name that a cell `target` says."""
+    column, separator, name = target.rpartition(_AS)
+    return (column.strip(), name.strip()) if separator else (target, target)
+
+
+def make_row(columns: Mapping[str, object], where: str, kind: str = "key") -> SheetRow:
+    """Check the columns of a row, each and together.
+
+    Parameters
+    ----------
+    where, kind
+        How an error names the row, and what a column is there.
+    """
+    try:
+        row = SheetRow.model_validate(dict(columns))
+    except ValidationError as error:
+        raise input_error(error, SheetRow, where, kind) from None
+    _check_row(row, where, kind)
+    return row
 
 
 def read_sheet(path: str | os.PathLike[str]) -> list[SheetRow]:
     """Read the cohort sheet: tab-separated, a header, one row per cohort and target; blank and # lines are skipped.
+
+    Empty cells beyond the header and quotes around a cell, which spreadsheets write, do not count.
 
     Raises
     ------
@@ -59,26 +154,22 @@ def read_sheet(path: str | os.PathLike[str]) -> list[SheetRow]:
     seen: dict[tuple[str, str], int] = {}
     for line, values in cells:
         here = f"{where}, row {line}"
-        if len(values) != len(header):
+        if len(values) < len(header) or any(values[len(header) :]):
             raise InputError(
                 here,
                 f"{len(values)} cells",
                 f"{len(header)}, one for each column of the header ({', '.join(header)})",
                 "Separate the cells by single tabs; an empty cell still needs its tab.",
             )
-        filled = {column: value for column, value in zip(header, values, strict=True) if value}
-        try:
-            row = SheetRow.model_validate(filled)
-        except ValidationError as error:
-            raise input_error(error, SheetRow, here, "column") from None
-        _check_row(row, here)
-        key = (row.cohort, row.target)
+        row = make_row({column: value for column, value in zip(header, values, strict=False) if value}, here, "column")
+        key = (row.cohort, row.target_name)
         if key in seen:
             raise InputError(
                 here,
-                f"cohort {row.cohort!r} with target {row.target!r} a second time (first in row {seen[key]})",
+                f"cohort {row.cohort!r} with target {row.target_name!r} a second time (first in row {seen[key]})",
                 "each pair of cohort and target once, because it names the folder of the results",
-                "Give one of the rows another cohort name; rows with the same source share its download.",
+                "Give one of the rows another cohort name, or its target another name (COLUMN as NAME); rows with the "
+                "same source share its download.",
             )
         seen[key] = line
         rows.append(row)
@@ -90,8 +181,17 @@ def read_sheet(path: str | os.PathLike[str]) -> list[SheetRow]:
 
 
 def comma_list(cell: str) -> list[str]:
-    """Items of a comma list, without the blanks around them; none for an empty cell."""
-    return _items(cell, ",")
+    """Items of a comma list, without the blanks around them; none for an empty cell.
+
+    An item with a comma stands in quotes, as the module `csv` has them.
+    """
+    rows = csv.reader(io.StringIO(cell, newline=""), skipinitialspace=True)
+    return [item.strip() for item in chain.from_iterable(rows) if item.strip()]
+
+
+def comma_cell(items: Iterable[object]) -> str:
+    """A comma list that `comma_list` reads."""
+    return ",".join('"' + str(item).replace('"', '""') + '"' for item in items)
 
 
 def teachers_of_row(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
@@ -123,8 +223,11 @@ def check_views(views: list[str], where: str, modalities: list[str]) -> None:
     seen: dict[frozenset[str], str] = {}
     for view in views:
         names = view.split("+")
+        if len(view) > 2 * LONGEST_NAME:
+            advice = "Its files are named by them: rename modalities in the source."
+            raise InputError(where, f"a view of {len(view)} characters", f"at most {2 * LONGEST_NAME}", advice)
         for name in names:
-            if not re.fullmatch(NAME_PATTERN, name):
+            if not is_name(name):
                 raise InputError(
                     where,
                     f"the view {view!r}",
@@ -156,19 +259,10 @@ def check_modality(name: str, where: str) -> None:
     Raises
     ------
     InputError
-        If the name has anything but letters, digits, `_`, `.` and `-`.
+        If the name has anything but letters, digits, `_`, `.` and `-`, or is long.
     """
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise InputError(
-            where,
-            f"the modality {name!r}",
-            "letters, digits, '_', '.' and '-' only",
-            "Rename the modality in the source.",
-        )
-
-
-def _items(cell: str, separator: str) -> list[str]:
-    return [item.strip() for item in cell.split(separator) if item.strip()]
+    if not is_name(name):
+        raise InputError(where, f"the modality {name!r}", NAME_RULE, "Rename the modality in the source.")
 
 
 def _views(cell: str) -> list[str]:
@@ -178,15 +272,14 @@ def _views(cell: str) -> list[str]:
 
 def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header and numbered rows of a sheet."""
-    if not path.is_file():
-        raise InputError(
-            where,
-            "no such file" if not path.exists() else "a folder",
-            "a tab-separated table",
-            f"Relative paths start at {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
-        )
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        mode = path.stat().st_mode
+        found = "" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        text = "" if found else path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        found = "no such file"
+    except OSError as error:
+        found = f"a file that cannot be read ({error.strerror})"
     except UnicodeDecodeError:
         raise InputError(
             where,
@@ -194,17 +287,23 @@ def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, lis
             "a tab-separated text file in UTF-8",
             "Save the sheet as tab-separated text, not as a spreadsheet.",
         ) from None
-    lines = [
-        (number, [cell.strip() for cell in line.split("\t")])
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.startswith("#")
-    ]
+    if found:
+        raise InputError(
+            where,
+            found,
+            "a tab-separated table",
+            f"Relative paths start at {Path.cwd()}; `--config cohorts=SHEET` names another sheet.",
+        )
+    numbered = ((number, _cells(line)) for number, line in enumerate(text.split("\n"), start=1))
+    lines = [(number, cells) for number, cells in numbered if any(cells) and not cells[0].startswith("#")]
     columns = ", ".join(SHEET_COLUMNS)
     if not lines:
         raise InputError(
             where, "an empty file", f"a header with the columns {columns}", "config/cohorts.tsv is an example."
         )
     header = lines[0][1]
+    while not header[-1]:
+        header.pop()
     if len(header) == 1 and any(mark in header[0] for mark in ",;"):
         raise InputError(
             where,
@@ -230,18 +329,25 @@ def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, lis
     return header, lines[1:]
 
 
-def _check_row(row: SheetRow, where: str) -> None:
+def _cells(line: str) -> list[str]:
+    """Cells of a line, without blanks around them, and without the quotes that spreadsheets put around some."""
+    cells = [cell.strip() for cell in line.split("\t")]
+    quoted = [re.fullmatch('"((?:[^"]|"")*)"', cell) for cell in cells]
+    return [match[1].replace('""', '"').strip() if match else cell for cell, match in zip(cells, quoted, strict=True)]
+
+
+def _check_row(row: SheetRow, where: str, kind: str) -> None:
     """What two cells of a row say together."""
     modalities, classes = comma_list(row.modalities), comma_list(row.classes)
     for column, items in (("modalities", modalities), ("classes", classes)):
         for item in items:
             if items.count(item) > 1:
                 raise InputError(
-                    f"{where}, column {column}", f"{item!r} twice", "every item once", "Remove one of them."
+                    f"{where}, {kind} {column}", f"{item!r} twice", "every item once", "Remove one of them."
                 )
         if len(items) == 1:
             raise InputError(
-                f"{where}, column {column}",
+                f"{where}, {kind} {column}",
                 f"only {items[0]!r}",
                 "at least two items, or an empty cell for all",
                 "A student needs another omics to learn from."
@@ -250,17 +356,17 @@ def _check_row(row: SheetRow, where: str) -> None:
             )
     if classes and row.task not in {"", "classification"}:
         raise InputError(
-            f"{where}, column classes",
+            f"{where}, {kind} classes",
             f"{row.classes!r} beside the task {row.task!r}",
             "an empty cell",
             "Only a classification has classes: empty one of the two cells.",
         )
     for item in modalities:
-        check_modality(item, f"{where}, column modalities")
-    check_views(_views(row.teachers), f"{where}, column teachers", modalities)
+        check_modality(item, f"{where}, {kind} modalities")
+    check_views(_views(row.teachers), f"{where}, {kind} teachers", modalities)
     if row.derived_from and modalities and row.derived_from not in modalities:
         raise InputError(
-            f"{where}, column derived_from",
+            f"{where}, {kind} derived_from",
             repr(row.derived_from),
             f"one of this row's modalities: {', '.join(modalities)}",
             near(row.derived_from, modalities),

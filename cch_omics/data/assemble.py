@@ -1,7 +1,9 @@
 """Join the tables of a source into one cohort."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +11,16 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import NAME_PATTERN, IngestConfig, SheetRow, SplitsConfig, comma_list, teachers_of_row
 from cch_omics.data.barcodes import read_id
-from cch_omics.data.clinical import clinical_rows, groups_of, sites_of, texts_at
+from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, sites_of, texts_at
+from cch_omics.data.left_out import modalities_left_out, shortcoming, teachers_left_out
+from cch_omics.data.numbers import dates_as_names
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Matrix, Notes, Source
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks import task_class
 from cch_omics.tasks.base import LabelColumn
+from cch_omics.tasks.missing import known_texts
 from cch_omics.tasks.reading import guess_task, is_number
-from cch_omics.views import members
 
 _DEFAULTS = IngestConfig()
 _DEFAULT_SPLITS = SplitsConfig()
@@ -31,43 +35,76 @@ def assemble(
     Of several rows that are then one, the first in the order of ids is taken (among TCGA barcodes: primary tumour,
     first vial). Normal tissue is left out. A sample of the clinical table that no modality has is left out; a sample
     without a label stays. Features and samples of which more is missing than `settings` say are left out, and counted.
+    A modality, a view or a pair that leaves the folds nothing to learn is left out with a reason (`Cohort.left_out`):
+    the cohort is then the one that the sheet would give without it.
 
     Parameters
     ----------
     splits
-        Folds that the cohort will be cut into: labels and common patients of a view have to suffice for them.
+        Folds that the cohort will be cut into: the labelled patients of a view and of a pair have to suffice for them.
 
     Raises
     ------
     InputError
-        When modalities, teachers, target or labels are not as the row says, or a table has nothing to give.
+        When modalities, teachers, target or labels are not as the row says, a table has nothing to give, or there is no
+        modality that can learn.
     """
     names = _modality_names(source, row)
+    teachers = teachers_of_row(row, names)
+    left_out: dict[tuple[str, ...], str] = {}
+    while True:
+        cohort, notes = _join(source, row, names, settings, splits)
+        gone = modalities_left_out(cohort, splits)
+        left_out |= gone
+        names = [name for name in names if (name,) not in gone]
+        if not names:
+            raise InputError(
+                f"cohort {cohort.name}, target {cohort.target.name}",
+                shortcoming(cohort, [], splits) or " ".join(left_out.values()),
+                "at least one modality that can learn",
+                "Leave a class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
+            )
+        # Without the samples that only they had, a number has other strata.
+        if not gone:
+            break
+    left_out |= teachers_left_out(cohort, [view for view in teachers if (view,) not in left_out], splits)
+    may_teach = tuple(view for view in teachers if (view,) not in left_out)
+    return replace(cohort, teachers=may_teach, left_out=left_out), notes
+
+
+def _join(
+    source: Source, row: SheetRow, names: Sequence[str], settings: IngestConfig, splits: SplitsConfig
+) -> tuple[Cohort, Notes]:
+    """The cohort of some modalities, whose teachers are not known yet."""
     pattern = settings.patient_pattern
     used = {name: source.matrices[name] for name in names}
-    remarks = [*source.remarks, *_unmatched(used, pattern)]
+    remarks = [*source.remarks, *_unmatched(used, pattern), *dates_as_names(used)]
+    listed = {matrix.where: matrix.ids.tolist() for matrix in used.values()}
+    remarks += check_ids(listed | {source.clinical_where: map(str, source.clinical.index)}, pattern)
     # Where some ids stop at the patient, nothing finer joins these to the others.
     ids = [read_id(name, pattern) for matrix in used.values() for name in matrix.ids.tolist()]
     by_patient = any(said.known and said.sample == said.patient for said in ids)
     parts = {name: part_of(matrix, by_patient=by_patient, settings=settings) for name, matrix in used.items()}
     samples = np.unique(np.concatenate([part.samples for part in parts.values()]))
     rows = clinical_rows(samples, source, used.values(), pattern)
+    groups = groups_of(samples, source, row.group, rows, pattern)
+    if row.group:
+        remarks += check_ids({f"{source.clinical_where}, column {row.group!r}": groups.tolist()}, pattern)
     target, left_out, guessed = _target(source, row, samples, rows, splits)
     cohort = Cohort(
         name=row.cohort,
         samples=samples,
-        groups=groups_of(samples, source, row.group, rows, pattern),
+        groups=groups,
         sites=sites_of(samples, source, rows, pattern),
         target=target,
         modalities={
             name: Modality(part.values, part.features, np.searchsorted(samples, part.samples).astype(np.int64))
             for name, part in parts.items()
         },
-        teachers=teachers_of_row(row, names),
+        teachers=(),
         label_budget=row.label_budget,
         derived_from=row.derived_from,
     )
-    _check_views(cohort, splits)
     notes = Notes(
         source=source.where,
         level="patient" if by_patient else "sample",
@@ -86,49 +123,34 @@ def assemble(
 def _target(
     source: Source, row: SheetRow, samples: NDArray[np.str_], rows: NDArray[np.int64], splits: SplitsConfig
 ) -> tuple[Target, dict[str, int], list[str]]:
-    """The target of each sample, samples by label that was not asked for, and a remark if the task was guessed.
+    """The target of each sample, samples by text that counts as missing, and remarks, also if the task was guessed.
 
     From text there is nothing to guess, so that there is nothing to remark on.
     """
     classes = comma_list(row.classes)
-    texts = texts_at(source, row.target, "target", rows)
+    said = texts_at(source, row.target_column, "target", rows)
+    texts = known_texts(said, classes)
+    missing = Counter(other for other, text in zip(said, texts, strict=True) if other != text)
     name = row.task or ("classification" if classes else guess_task(texts))
     column = LabelColumn(
-        where=f"{source.clinical_where}, column {row.target!r}",
+        where=f"{source.clinical_where}, column {row.target_column!r}",
         samples=samples.tolist(),
         texts=texts,
         classes=classes,
         fewest=splits.fewest_patients,
+        missing=missing,
     )
     task, values, left_out = task_class(name).read(column)
     numbers = {text for text in texts if is_number(text)}
-    remarks = [
-        f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
+    remarks = [] if classes else task.remarks(row.target_name)
+    guessed = [
+        f"{row.target_name} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
         "can say otherwise."
     ]
-    return Target(row.target, task, values), left_out, remarks if numbers and not (row.task or classes) else []
-
-
-def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:
-    """Refuse a view of several modalities that too few labelled patients have in common: its encoders could not train.
-
-    It is not left out instead, because the jobs of a workflow are planned from the sheet.
-    """
-    strata = cohort.target.strata
-    for view in cohort.teachers:
-        if len(members(view)) == 1:
-            continue
-        has = cohort.profiled(view)
-        for position, stratum in enumerate(cohort.target.task.strata_names):
-            found = len(np.unique(cohort.groups[has & (strata == position)]))
-            if found < splits.fewest_patients:
-                raise InputError(
-                    f"cohort {cohort.name}, view {view!r} of the sheet's column 'teachers'",
-                    f"{found} patients with {cohort.target.name} {stratum!r} who have {' and '.join(members(view))}",
-                    f"at least {splits.fewest_patients} for splits.folds = {splits.folds} and splits.inner_folds = "
-                    f"{splits.inner_folds}",
-                    "Leave the view out, or use fewer folds.",
-                )
+    remarks += guessed if numbers and not (row.task or classes) else []
+    if row.target_name != row.target_column:
+        remarks = [f"{row.target_name} is the column {row.target_column!r} of {source.clinical_where}.", *remarks]
+    return Target(row.target_name, task, values), dict(sorted((missing | left_out).items())), remarks
 
 
 def _modality_names(source: Source, row: SheetRow) -> list[str]:

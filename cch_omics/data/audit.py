@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
 from cch_omics.data.audit_warnings import audit_warnings
+from cch_omics.data.scale import scale_of
 from cch_omics.data.source import Notes
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # What sites must predict beyond chance before a dependence on them is reported.
 SITE_EXCESS = 0.05
 # Equal rows with fewer different values than this may be equal by chance.
@@ -36,11 +37,15 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
     dict
         - `format_version`, `cohort`, `source`, `origin` (published source and license, where known)
         - `target`, `task` (its name) and its `parameters`, `task_guessed` (whether the sheet left it open)
-        - `samples`, `patients`, `labelled`, `label_budget`, `derived_from`, `teachers` (views that may teach)
+        - `label_budget`: share of a training set's labels, `asked` and `used`, and used of each of the `strata`
+        - `samples`, `patients`, `labelled`, `derived_from`, `teachers` (views that may teach)
+        - `left_out`: what neither teaches nor learns: `views`, one view, or two that do not teach each other, and the
+          `reason`, a sentence; nothing else is said of a modality that was left out
         - `strata`: samples by stratum
         - `summary`: of a number its `n`, `mean`, `sd`, `min`, `max`; empty for classes
-        - `values_treated_as_missing`: samples by text of the target that was not asked for
-        - `modalities`: by name `samples`, `labelled`, `features`, `constant_features`, `missing_fraction`, `strata`
+        - `values_treated_as_missing`: samples by text of the target that says so, or was not asked for
+        - `modalities`: by name `samples`, `labelled`, `features`, `constant_features`, `missing_fraction`, `strata`,
+          `scale` (`cch_omics.data.scale.scale_of`)
         - `pairs`: by name and name `samples` and `labelled` that have both
         - `complete`: `samples` and `labelled` that have every modality
         - `folds`: `folds`, `inner_folds`; `patients`: by modality and stratum, those who have both; `per_inner_fold`:
@@ -74,9 +79,10 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "samples": len(cohort.samples),
         "patients": len(np.unique(cohort.groups)),
         "labelled": int(labelled.sum()),
-        "label_budget": cohort.label_budget,
+        "label_budget": _budget(cohort, splits),
         "derived_from": cohort.derived_from,
         "teachers": list(cohort.teachers),
+        "left_out": [{"views": views, "reason": reason} for views, reason in cohort.left_out.items()],
         "strata": _strata_counts(cohort, labelled),
         "summary": target.task.summary(target.values),
         "values_treated_as_missing": dict(notes.values_treated_as_missing),
@@ -98,7 +104,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "leakage": {name: _leakage(cohort, name) for name in names},
         "site_confounding": _site_confounding(cohort),
     }
-    report["warnings"] = [*notes.remarks, *target.task.remarks(target.name), *audit_warnings(report)]
+    report["warnings"] = [*notes.remarks, *audit_warnings(report)]
     return report
 
 
@@ -122,27 +128,29 @@ def _modality(cohort: Cohort, name: str) -> dict[str, Any]:
         "constant_features": constant,
         "missing_fraction": n_missing / modality.values.size,
         "strata": _strata_counts(cohort, cohort.profiled(name)),
+        "scale": scale_of(modality, cohort.samples[modality.rows]),
     }
 
 
 def _folds(cohort: Cohort, splits: SplitsConfig) -> dict[str, Any]:
     """Patients of each stratum, and how many an inner fold can expect within the label budget."""
-    strata, names = cohort.target.strata, cohort.target.task.strata_names
-    patients = {}
-    for modality in cohort.modalities:
-        has = cohort.profiled(modality)
-        members = [len(np.unique(cohort.groups[has & (strata == position)])) for position in range(len(names))]
-        patients[modality] = dict(zip(names, members, strict=True))
-    share = cohort.label_budget * (1 - 1 / splits.folds) / splits.inner_folds
+    patients = {modality: cohort.patients_by_stratum(cohort.profiled(modality)) for modality in cohort.modalities}
+    trained = (1 - 1 / splits.folds) / splits.inner_folds
+    shares = _budget(cohort, splits)["strata"]
     return {
         "folds": splits.folds,
         "inner_folds": splits.inner_folds,
         "patients": patients,
         "per_inner_fold": {
-            modality: {name: round(share * count, 2) for name, count in counts.items()}
+            modality: {name: round(shares[name] * trained * count, 2) for name, count in counts.items()}
             for modality, counts in patients.items()
         },
     }
+
+
+def _budget(cohort: Cohort, splits: SplitsConfig) -> dict[str, Any]:
+    used, strata = splits.label_shares(_strata_counts(cohort, cohort.target.observed), cohort.label_budget)
+    return {"asked": cohort.label_budget, "used": used, "strata": strata}
 
 
 def _duplicates(cohort: Cohort, name: str) -> list[list[str]]:

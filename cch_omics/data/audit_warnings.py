@@ -2,23 +2,36 @@
 
 from typing import Any
 
+from cch_omics.data.scale import scale_warning
+
 # Fraction of missing values of a modality from which it is reported.
 SPARSE = 0.2
+# Times the share of labels that was asked for, from which that of a stratum is no matter of rounding.
+OVER_BUDGET = 1.2
 # Expected patients of a stratum in an inner fold, below which it is reported.
 FEWEST_IN_FOLD = 2
 
 
 def audit_warnings(report: dict[str, Any]) -> list[str]:
     """Say what is odd in an audit, of the keys of `cch_omics.data.audit.audit`."""
-    said: list[str] = []
+    said: list[str] = [each["reason"] for each in report["left_out"]]
     join, total = report["join"], report["samples"]
     if (count := join["unlabelled_samples"]) > 0:
         said.append(f"{count} of {total} samples have no label: they can carry soft targets only.")
+    budget = report["label_budget"]
+    raised = {name: share for name, share in budget["strata"].items() if share > OVER_BUDGET * budget["asked"]}
+    if raised:
+        listed = ", ".join(f"{share:.0%} of {name!r}" for name, share in raised.items())
+        said.append(
+            f"label_budget asks for {budget['asked']:.1%} of the labels. Every inner fold needs one of every stratum, "
+            f"so a training set keeps {listed}: {budget['used']:.1%} in all."
+        )
     if report["values_treated_as_missing"]:
         listed = ", ".join(f"{value!r} ({count})" for value, count in report["values_treated_as_missing"].items())
         said.append(f"Values of {report['target']} that were treated as missing: {listed}.")
     if join["clinical"]["in_no_table"]:
-        said.append(f"{join['clinical']['in_no_table']} rows of the clinical table have no omics and were left out.")
+        count = join["clinical"]["in_no_table"]
+        said.append(f"{count} rows of the clinical table have none of the omics that are used and were left out.")
     for name, table in join["tables"].items():
         said += [f"{name}: {count} rows left out: {reason}." for reason, count in table["left_out"].items()]
         features = table["features_left_out"]
@@ -28,13 +41,12 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
         if table["turned"]:
             said.append(f"{name}: the table had samples in its columns and was turned.")
     for name, modality in report["modalities"].items():
+        if unfit := scale_warning(modality["scale"]):
+            said.append(f"{name}: {unfit}")
         if modality["constant_features"]:
             said.append(f"{name}: {modality['constant_features']} features are constant.")
         if modality["missing_fraction"] > SPARSE:
             said.append(f"{name}: {modality['missing_fraction']:.0%} of its values are missing.")
-        absent = [stratum for stratum, count in modality["strata"].items() if not count]
-        if absent:
-            said.append(f"{name}: no sample with {report['target']} {', '.join(map(repr, absent))}.")
     if count := join["patients_with_several_samples"]:
         said.append(f"{count} patients have several samples: they stay together in every split.")
     for name, pairs in report["duplicates"].items():
@@ -51,11 +63,6 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
                 f"{name}: fewer than {FEWEST_IN_FOLD} labelled patients in an inner fold on average have "
                 f"{report['target']} {', '.join(few)}. Estimates of them are noisy; use fewer folds, or merge classes."
             )
-    names = list(report["pairs"])
-    for position, name in enumerate(names):
-        for other in names[position + 1 :]:
-            if not report["pairs"][name][other]["samples"]:
-                said.append(f"No sample has both {name} and {other}: neither can teach the other.")
     for name, leak in report["leakage"].items():
         if leak["defines_target"]:
             said.append(f"{name}: the target was defined from it, so its own accuracy is optimistic.")

@@ -13,20 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cch_omics.data.source import MISSING, Matrix, fill_gaps
+from cch_omics.data.source import Matrix, fill_gaps, is_missing
 from cch_omics.data.text import read_labelled, read_text
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.planning.layout import meta_fields
+from cch_omics.tasks.missing import SPELLINGS
 
-MISSING_VALUES = (
-    *MISSING,
-    "[Not Available]",
-    "[Not Applicable]",
-    "[Not Evaluated]",
-    "[Unknown]",
-    "[Discrepancy]",
-    "[Pending]",
-)
 PATIENT, SAMPLE = "PATIENT_ID", "SAMPLE_ID"
 # Columns of text before the samples, in lower case; the first of them that a table has names its features.
 _NAMES = ("composite.element.ref", "entity_stable_id", "hugo_symbol", "gene_symbol", "entrez_gene_id", "name")
@@ -40,14 +32,15 @@ _GENE, _BARCODE, _CLASS = "Hugo_Symbol", "Tumor_Sample_Barcode", "Variant_Classi
 
 
 # Comments come before the header.
-_read = partial(read_text, delimiter="\t", comments=True, missing=MISSING_VALUES)
+_read_said = partial(read_text, delimiter="\t", comments=True)
+_read = partial(_read_said, missing=SPELLINGS)
 
 
 def read_clinical_tables(files: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Join samples' and patients' tables, by sample id; also columns about which they contradict each other."""
     frames = []
     for file in files:
-        frame = _read(file)
+        frame = _read_said(file)
         names = [str(name) for name in frame.columns]
         frame.columns = pd.Index([name.upper() if name.upper() in {PATIENT, SAMPLE} else name for name in names])
         if double := repeated([str(name) for name in frame.columns]):
@@ -76,8 +69,9 @@ def _indexed(frame: pd.DataFrame, key: str, file: Path) -> pd.DataFrame:
         raise InputError(
             f"{file}, column {key!r}", "no such column", f"a column {key}", near(key, frame.columns.tolist())
         )
-    if frame[key].isna().any():
-        row = int(frame[key].isna().to_numpy().argmax()) + 1
+    nothing = frame[key].map(is_missing).to_numpy(dtype=bool)
+    if nothing.any():
+        row = int(nothing.argmax()) + 1
         raise InputError(f"{file}, column {key!r}, row {row}", "nothing", "an id", "Fill it in.")
     ids = frame[key].str.strip()
     if double := repeated(ids.tolist()):
@@ -93,7 +87,7 @@ def read_genes(file: Path) -> tuple[Matrix, list[str]]:
     A feature has the name of its gene (or of its element, where the table has such); a name that occurs twice gets the
     gene's Entrez number too, and of equal rows the first is kept.
     """
-    labels, table = read_labelled(file, _LABELS, MISSING_VALUES)
+    labels, table = read_labelled(file, _LABELS)
     given = [name for name in _NAMES if name in labels]
     if not given:
         raise InputError(

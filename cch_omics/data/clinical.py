@@ -1,13 +1,16 @@
 """The clinical table of a source: which of its rows a sample has, and what a column says of each sample."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.data.barcodes import read_id
-from cch_omics.data.source import Matrix, Source, is_missing
+from cch_omics.data.source import Matrix, Source
 from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.tasks.looks import difference, look_of, unusual
+from cch_omics.tasks.missing import known_texts
 
 SITE_COLUMN = "tissue_source_site"
 
@@ -46,17 +49,55 @@ def clinical_rows(
     for matrix in matrices:
         said_ids = (read_id(name, pattern) for name in matrix.ids.tolist())
         if not any(said.sample in matched or said.patient in matched for said in said_ids):
+            by_case = {name.casefold(): name for name in ids}
+            twins = [(name, by_case[name.casefold()]) for name in matrix.ids.tolist() if name.casefold() in by_case]
+            here, there = zip(*twins, strict=True) if twins else (matrix.ids.tolist(), ids)
             raise InputError(
                 matrix.where,
-                f"no id in common with {source.clinical_where}: {some(matrix.ids, 3)} here, {some(ids, 3)} there",
+                f"no id in common with {source.clinical_where}{', but for their case' if twins else ''}: "
+                f"{some(here, 3)} here, {some(there, 3)} there{unusual([*here[:3], *there[:3]])}",
                 "ids of the same scheme (samples in rows or in columns)",
                 "Rename the samples in one of them.",
             )
     return np.array(list(found.values()), dtype=np.int64)
 
 
+def check_ids(lists: Mapping[str, Iterable[str]], pattern: str) -> list[str]:
+    """Refuse ids that look the same as others and are not; return remarks on those that differ by their case only.
+
+    Parameters
+    ----------
+    lists
+        Ids by where they stand.
+    pattern
+        Of ids (`read_id`).
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    by_case: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for where, names in lists.items():
+        for name in dict.fromkeys(names):
+            other, there = seen.setdefault(look_of(name), (name, where))
+            if other != name:
+                raise InputError(
+                    where,
+                    f"id {name!r}, which looks like {other!r} ({there}) and differs: {difference(name, other)}",
+                    "an id written in one way everywhere",
+                    "Write it with the same characters in all tables, without invisible ones.",
+                )
+            sample = read_id(name, pattern).sample
+            if (first := by_case.setdefault(sample.casefold(), sample)) != sample:
+                twins[sample] = first
+    if not twins:
+        return []
+    examples = "; ".join(f"{one!r} and {other!r}" for other, one in list(twins.items())[:3])
+    return [f"{len(twins)} ids differ from another by their case only ({examples}): they count as different."]
+
+
 def texts_at(source: Source, name: str, key: str, rows: NDArray[np.int64]) -> list[str]:
-    """Return what a clinical column says of each sample, "" where that is missing or the sample has no row.
+    """Return what a clinical column says of each sample, "" where it says nothing or the sample has no row.
+
+    Codes for missing values stay.
 
     Parameters
     ----------
@@ -82,7 +123,7 @@ def texts_at(source: Source, name: str, key: str, rows: NDArray[np.int64]) -> li
             "one value per sample",
             "Correct one, or put the right values into MuData's own .obs.",
         )
-    texts = ["" if is_missing(value) else str(value).strip() for value in source.clinical[name].tolist()]
+    texts = ["" if pd.isna(value) else str(value).strip() for value in source.clinical[name].tolist()]
     return [texts[row] if row >= 0 else "" for row in rows.tolist()]
 
 
@@ -102,5 +143,5 @@ def sites_of(samples: NDArray[np.str_], source: Source, rows: NDArray[np.int64],
 
 
 def _given_or_own(source: Source, column: str, key: str, rows: NDArray[np.int64], own: list[str]) -> NDArray[np.str_]:
-    given = texts_at(source, column, key, rows) if column else own
+    given = known_texts(texts_at(source, column, key, rows)) if column else own
     return np.array([text or other for text, other in zip(given, own, strict=True)], dtype=np.str_)

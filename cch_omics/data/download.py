@@ -18,7 +18,8 @@ import pooch
 from cch_omics.config import DownloadConfig
 from cch_omics.errors import InputError
 from cch_omics.planning.layout import layout_of
-from cch_omics.runtime.files import atomic, write_json
+from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import write_json
 
 RECORD = "download.json"
 RETRIES = 3

@@ -10,7 +10,7 @@ from cch_omics.data.cbioportal import PATIENT, origin_of, read_clinical_tables, 
 from cch_omics.data.source import Source
 from cch_omics.data.tables import read_clinical, read_matrix, read_xena_matrix
 from cch_omics.errors import InputError, some
-from cch_omics.planning.layout import TABLE_SUFFIXES, Layout, layout_of
+from cch_omics.planning.layout import TABLE_SUFFIXES, Layout, check_files, layout_of
 
 # Columns of patients' ids in the hubs of TCGA and of the GDC.
 _XENA_PATIENT = ("_PATIENT", "submitter_id", "case_submitter_id", "bcr_patient_barcode")
@@ -47,8 +47,9 @@ def read_folder(path: Path, modalities: Collection[str] = (), pattern: str = "")
     """
     layout = layout_of(path)
     _check(path, layout)
+    check_files(layout, modalities)
     wanted = {name: file for name, file in layout.tables.items() if not modalities or name in modalities}
-    remarks = [f"{name} was not read: {why}." for name, why in layout.unused.items()]
+    remarks = layout.not_read()
     conflicts: dict[str, str] = {}
     origin, patient_column = {}, ""
     if layout.kind == "cbioportal":
@@ -94,7 +95,8 @@ def _check(path: Path, layout: Layout) -> None:
             str(path),
             f"no clinical table (tables: {some(layout.tables)})",
             "clinical.csv or clinical.tsv beside one table per modality",
-            "Write one: first column the sample id, then the target.",
+            " ".join(["Write one: first column the sample id, then the target.", *layout.not_read()]),
         )
     if not layout.tables:
-        raise InputError(str(path), *_NO_TABLE[layout.kind])
+        found, expected, advice = _NO_TABLE[layout.kind]
+        raise InputError(str(path), found, expected, " ".join([advice, *layout.not_read()]))

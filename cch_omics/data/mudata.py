@@ -3,7 +3,7 @@
 A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X` float32 with NaN for missing values;
 `.obs` has the columns `group`, `site` and `label` (the target's values as numbers, NaN where missing: of classes their
 positions); `.uns["cch_omics"]` has `format_version`, `name`, `target`, `task`, `task_parameters` (JSON), `teachers`,
-`label_budget` and `derived_from`.
+`left_out` (JSON: one view or two, and the reason), `label_budget` and `derived_from`.
 """
 
 import json
@@ -11,53 +11,49 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import anndata
 import mudata
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from cch_omics.cohort import Cohort, Modality, Target
+from cch_omics.data.hdf5 import check_structure
 from cch_omics.data.numbers import check_finite
 from cch_omics.data.source import Matrix, Source, fill_gaps
 from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.runtime.apart import read_apart, read_here
 from cch_omics.runtime.files import atomic
 from cch_omics.tasks import make_task
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _KEY = "cch_omics"
+_MUDATA, _ANNDATA = "a MuData file (.h5mu)", "an AnnData file (.h5ad)"
 
 
 def read_mudata(path: str | os.PathLike[str]) -> mudata.MuData:
-    """Read a `.h5mu` file.
+    """Read a `.h5mu` file of our own.
 
     Raises
     ------
     InputError
         When there is no such file, or it cannot be read.
     """
-    return _read(path, mudata.read_h5mu, "MuData", ".h5mu")
+    return read_here(path, lambda: _read(path, mudata.read_h5mu), _MUDATA)
 
 
-def _read(path: str | os.PathLike[str], reader: Callable[..., Any], kind: str, suffix: str) -> Any:
-    where = os.fspath(path)
-    if not Path(path).is_file():
-        raise InputError(
-            where, "no such file", f"a {suffix} file", "Check the path; a relative one starts at the working directory."
-        )
-    try:
-        with _quiet():
-            return reader(path)
-    except Exception as error:  # on files that are damaged or hold something else the libraries raise anything
-        raise InputError(
-            where,
-            f"a damaged or foreign file ({type(error).__name__}: {str(error)[:200]})",
-            f"{'an' if kind[0] == 'A' else 'a'} {kind} file ({suffix})",
-            f"Copy the file again, or write it with {kind}.write().",
-        ) from error
+def read_h5mu(path: str | os.PathLike[str], where: str, modalities: Collection[str] = ()) -> Source:
+    """Read the parts of a cohort from a `.h5mu` file of anybody, as `from_mudata` does."""
+    return read_apart(path, lambda: from_mudata(_read(path, mudata.read_h5mu), where, modalities), _MUDATA)
+
+
+def _read(path: str | os.PathLike[str], reader: Callable[..., Any]) -> Any:
+    check_structure(path)
+    with _quiet():
+        return reader(path)
 
 
 def write_mudata(mdata: mudata.MuData, path: str | os.PathLike[str]) -> None:
@@ -81,6 +77,10 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
         raise InputError(
             where, f"modalities joined along axis {mdata.axis}", "samples shared (axis 0)", "Write MuData(..., axis=0)."
         )
+    for name, adata in mdata.mod.items():
+        if len(unknown := adata.obs_names.difference(mdata.obs_names)):
+            found = f"samples that .obs lacks: {some(unknown)}"
+            raise InputError(f"{where}, .mod[{name!r}]", found, "samples of .obs", "Call mdata.update().")
     wanted = [name for name in mdata.mod if not modalities or name in modalities]
     matrices = {name: from_anndata(mdata.mod[name], f"{where}, .mod[{name!r}]") for name in wanted}
     origin = {name: str(mdata.uns[name]) for name in ("source", "license") if isinstance(mdata.uns.get(name), str)}
@@ -88,12 +88,15 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
     conflicts: dict[str, str] = {}
     for name, adata in mdata.mod.items():
         for column in adata.obs.columns.difference(mdata.obs.columns):
+            # As `MuData.pull_obs` calls it: one modality's own, where others say something else.
+            columns.setdefault(f"{name}:{column}", adata.obs[column])
             new = adata.obs[column]
             old = columns.get(column, new)
             columns[column], sample = fill_gaps(old, new)
             if sample is not None:
                 conflicts[column] = (
-                    f"{old[sample]!r} and {new[sample]!r} for sample {sample!r} (the latter in {name!r})"
+                    f"{old[sample]!r} and {new[sample]!r} for sample {sample!r} (the latter in {name!r}, where "
+                    f"the column can be asked for as '{name}:{column}')"
                 )
     index = pd.Index([str(sample).strip() for sample in mdata.obs_names], name="sample")
     clinical = pd.DataFrame(
@@ -115,26 +118,64 @@ def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:
             )
     if adata.X is None:
         raise InputError(f"{where}, .X", "nothing", "a matrix of samples x features", "Put the values into .X.")
-    values = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
-    if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
-        raise InputError(f"{where}, .X", f"values of type {values.dtype}", "numbers", "Convert .X to float32.")
-    with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(values, dtype=np.float32)
+    values = _plain_numbers(adata.X, f"{where}, .X")
+    if values.shape != (len(ids), len(features)):
+        expected = f"{len(ids)} samples x {len(features)} features"
+        raise InputError(f"{where}, .X", f"values of shape {values.shape}", expected, "Check how the file was written.")
     check_finite(where, ids, features, values)
     return Matrix(ids, features, values, where)
 
 
+def _plain_numbers(matrix: Any, where: str) -> NDArray[np.float32]:
+    """Return a matrix of any kind as a contiguous array."""
+    compressed = sparse.issparse(matrix)
+    stored = matrix.data if compressed else np.asarray(matrix)
+    if stored.dtype.kind not in "fiub":
+        raise InputError(where, f"values of type {stored.dtype}", "numbers", "Convert .X to float32.")
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(stored, dtype=np.float32)
+    return _unpacked(matrix, stored, where) if compressed else stored
+
+
+def _unpacked(matrix: Any, values: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """Return a compressed matrix as an array, once its indices are known to lie in it: nothing after this looks."""
+    try:
+        if {matrix.indices.dtype.kind, matrix.indptr.dtype.kind} - set("iu"):
+            raise ValueError(f"indices of type {matrix.indices.dtype} and {matrix.indptr.dtype}")
+        checked = type(matrix)((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+        checked.check_format(full_check=True)
+        if matrix.indptr[-1] != len(values):
+            raise ValueError(f"{len(values)} values, of which the index pointer knows {matrix.indptr[-1]}")
+        if not (checked if checked.has_sorted_indices else checked.sorted_indices()).has_canonical_format:
+            raise ValueError("a value given twice")
+    except ValueError as error:
+        raise InputError(
+            where,
+            f"a damaged {matrix.format} matrix ({error})",
+            "one sample and one feature of the matrix for every value",
+            "Write the file again with the program that made it.",
+        ) from error
+    return np.ascontiguousarray(checked.toarray())
+
+
 def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Matrix:
-    """Read the matrix of a `.h5ad` file, or that of a modality of a `.h5mu` file."""
+    """Read the matrix of a `.h5ad` file, or that of a modality of a `.h5mu` file, of anybody."""
     where = os.fspath(path)
     if not where.lower().endswith(".h5mu"):
-        return from_anndata(_read(path, anndata.read_h5ad, "AnnData", ".h5ad"), where)
-    mdata = read_mudata(path)
-    if modality not in mdata.mod:
-        raise InputError(
-            f"{where}, .mod", f"no modality {modality!r}", f"one of {some(mdata.mod, 20)}", near(modality, mdata.mod)
-        )
-    return from_anndata(mdata.mod[modality], f"{where}, .mod[{modality!r}]")
+        return read_apart(path, lambda: from_anndata(_read(path, anndata.read_h5ad), where), _ANNDATA)
+
+    def read() -> Matrix:
+        mdata = _read(path, mudata.read_h5mu)
+        if modality not in mdata.mod:
+            raise InputError(
+                f"{where}, .mod",
+                f"no modality {modality!r}",
+                f"one of {some(mdata.mod, 20)}",
+                near(modality, mdata.mod),
+            )
+        return from_anndata(mdata.mod[modality], f"{where}, .mod[{modality!r}]")
+
+    return read_apart(path, read, _MUDATA)
 
 
 def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
@@ -158,6 +199,7 @@ def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
         "task": cohort.target.task.name,
         "task_parameters": json.dumps(cohort.target.task.parameters),
         "teachers": np.array(cohort.teachers, dtype=object),
+        "left_out": json.dumps(list(cohort.left_out.items())),
         "label_budget": cohort.label_budget,
         "derived_from": cohort.derived_from,
     }
@@ -195,6 +237,7 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
         teachers=tuple(str(view) for view in about["teachers"]),
         label_budget=float(about["label_budget"]),
         derived_from=str(about["derived_from"]),
+        left_out={tuple(views): reason for views, reason in json.loads(about["left_out"])},
     )
 
 

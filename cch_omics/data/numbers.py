@@ -1,6 +1,7 @@
 """From columns of a table to a matrix of numbers, or a message about the cell that is none."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,19 @@ from numpy.typing import NDArray
 
 from cch_omics.data.source import Matrix, is_missing
 from cch_omics.errors import InputError, repeated, some
-from cch_omics.tasks.reading import no_number
+from cch_omics.tasks.reading import is_infinite, is_number, no_number
+
+# A long table has no more columns; one with a column per feature mostly has.
+_FEW_COLUMNS = 8
+_BOOLS = {"true": 1.0, "false": 0.0}
+# What pandas calls a column without a name, such as that of row numbers.
+_NAMELESS = re.compile(r"Unnamed: \d+")
+_MONTH = "(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|(oct|nov|dec)(ember|ober)?)"
+# What spreadsheets make of MARCH1, SEPT2 and DEC1.
+_DATE = re.compile(
+    rf"\d{{1,4}}[-. /]{_MONTH}|{_MONTH}[-. /]\d{{1,4}}|\d{{4}}-\d\d-\d\d.*|\d\d?(?P<mark>[/.])\d\d?(?P=mark)\d{{2,4}}",
+    re.IGNORECASE,
+)
 
 
 def numbers(where: str, ids: list[str], names: list[str], columns: Iterable[Any]) -> Matrix:
@@ -24,6 +37,9 @@ def numbers(where: str, ids: list[str], names: list[str], columns: Iterable[Any]
     columns
         The n values of each feature, an array or a Series.
     """
+    if len(names) <= _FEW_COLUMNS:
+        columns = list(columns)
+        _refuse_long(where, ids, names, columns)
     samples = checked_ids(where, ids)
     features = checked_features(where, [str(name).strip() for name in names])
     values = np.empty((len(features), len(samples)), dtype=np.float32)
@@ -35,6 +51,22 @@ def numbers(where: str, ids: list[str], names: list[str], columns: Iterable[Any]
     matrix = Matrix(np.array(samples, dtype=np.str_), features, values.T, where)
     check_finite(where, matrix.ids, matrix.features, matrix.values)
     return matrix
+
+
+def _refuse_long(where: str, ids: list[str], names: list[str], columns: list[Any]) -> None:
+    """Refuse a table with a row per sample and feature: two columns that repeat themselves, but not as a pair."""
+    series = (pd.Series(column).reset_index(drop=True) for column in (ids, *columns))
+    table = pd.DataFrame(dict(enumerate(series)))
+    keys = [key for key in range(table.shape[1]) if 0 < 2 * table[key].nunique() <= len(table)]
+    text = [key for key in keys if not key or not pd.api.types.is_numeric_dtype(table[key])]
+    pairs = [[one, two] for one in text for two in keys if one < two and (not one or two in text)]
+    if any(not table.duplicated(pair).any() for pair in pairs):
+        raise InputError(
+            where,
+            f"a long table: {len(ids)} rows with the columns {some(names)}, one per sample and feature",
+            "one row per sample and one column per feature",
+            "Turn it into a matrix, in pandas by DataFrame.pivot, in R by tidyr::pivot_wider.",
+        )
 
 
 def check_finite(where: str, ids: NDArray[np.str_], features: NDArray[np.str_], values: NDArray[np.float32]) -> None:
@@ -54,19 +86,41 @@ def check_finite(where: str, ids: NDArray[np.str_], features: NDArray[np.str_], 
 
 def _column(where: str, name: str, samples: list[str], column: "pd.Series[Any]") -> NDArray[np.float64]:
     """Return numbers of a column whose type does not promise them."""
-    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
-        column = column.astype(object).map(lambda value: np.nan if is_missing(value) else value)
-        parsed = pd.to_numeric(column, errors="coerce")
-        bad = np.flatnonzero((parsed.isna() & column.notna()).to_numpy())
-        if len(bad):
-            raise no_number(
-                f"{where}, column {name!r}, row {samples[bad[0]]!r}",
-                str(column.iloc[bad[0]]),
-                len(bad),
-                "Move columns of text to the clinical table; leave missing values empty.",
-            )
-        column = parsed
-    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if pd.api.types.is_any_real_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    parsed = [_number(value) for value in column.tolist()]
+    bad = [row for row, value in enumerate(parsed) if value is None]
+    if bad:
+        raise no_number(
+            f"{where}, column {name!r}, row {samples[bad[0]]!r}",
+            str(column.iloc[bad[0]]),
+            len(bad),
+            "The first column has to hold the sample ids, the others plain numbers without dates, units or percent "
+            "signs: move columns of text to the clinical table, and leave missing values empty.",
+        )
+    return np.array(parsed, dtype=np.float64)
+
+
+def _number(value: Any) -> float | None:
+    """Read a cell of any type; NaN where it is missing, None where it is no number."""
+    text = str(value).strip()
+    if is_number(text) or is_infinite(text):
+        return float(text)
+    return np.nan if is_missing(value) else _BOOLS.get(text.lower())
+
+
+def dates_as_names(matrices: Mapping[str, Matrix]) -> list[str]:
+    """Remarks on features that are called like dates: genes that went through a spreadsheet."""
+    found = {
+        name: [feature for feature in matrix.features.tolist() if _DATE.fullmatch(feature)]
+        for name, matrix in matrices.items()
+    }
+    return [
+        f"{name}: {len(dates)} features are called like dates, such as {some(dates, 3)}: a spreadsheet makes these of "
+        "MARCHF1, SEPTIN2 and their like. Export the table again without one, or students will not find these genes."
+        for name, dates in found.items()
+        if dates
+    ]
 
 
 def checked_ids(where: str, ids: list[str]) -> list[str]:
@@ -95,12 +149,13 @@ def checked_features(where: str, names: list[str]) -> NDArray[np.str_]:
     """Return feature names; none may be empty or occur twice."""
     if not names:
         raise InputError(where, "one column", "sample ids and at least one feature", "Check the delimiter.")
-    if "" in names:
+    nameless = [position for position, name in enumerate(names) if not name or _NAMELESS.fullmatch(name)]
+    if nameless:
         raise InputError(
-            f"{where}, column {names.index('') + 2}",
-            "no name in the header",
+            f"{where}, column {nameless[0] + 2}",
+            f"no name in the header ({names[nameless[0]]!r})",
             "a name for every feature",
-            "Name the column, or remove delimiters at the ends of lines.",
+            "Name the column, or remove it if it holds row numbers, and delimiters at the ends of lines.",
         )
     if double := repeated(names):
         raise InputError(

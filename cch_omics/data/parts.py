@@ -10,6 +10,7 @@ from cch_omics.config import IngestConfig
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.source import Matrix, TableNotes
 from cch_omics.errors import InputError
+from cch_omics.tasks.missing import missing_code
 
 
 class Part(NamedTuple):
@@ -23,6 +24,9 @@ class Part(NamedTuple):
 
 def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part:
     """Choose the rows, one per sample or patient, and the columns of a table."""
+    if code := missing_code(matrix.values):
+        at = f"column {str(matrix.features[code.column])!r}, row {str(matrix.ids[code.row])!r}"
+        raise code.refused(f"{matrix.where}, {at}")
     missing = np.isnan(matrix.values)
     empty = np.asarray(missing.all(axis=1))
     if empty.all():

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Texts that stand for a missing value or label, as pandas has them.
-MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
+from cch_omics.tasks.missing import says_missing
 
 
 def is_missing(value: Any) -> bool:
     """Whether a cell is empty or says that its value is missing."""
-    return bool(pd.api.types.is_scalar(value) and pd.isna(value)) or str(value).strip() in MISSING
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value)) or says_missing(str(value))
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Notes:
     clinical_left_out
         Ids of the clinical table that no modality has.
     values_treated_as_missing
-        Samples by text of the target that was not asked for.
+        Samples by text of the target that stands for a missing value, or was not asked for.
     task_guessed
         Whether the sheet left the task open.
     origin, remarks
@@ -144,7 +143,11 @@ class Notes:
 
 def fill_gaps(own: "pd.Series[Any]", other: "pd.Series[Any]") -> tuple["pd.Series[Any]", str | None]:
     """Fill gaps of a clinical column from another; also return the first sample that they contradict each other on."""
+    said = [column.astype(object) for column in (own, other)]
+    known = [column.mask(column.map(is_missing).to_numpy(dtype=bool)) for column in said]
     both = own.index.intersection(other.index)
-    one, two = own[both].astype(object), other[both].astype(object)
+    one, two = (column[both] for column in known)
     unlike = both[((one != two) & one.notna() & two.notna()).to_numpy(dtype=bool)]
-    return own.astype(object).combine_first(other.astype(object)), unlike[0] if len(unlike) else None
+    # Codes for missing values stay where nothing is known, to be counted.
+    filled = known[0].combine_first(known[1]).combine_first(said[0]).combine_first(said[1])
+    return filled, unlike[0] if len(unlike) else None

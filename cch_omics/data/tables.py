@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.data.barcodes import read_id
-from cch_omics.data.numbers import checked_ids, numbers
+from cch_omics.data.numbers import checked_ids
 from cch_omics.data.source import Matrix, is_missing
-from cch_omics.data.text import read_text, read_text_matrix
+from cch_omics.data.text import read_text, read_text_matrix, refuse_header
 from cch_omics.errors import InputError
 from cch_omics.planning.layout import TABLE_SUFFIXES, table_suffix
+from cch_omics.runtime.files import check_file
 
 
 def read_matrix(
@@ -48,16 +49,15 @@ def read_matrix(
         When the table cannot be read as numbers.
     """
     where = os.fspath(path)
-    if not Path(path).is_file():
-        raise InputError(
-            where, "no such file", "a table", "Check the path; a relative one starts at the working directory."
-        )
+    check_file(path, "a table")
     if where.lower().endswith((".h5mu", ".h5ad")):
         from cch_omics.data.mudata import read_anndata_matrix
 
         matrix = read_anndata_matrix(path, modality)
     elif table_suffix(path) == ".parquet":
-        matrix = _read_parquet(path)
+        from cch_omics.data.parquet import read_parquet_matrix
+
+        matrix = read_parquet_matrix(path)
     elif table_suffix(path):
         matrix = read_text_matrix(path)
     else:
@@ -108,29 +108,9 @@ def read_xena_matrix(path: str | os.PathLike[str], samples: Collection[str], pat
 
 
 def read_clinical(path: str | os.PathLike[str], delimiter: str = "") -> pd.DataFrame:
-    """Read a clinical table as text, indexed by its first column; missing values are NaN."""
-    frame = read_text(path, delimiter=delimiter)
-    ids = checked_ids(os.fspath(path), frame.iloc[:, 0].fillna("").tolist())
-    return frame.iloc[:, 1:].set_axis(pd.Index(ids, name="sample"), axis=0)
-
-
-def _read_parquet(path: str | os.PathLike[str]) -> Matrix:
-    """Read the index as ids, or the first column where the file has none."""
+    """Read a clinical table as text by its first column; empty cells are NaN, codes for missing values stay."""
     where = os.fspath(path)
-    try:
-        # In one thread: now and then Python aborts at its end where the library's threads were at work.
-        frame = pd.read_parquet(path, use_threads=False)
-    except Exception as error:  # the library raises anything on content that is damaged
-        raise InputError(
-            where, f"a damaged Parquet file ({error})", "a Parquet file", "Copy or write the file again."
-        ) from error
-    if frame.index.nlevels > 1:
-        raise InputError(
-            where, f"an index of {frame.index.nlevels} levels", "sample ids in one level", "Keep that level only."
-        )
-    if isinstance(frame.index, pd.RangeIndex) and len(frame.columns):
-        frame = frame.set_index(frame.columns[0])
-    if frame.empty:
-        raise InputError(where, "no values", "sample ids and at least one feature", "Write the table again.")
-    ids = ["" if is_missing(name) else str(name) for name in frame.index]
-    return numbers(where, ids, list(frame.columns), (column for _, column in frame.items()))
+    frame = read_text(path, delimiter=delimiter, even=True)
+    ids = checked_ids(where, ["" if is_missing(name) else name for name in frame.iloc[:, 0].tolist()])
+    refuse_header(where, ids, str(frame.columns[0]))
+    return frame.iloc[:, 1:].set_axis(pd.Index(ids, name="sample"), axis=0)

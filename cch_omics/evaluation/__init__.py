@@ -52,7 +52,7 @@ def evaluate(
         gains=gained_over,
         references=references,
         summary=summary,
-        performance=performance(scores, references),
+        performance=performance(scores, references, cohort.target.task.metrics),
         comparisons=comparisons(scores, references, cohort.target.task.primary),
         criteria=criteria,
         scorecard=scorecard(criteria),

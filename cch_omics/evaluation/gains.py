@@ -17,6 +17,7 @@ from cch_omics.evaluation.intervals import corrected_interval, intervals
 from cch_omics.models.out_of_fold import Model, OutOfFold
 from cch_omics.models.recipes import ALONE
 from cch_omics.splits import Splits
+from cch_omics.tasks.base import Metric
 
 
 def model_name(model: Model) -> str:
@@ -142,8 +143,8 @@ def summarise(gains: pd.DataFrame) -> pd.DataFrame:
     return intervals(gains, [*keys.PAIR_COLUMNS, "control", "metric"], "gain", keys.SUMMARY_COLUMNS)
 
 
-def performance(students: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
-    """Mean score and its 95% interval of every model: `keys.PERFORMANCE_COLUMNS`.
+def performance(students: pd.DataFrame, references: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Mean score and its 95% interval, within the bounds of the metric, of every model: `keys.PERFORMANCE_COLUMNS`.
 
     Parameters
     ----------
@@ -151,9 +152,11 @@ def performance(students: pd.DataFrame, references: pd.DataFrame) -> pd.DataFram
         Of `scores_of_models`, with the column `model`.
     references
         `keys.REFERENCE_COLUMNS`.
+    metrics
+        Of the task.
     """
     both = concatenated([students, references.rename(columns={"baseline": "model"})], tuple(students.columns))
-    return intervals(both, ["student", "model", "metric"], "value", keys.PERFORMANCE_COLUMNS)
+    return intervals(both, ["student", "model", "metric"], "value", keys.PERFORMANCE_COLUMNS, metrics)
 
 
 def comparisons(students: pd.DataFrame, references: pd.DataFrame, metric: str) -> pd.DataFrame:

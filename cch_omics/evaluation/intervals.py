@@ -1,14 +1,20 @@
 """Intervals of quantities that are measured once on each outer split."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from cch_omics.tasks.base import Metric
+
 CONFIDENCE = 0.95
 
 
-def corrected_interval(values: NDArray[np.float64], folds: int) -> tuple[float, float, float]:
+def corrected_interval(
+    values: NDArray[np.float64], folds: int, low: float = -np.inf, high: float = np.inf
+) -> tuple[float, float, float]:
     """Mean and 95% interval of a quantity measured once on each outer split: the corrected resampled t.
 
     The training sets of the splits overlap, so the J values are not independent and their variance over J is far too
@@ -17,7 +23,13 @@ def corrected_interval(values: NDArray[np.float64], folds: int) -> tuple[float, 
         var(mean) = (1/J + n_test / n_train) * variance of the values,
 
     with J - 1 degrees of freedom; n_test / n_train is 1 / (folds - 1) in cross-validation, and J = repeats * folds
-    (Bouckaert & Frank 2004). Bounds are NaN with fewer than two values or folds.
+    (Bouckaert & Frank 2004). The ends are NaN with fewer than two values or folds.
+
+    The interval of a quantity with bounds has all the truths x from which the mean m is at most t standard errors away,
+    with an error that follows the truth: error(x)^2 / error(m)^2 = v(x) / v(m), where v is the product of the distances
+    to the finite bounds. Between two bounds this is the score interval of a share (Wilson 1927, Journal of the American
+    Statistical Association 22:209); without any, mean -+ t errors. It never reaches a bound. A mean on a bound, which
+    all values then share, has no error to make one of: the ends are NaN.
 
     Parameters
     ----------
@@ -25,6 +37,8 @@ def corrected_interval(values: NDArray[np.float64], folds: int) -> tuple[float, 
         (J,); NaN where the quantity is not defined on a split, which is left out.
     folds
         Outer folds of a repeat.
+    low, high
+        Bounds of the quantity.
 
     Returns
     -------
@@ -38,14 +52,50 @@ def corrected_interval(values: NDArray[np.float64], folds: int) -> tuple[float, 
         return mean, float("nan"), float("nan")
     error = np.sqrt((1 / n + 1 / (folds - 1)) * known.var(ddof=1))
     arm = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * error)
-    return mean, mean - arm, mean + arm
+    return mean, *_within(mean, arm, low, high)
 
 
-def intervals(table: pd.DataFrame, by: list[str], value: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """`corrected_interval` of a column, which rows have per `fold`, for each group: `by`, mean, low, high, number."""
+def _within(mean: float, arm: float, low: float, high: float) -> tuple[float, float]:
+    """Ends x of |x - mean|^2 v(mean) <= arm^2 v(x), which rounding pushes neither over a bound nor the mean."""
+    below, above = mean - low, high - mean
+    if np.isinf(below) and np.isinf(above):
+        return mean - arm, mean + arm
+    if min(below, above) <= 0:
+        return float("nan"), float("nan")
+    if np.isinf(above) or np.isinf(below):
+        distance = min(below, above)
+        excess = arm**2 / distance / 2
+        far = distance + excess + float(np.sqrt(excess * (2 * distance + excess)))
+        near = distance**2 / far
+        start, end = (low + near, low + far) if np.isinf(above) else (high - far, high - near)
+        return min(start, mean), max(end, mean)
+    width = high - low
+    p, q = below / width, above / width
+    excess = (arm / width) ** 2 / (p * q) / 2
+    root = float(np.sqrt(excess * (2 * p * q + excess)))
+    start, end = low + width * p**2 / (p + excess + root), high - width * q**2 / (q + excess + root)
+    return min(start, mean), max(end, mean)
+
+
+def intervals(
+    table: pd.DataFrame,
+    by: list[str],
+    value: str,
+    columns: tuple[str, ...],
+    metrics: Mapping[str, Metric] | None = None,
+) -> pd.DataFrame:
+    """`corrected_interval` of a column, which rows have per `fold`, for each group: `by`, mean, low, high, number.
+
+    Parameters
+    ----------
+    metrics
+        By what the column `metric` says, where values have the bounds of their metric; differences have none.
+    """
     rows = []
     for key, part in table.groupby(by, sort=False):
         values = part[value].to_numpy(dtype=np.float64)
-        mean = corrected_interval(values, int(part["fold"].nunique()))
+        metric = metrics[part["metric"].iloc[0]] if metrics else None
+        bounds = (metric.low, metric.high) if metric else ()
+        mean = corrected_interval(values, int(part["fold"].nunique()), *bounds)
         rows.append((*key, *mean, int(np.isfinite(values).sum())))
     return pd.DataFrame(rows, columns=list(columns))

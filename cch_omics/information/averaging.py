@@ -16,6 +16,14 @@ COMBINATIONS = {
 }
 # What is compared with parametric simulations.
 CALIBRATED = ("gap", "cross_check_gap")
+# Columns of a row.
+COLUMNS = (
+    *(f"{name}{of}" for name in COMBINATIONS for of in ("", "_se")),
+    *(f"{name}{of}" for name in CALIBRATED for of in ("_at_zero", "_simulated_sd")),
+    "n_paired",
+    "n_labelled",
+    "flags",
+)
 # Flags that say why a fold has no estimate.
 REASONS = ("deterministic", "too_few_samples")
 
@@ -68,7 +76,7 @@ def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, floa
     Returns
     -------
     dict
-        Columns of `pairs.estimate_pairs`.
+        `COLUMNS`.
     """
     # Terms in the order I(T;S), I(S;Y), I(T;Y), I(T;S).
     order = [0, 2, 1, 3] if first_teaches else [0, 1, 2, 3]

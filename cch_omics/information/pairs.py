@@ -27,7 +27,7 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
-from cch_omics.information.averaging import row
+from cch_omics.information import averaging
 from cch_omics.information.folds import Batch, batches, members_of, principal_components
 from cch_omics.information.half_samples import half_samples
 from cch_omics.information.registry import ESTIMATORS
@@ -41,6 +41,8 @@ from cch_omics.views import teachers_of, views_of
 NORMAL_95 = 1.959963984540054
 
 Pair = tuple[str, str]
+# Of a row, before those of `averaging`.
+PAIR_COLUMNS = (*keys.SPLIT_COLUMNS, "teacher", "student", "estimator", "cross_check_estimator", "dim")
 
 
 def estimate_pairs(
@@ -84,22 +86,17 @@ def estimate_pairs(
         cross_check_estimator`; the columns of `averaging.COMBINATIONS`, each with `_se`, in nats; for the gaps of both
         estimators `_at_zero` and `_simulated_sd` (`simulations.base.calibrate`), NaN but for the full cohort;
         `n_paired, n_labelled`, samples in the folds that contribute; `dim`; `flags` of the estimators, separated by
-        ";", "" if there is none.
+        ";", "" if there is none. No row where there is no pair.
 
     Raises
     ------
     InputError
-        If there is no pair, an encoding lacks a training sample of its view, or the label estimator does not fit the
-        task.
+        If an encoding lacks a training sample of its view, or the label estimator does not fit the task.
     """
     pairs = [(t, s) for t in cohort.teachers for s in cohort.modalities if t in teachers_of(cohort, s)]
+    columns = [*PAIR_COLUMNS, *averaging.COLUMNS]
     if not pairs:
-        raise InputError(
-            f"cohort {cohort.name}",
-            f"modalities {', '.join(cohort.modalities)} and teachers {', '.join(cohort.teachers) or 'none'}",
-            "a student and a teacher that is another view",
-            "Add a modality, or name a teacher in the sheet's column `teachers`.",
-        )
+        return pd.DataFrame(columns=columns)
     suite = Suite.of(settings, label := _label_estimator(settings.label, cohort.target.task))
     place = {name: position for position, name in enumerate(views_of(cohort))}
     # Both directions of a pair share their estimates.
@@ -137,10 +134,12 @@ def estimate_pairs(
                     "estimator": f"{settings.teacher_student}-{label}",
                     "cross_check_estimator": f"{settings.cross_check}-{label}",
                     "dim": min(settings.dimension, encodings[teacher].representation.shape[2]),
-                    **row(joined[first, second][of_split], settings.neighbours, first_teaches=teacher == first),
+                    **averaging.row(
+                        joined[first, second][of_split], settings.neighbours, first_teaches=teacher == first
+                    ),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def information_table(frame: pd.DataFrame) -> pd.DataFrame:

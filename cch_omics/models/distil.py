@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig
 from cch_omics.models.fit import Fitted, Teaching, fit, fold_in, over_splits, splits_at_once
-from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold, network_arrays, network_of
+from cch_omics.models.out_of_fold import NO_MODELS, Encoding, Model, OutOfFold, network_arrays, network_of
 from cch_omics.models.recipes import ALONE, TAUGHT
 from cch_omics.models.training_sets import TrainingSets, name_code, training_sets
 from cch_omics.runtime.resume import Arrays, State
 from cch_omics.splits import Splits
+from cch_omics.views import is_left_out
 
 
 def models_of(student: str, teachers: Sequence[str], *, shuffled_controls: bool = True) -> tuple[Model, ...]:
@@ -48,7 +49,8 @@ def distil(
 
     Soft targets exist for every training sample that has the teacher's view, labelled or not (`Encoding.soft_targets`).
     Students stop when their own loss, of labels and soft targets, is the smallest on inner folds, where the teacher is
-    its encoder without the fold. The student that is trained alone is the encoder of its modality.
+    its encoder without the fold. The student that is trained alone is the encoder of its modality. A modality that was
+    left out has no student.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ def distil(
     state
         Keeps the result of each split until all are done.
     """
+    if is_left_out(cohort, student):
+        return NO_MODELS
     models = models_of(student, teachers, shuffled_controls=shuffled_controls)
     taught_by = models[1:]
     own = encodings[student]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
 from cch_omics.models.fit import fit, fold_in, over_splits, splits_at_once
-from cch_omics.models.out_of_fold import Encoding, network_arrays, network_of
+from cch_omics.models.out_of_fold import NO_ENCODING, Encoding, network_arrays, network_of
 from cch_omics.models.training_sets import TrainingSets, training_sets
 from cch_omics.runtime.resume import Arrays, State
 from cch_omics.splits import Splits
-from cch_omics.views import members
+from cch_omics.views import is_left_out, members
 
 
 def encode(
@@ -34,8 +34,11 @@ def encode(
 
     The encoder of a split's training samples is also the student that is trained alone, the baseline of every gain.
     Students that go without an inner fold must not learn of it from their teacher: encoders without each pair of inner
-    folds give what these are taught. `state` keeps the result of each split until all are done.
+    folds give what these are taught. `state` keeps the result of each split until all are done. A view that was left
+    out has no encoding.
     """
+    if is_left_out(cohort, view):
+        return NO_ENCODING
     n_splits, n_samples = splits.inner.shape
     target, task = cohort.target, cohort.target.task
     rows = np.flatnonzero(cohort.profiled(view))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cch_omics.models.recipes import ALONE
 from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import read_arrays
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,12 @@ class Encoding:
     inputs: NDArray[np.float32] | None = None
 
 
+# Of a view or a student that was left out: of no split, no sample and no model.
+_NOTHING = np.zeros((0, 0, 0, 0), dtype=np.float32)
+NO_ENCODING = Encoding(_NOTHING.sum(3), _NOTHING.sum(3), _NOTHING, np.zeros(0, dtype=np.int64))
+NO_MODELS = OutOfFold((), _NOTHING, (), np.zeros((0, 0), dtype=np.int64))
+
+
 def save_encoding(encoding: Encoding, path: Path) -> None:
     """Write an encoding as `.npz`."""
     arrays = {name: getattr(encoding, name) for name in ("representation", "outputs", "soft_targets", "epochs")}
@@ -145,7 +152,7 @@ def save_encoding(encoding: Encoding, path: Path) -> None:
 
 def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
     """Read what `save_encoding` wrote; the networks' inputs, most of the file, only where asked."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with read_arrays(path) as arrays:
         return Encoding(
             representation=arrays["representation"],
             outputs=arrays["outputs"],
@@ -163,7 +170,7 @@ def save_out_of_fold(predicted: OutOfFold, path: Path) -> None:
 
 def load_out_of_fold(path: Path) -> OutOfFold:
     """Read what `save_out_of_fold` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with read_arrays(path) as arrays:
         return _out_of_fold(arrays, "")
 
 
@@ -177,7 +184,7 @@ def save_by_student(predicted: Mapping[str, OutOfFold], path: Path) -> None:
 
 def load_by_student(path: Path) -> dict[str, OutOfFold]:
     """Read what `save_by_student` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with read_arrays(path) as arrays:
         return {str(name): _out_of_fold(arrays, f"{number}.") for number, name in enumerate(arrays["students"])}
 
 

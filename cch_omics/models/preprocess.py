@@ -67,6 +67,9 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     # Stable, so that the choice among equal variances does not depend on the machine.
     order = torch.argsort(variance[varying], descending=True, stable=True)[: settings.max_features]
     kept = varying[order].sort().values
+    if not len(kept):
+        # A feature of few values may be constant in one training set of many: its network has the same input for all.
+        return Projection(kept=kept, fill=fill, loadings=fill.new_zeros((0, 1)))
 
     scale = torch.where(binary[kept], 1.0, variance[kept].rsqrt())
     centered = torch.nan_to_num(values[rows[:, None], kept] - fill[kept], nan=0.0) * scale

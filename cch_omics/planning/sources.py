@@ -9,7 +9,9 @@ from pathlib import Path
 
 from cch_omics.config import NAME_PATTERN, SheetRow, check_modality, comma_list
 from cch_omics.errors import InputError
-from cch_omics.planning.layout import layout_of
+from cch_omics.planning.layout import check_files, layout_of
+from cch_omics.runtime.apart import read_apart
+from cch_omics.runtime.files import check_file, in_the_way
 
 # Modalities of sources that a step makes. Those of simulated cohorts are said again: where they are defined needs more
 # than planning has (a test keeps the two in step).
@@ -35,7 +37,7 @@ def made_source(source: str) -> str:
 def files_of(row: SheetRow) -> list[str]:
     """Files that a row is read from: the `.h5mu` file, or the tables of its modalities and the clinical table."""
     path = Path(row.source)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [row.source]
     layout = layout_of(path)
     tables = [layout.tables[name] for name in modalities_of(row)]
@@ -59,7 +61,7 @@ def modalities_of(row: SheetRow) -> list[str]:
                 f"cohort sheet, cohort {row.cohort!r}, column modalities",
                 repr(name),
                 f"modalities of {row.source}: {', '.join(available)}",
-                "Correct the name, or leave the cell empty to take all.",
+                f"Correct the name, or leave the cell empty to take all.{_not_read(row.source)}",
             )
     chosen = asked or available
     for name in chosen:
@@ -69,7 +71,8 @@ def modalities_of(row: SheetRow) -> list[str]:
             where,
             f"{row.source} with {len(chosen)} modalities ({', '.join(chosen) or 'none'})",
             "at least two",
-            "A student needs another omics to learn from. A folder has one MODALITY.csv, .tsv, .parquet or .h5ad each.",
+            "A student needs another omics to learn from. A folder has one MODALITY.csv, .tsv, .parquet or .h5ad each."
+            f"{_not_read(row.source)}",
         )
     if row.derived_from and row.derived_from not in available:
         raise InputError(
@@ -104,19 +107,23 @@ def _available(source: str, where: str, asked: list[str]) -> list[str]:
             )
         return list(known[name])
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         layout = layout_of(path)
         if not layout.clinical:
             raise InputError(
                 where,
                 f"{'the study' if layout.kind == 'cbioportal' else 'the folder'} {source} without a clinical table",
                 "clinical.csv or clinical.tsv beside the tables; in a study of cBioPortal data_clinical_sample.txt",
-                "It holds the sample id in its first column, and the target in another.",
+                f"It holds the sample id in its first column, and the target in another.{_not_read(source)}",
             )
+        check_files(layout, asked)
         return list(layout.tables)
-    if path.suffix == ".h5mu" and path.is_file():
-        return _modalities_of_h5mu(path, where)
-    if path.exists():
+    there = in_the_way(path) != "no such file"
+    if there and path.suffix.lower() == ".h5mu":
+        return read_apart(path, lambda: _modalities_of_h5mu(path), "a MuData file (.h5mu)")
+    if there:
+        if not os.path.isfile(path):
+            check_file(path)
         raise InputError(
             where, f"the file {source}", "a .h5mu file or a folder of tables", "Convert it, or put it into a folder."
         )
@@ -128,17 +135,18 @@ def _available(source: str, where: str, asked: list[str]) -> list[str]:
     )
 
 
-def _modalities_of_h5mu(path: Path, where: str) -> list[str]:
+def _not_read(source: str) -> str:
+    """What lies in a folder and may have been meant, to end an advice with."""
+    sentences = layout_of(Path(source)).not_read() if os.path.isdir(source) else []
+    return "".join(f" {sentence}" for sentence in sentences)
+
+
+def _modalities_of_h5mu(path: Path) -> list[str]:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            modalities = file.get("mod")
-            if modalities is None:
-                raise InputError(where, f"{path} without the group `mod`", "a MuData file", "Write it with mudata.")
-            order = [str(name) for name in modalities.attrs.get("mod-order", ())]
-            return order if set(order) == set(modalities) else list(modalities)
-    except OSError as error:
-        raise InputError(
-            where, f"{path}, which is no HDF5 file ({error})", "a MuData file", "Write it again."
-        ) from None
+    with h5py.File(path, "r") as file:
+        modalities = file.get("mod")
+        if not isinstance(modalities, h5py.Group):
+            raise InputError(str(path), "nothing called `mod`", "a MuData file (.h5mu)", "Write it with mudata.")
+        order = [str(name) for name in modalities.attrs.get("mod-order", ())]
+        return order if set(order) == set(modalities) else list(modalities)

@@ -82,7 +82,8 @@ class Lines(logging.Formatter):
     dryrun
         Whether jobs are only planned.
     show_failed_logs
-        Whether the log of a job that failed is shown: where its own words do not reach this terminal.
+        Whether the log of a job that failed is shown, and the warnings of others: where a job's own words do not reach
+        this terminal.
     """
 
     def __init__(self, *, dryrun: bool = False, show_failed_logs: bool = False) -> None:
@@ -90,6 +91,7 @@ class Lines(logging.Formatter):
         self.dryrun = dryrun
         self.show_failed_logs = show_failed_logs
         self.jobs: dict[int, tuple[str, float]] = {}
+        self.logs: dict[int, list[str]] = {}
         self.total = self.finished = 0
 
     def format(self, record: logging.LogRecord) -> str:
@@ -117,6 +119,8 @@ class Lines(logging.Formatter):
     def _started(self, fields: Mapping[str, Any]) -> str:
         label = _label(fields)
         self.jobs[fields["jobid"]] = (label, time.monotonic())
+        if self.show_failed_logs and not fields.get("local"):
+            self.logs[fields["jobid"]] = list(fields.get("log") or ())
         if fields["rule_name"] == NOTHING:
             return ""
         return f"{label}: {_kinds(fields['reason'])}" if self.dryrun else terminal_line("started", label)
@@ -126,7 +130,10 @@ class Lines(logging.Formatter):
         if label == NOTHING:
             return ""
         self.finished += 1
-        return terminal_line("finished", f"{label} in {seconds:.0f} s ({self.finished} of {self.total} jobs)")
+        lines = [line for log in self.logs.pop(jobid, []) for line in _content(log)]
+        warned = [found[1] for line in lines if (found := re.fullmatch(r"\s*\S+ \S+ WARNING (.*)", line))]
+        finished = terminal_line("finished", f"{label} in {seconds:.0f} s ({self.finished} of {self.total} jobs)")
+        return "\n".join([*(terminal_line("warning", f"{label}: {text}") for text in warned), finished])
 
     def _failed(self, fields: Mapping[str, Any]) -> str:
         label, seconds = self._ended(fields["jobid"])

@@ -1,8 +1,9 @@
 """Cohorts that a run could not finish: which step failed, and where its log is. Told from the logs alone."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+KILLED = "it was killed before it could say why"
 
 
 class Unfinished(NamedTuple):
@@ -47,24 +48,27 @@ def unfinished(cohort: str, target: str, page: Path, logs: Path) -> Unfinished |
         Folder of its logs.
     """
     found = sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    failed = [path for path in found if not _last_lines(path)[-1].endswith(" done")]
+    failed = [path for path in found if failure(path)]
     if page.is_file() and not failed:
         return None
     if not failed:
         return Unfinished(cohort, target, "", "", "")
     log = failed[-1]
     step = log.relative_to(logs).with_suffix("").as_posix()
-    return Unfinished(cohort, target, step, log.as_posix(), _reason(_last_lines(log)))
+    return Unfinished(cohort, target, step, log.as_posix(), failure(log))
 
 
-def _reason(lines: Iterable[str]) -> str:
-    """The last line that is an error: of the log, or the last one of a traceback."""
-    for line in reversed(list(lines)):
+def failure(log: Path) -> str:
+    """Why a step failed, "" if it did not: the last line that is an error, of its log or of a traceback in it."""
+    lines = _last_lines(log)
+    if lines[-1].endswith(" DEBUG done"):
+        return ""
+    for line in reversed(lines):
         if " ERROR " in line:
             return line.split(" ERROR ", 1)[1]
         if line and not line[0].isspace() and "Error" in line.split(":", 1)[0]:
             return line
-    return "it was killed before it could say why"
+    return KILLED
 
 
 def _last_lines(path: Path, size: int = 20_000) -> list[str]:

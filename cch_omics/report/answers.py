@@ -12,9 +12,19 @@ import pandas as pd
 
 from cch_omics import keys
 from cch_omics.report.results import Results
+from cch_omics.student.about import TAUGHT_FOLDER
 from cch_omics.tasks.base import Metric
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.vocabulary import deciding, difference, model_name, model_of, quantity_value, recipe_name, with_unit
+from cch_omics.vocabulary import (
+    deciding,
+    difference,
+    model_name,
+    model_of,
+    quantity_value,
+    recipe_name,
+    shows,
+    with_unit,
+)
 
 # Fewest labelled samples of the smallest stratum with which its results are worth much: a test fold then holds four.
 FEW_LABELS = 20
@@ -87,7 +97,7 @@ def _answer(student: str, row: Row, pairs: pd.DataFrame, results: Results) -> An
     else:
         of_advice = _nearest(pairs, results.rule)
     pair: Row = next(iter(of_advice.to_dict("records")), {})
-    about_gains = _of_advised(pair) if teacher else _missed(pairs, results.metric)
+    about_gains = _of_advised(pair, results.metric) if teacher else _missed(pairs, results.metric)
     return Answer(
         student,
         teacher,
@@ -97,7 +107,12 @@ def _answer(student: str, row: Row, pairs: pd.DataFrame, results: Results) -> An
         _advice(student, teacher, recipe, verdict),
         _certainty(student, teacher, pair, results.rule),
         _gains(pair, results.metric) if pair else (),
-        (*about_gains, *behind_baselines(student, model, results), *_labels(student, results)),
+        (
+            *_chance(student, results),
+            *about_gains,
+            *behind_baselines(student, model, results),
+            *_labels(student, results),
+        ),
     )
 
 
@@ -150,14 +165,25 @@ def _gains(pair: Row, metric: Metric) -> tuple[ShownGain, ...]:
 # --- Caveats ----------------------------------------------------------------------------------------------------------
 
 
-def _of_advised(pair: Row) -> list[str]:
+def _chance(student: str, results: Results) -> list[str]:
+    """Say so if nothing predicts the target from the student's omics."""
+    if student not in results.at_chance:
+        return []
+    return [f"No model on {student}, baselines included, is shown to predict {results.target} better than chance."]
+
+
+def _of_advised(pair: Row, metric: Metric) -> list[str]:
     """Say how the gain of an advised teacher falls short, and whether it is more than soft targets alone give."""
     said = []
-    if pair["ci_high"] < 0:
-        said.append(f"Advice and realised gain disagree: the teacher {pair['teacher']} did harm on test patients.")
-    elif pair["ci_low"] <= 0:
-        said.append("The interval of the gain over training alone includes 0: the gain itself is not established.")
-    if pair["self_ci_low"] <= 0:
+    if pair["outcome"] == "harmed":
+        disagree = "Advice and realised gain disagree: the" if pair["verdict"] == keys.DISTIL else "The"
+        said.append(
+            f"{disagree} teacher {pair['teacher']} did harm on test patients. So the student trained alone is "
+            f"delivered, and the taught one beside it, in its folder {TAUGHT_FOLDER}."
+        )
+    elif np.isfinite(pair["ci_low"]) and not pair["clear"]:
+        said.append("The gain over training alone is not distinguishable from 0: the gain itself is not established.")
+    if pair["self_ci_low"] <= 0 or (np.isfinite(pair["self_gain"]) and not shows(metric, pair["self_gain"])):
         said.append(
             "The gain over the self control is not distinguishable from 0: what was gained may come from soft targets "
             "as such, and not from the other omics."
@@ -167,18 +193,27 @@ def _of_advised(pair: Row) -> list[str]:
 
 def _missed(pairs: pd.DataFrame, metric: Metric) -> list[str]:
     """Say which teacher was not advised and did help."""
-    better = pairs[pairs["ci_low"] > 0].sort_values("gain", ascending=False, kind="stable")
-    return [
-        f"Verdict and realised gain disagree: with the teacher {row['teacher']} it gained "
-        f"{with_unit(metric, row['gain'])} over training alone on test patients."
-        for row in better.head(1).to_dict("records")
-    ]
+    said = []
+    for row in (
+        pairs[pairs["clear"] & (pairs["gain"] > 0)]
+        .sort_values("gain", ascending=False, kind="stable")
+        .head(1)
+        .to_dict("records")
+    ):
+        disagree = "Verdict and realised gain disagree: with" if row["verdict"] == keys.DO_NOT_DISTIL else "With"
+        left = "" if row["verdict"] == keys.DO_NOT_DISTIL else ", which the evidence leaves undecided,"
+        said.append(
+            f"{disagree} the teacher {row['teacher']}{left} it gained {with_unit(metric, row['gain'])} over training "
+            "alone on test patients."
+        )
+    return said
 
 
 def behind_baselines(student: str, model: str, results: Results) -> list[str]:
     """Say so if the advised model does worse than a baseline."""
     table, metric = results.comparisons, results.metric
     mine = table[(table["student"] == student) & (table["model"] == model) & (table["difference"] < 0)]
+    mine = mine[mine["difference"].map(lambda difference: shows(metric, difference)).astype(bool)]
     said = []
     for row in mine.sort_values("difference", kind="stable").to_dict("records"):
         loss = with_unit(metric, -row["difference"]).lstrip("+")
@@ -196,14 +231,9 @@ def _labels(student: str, results: Results) -> list[str]:
             "about a label that was found independently."
         )
     known = results.audit["modalities"][student]["strata"]
-    said += [
-        f"No labelled patient with {student} has {target} {name}: the model cannot learn it."
-        for name, count in known.items()
-        if not count
-    ]
-    usable = {name: round(results.audit["label_budget"] * count) for name, count in known.items() if count}
-    rarest = min(usable, key=lambda name: usable[name], default="")
-    if usable and usable[rarest] < FEW_LABELS:
+    usable = {name: round(results.audit["label_budget"]["strata"][name] * count) for name, count in known.items()}
+    rarest = min(usable, key=lambda name: usable[name])
+    if usable[rarest] < FEW_LABELS:
         said.append(
             f"There are few labels: some {sum(usable.values())} samples to train on, of which {usable[rarest]} have "
             f"{target} {rarest}. Intervals are wide, and what is rare is learnt badly."

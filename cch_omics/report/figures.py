@@ -46,10 +46,11 @@ def evidence(verdicts: pd.DataFrame, metric: Metric) -> Markup:
         return Markup()
     rows = by_gap(known).head(MAX_PAIRS)
     piloted = bool(rows["pilot_gain"].notna().any())
-    alt = f"Two estimates of the gap of each of {len(rows)} pairs" + (" and its pilots' gain." if piloted else ".")
+    alt = f"Two estimates of the gap of each of {len(rows)} pairs, beside those of a gap of zero"
+    alt += ", and its pilots' gain." if piloted else "."
     with style():
         drawn, (left, *right) = figure(9.4 if piloted else 5.6, 1.4 + 0.32 * len(rows), columns=2 if piloted else 1)
-        pair_plots.corrected_gaps(rows, ax=left)
+        pair_plots.estimated_gaps(rows, ax=left)
         for ax in right:
             pair_plots.pilot_gains(rows, metric, ax=ax)
             ax.tick_params(labelleft=False)

@@ -11,7 +11,7 @@ from cch_omics.report.pair_tables import gain_cell
 from cch_omics.report.results import Results
 from cch_omics.report.tables import Column, Row, Table
 from cch_omics.tasks.base import Metric, Task
-from cch_omics.vocabulary import difference_heading, heading, model_name, rule_title, shown, signed, unsigned
+from cch_omics.vocabulary import difference_heading, heading, model_name, rule_title, shown, shows, signed, unsigned
 
 
 def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
@@ -21,6 +21,7 @@ def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
         mine = chosen[row["student"]] == row["model"]
         if mine or row["model"] == "alone":
             reading = "behind" if row["ci_high"] < 0 else "ahead" if row["ci_low"] > 0 else "no clear difference"
+            reading = reading if shows(results.metric, row["difference"]) else "no clear difference"
             cells = (
                 row["student"],
                 model_name(row["model"], results.task),
@@ -62,8 +63,8 @@ def metrics_table(results: Results, chosen: Mapping[str, str]) -> Table:
             rows.append(Row(tuple(cells), chosen=chosen[student] == model))
     columns = [Column("Model"), *(Column(heading(metric), number=True) for metric in task.metrics.values())]
     caption = (
-        f"Means over outer test folds; {results.metric.title} with its 95% interval; shaded: recommended."
-        f"{_lower_is_better(task)}"
+        f"Means over outer test folds; {results.metric.title} with its 95% interval, of which there is none "
+        f"where all folds have the best or the worst value there is; shaded: recommended.{_lower_is_better(task)}"
     )
     return Table(caption, columns, rows, "intermediate/performance.tsv")
 

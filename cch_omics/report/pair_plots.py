@@ -87,25 +87,34 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes") -> None:
-    """Draw the gap of each pair by two estimators, corrected by parametric simulations, one row a pair.
+def estimated_gaps(evidence: pd.DataFrame, *, ax: "Axes") -> None:
+    """Draw the gap of each pair as two estimators say it, one row a pair, and what they say where the gap is zero.
 
     Parameters
     ----------
     evidence
         Columns `estimator`, `cross_check_estimator`, and of `gap` and `cross_check_gap` also `_se`, `_at_zero` and
-        `_simulated_sd`, in nats. An estimate is drawn less what its estimator says in simulations whose gap is zero,
-        with 95% of the wider of its own and the simulations' error; without simulations, as it is.
+        `_simulated_sd`, in nats. An estimate is drawn with 95% of its own error; what its estimator says in simulations
+        whose gap is zero, if there are some, as a pale bar of 95% of theirs with a tick.
     """
     rows = np.arange(len(evidence), dtype=np.float64)
     ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
     shown = (("gap", "estimator", -0.14, "o", INK), ("cross_check_gap", "cross_check_estimator", 0.14, "s", BLUE))
     for quantity, estimator, offset, marker, colour in shown:
-        spread = np.fmax(evidence[f"{quantity}_se"], evidence[f"{quantity}_simulated_sd"])
         ax.errorbar(
-            evidence[quantity] - evidence[f"{quantity}_at_zero"].fillna(0.0),
+            evidence[f"{quantity}_at_zero"],
             rows + offset,
-            xerr=1.96 * spread,
+            xerr=1.96 * evidence[f"{quantity}_simulated_sd"],
+            fmt="|",
+            color=(colour, 0.35),
+            markersize=9,
+            linewidth=4,
+            zorder=2,
+        )
+        ax.errorbar(
+            evidence[quantity],
+            rows + offset,
+            xerr=1.96 * evidence[f"{quantity}_se"],
             fmt=marker,
             color=colour,
             markersize=4.5,
@@ -114,7 +123,7 @@ def corrected_gaps(evidence: pd.DataFrame, *, ax: "Axes") -> None:
             zorder=3,
         )
     _one_row_a_pair(ax, evidence)
-    ax.set_xlabel("corrected gap, nats")
+    ax.set_xlabel("gap as estimated, nats")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=8)
 
 
@@ -190,7 +199,7 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
         for x, y, number in zip(part["gap"], gain, part["number"] if numbers else (), strict=False):
             ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
     ax.margins(0.12)
-    ax.set_xlabel("gap  I(teacher; student) − I(student; label), nats")
+    ax.set_xlabel("gap as estimated,  I(teacher; student) − I(student; label), nats")
     ax.set_ylabel(f"realised gain over training alone,\n{difference_heading(metric)}")
     if len(shown):
         # Outside, so that it never hides a pair.

@@ -81,7 +81,7 @@ def pairs_table(pairs: pd.DataFrame, metric: Metric, rule: str, *, where: bool =
     )
     caption = (
         f"What decided and what was gained, ordered by gap; gains in {difference_heading(metric)}. The pilot's gain "
-        "and the gap ± standard error; the other gains on test patients, with 95% intervals."
+        "and the gap, as estimated, ± standard error; the other gains on test patients, with 95% intervals."
     )
     return Table(caption, columns, rows, "verdicts.tsv and gains.tsv")
 

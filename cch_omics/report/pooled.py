@@ -1,6 +1,7 @@
 """The page of all cohorts and targets. Gains in different metrics have different units: each metric has a part."""
 
 import os
+import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cch_omics.config import ReportConfig
+from cch_omics.evaluation.gains import concatenated
 from cch_omics.report import figures, model_tables, pair_tables, sentences
 from cch_omics.report.answers import Answer, answers
 from cch_omics.report.render import render, write
@@ -45,7 +47,7 @@ def write_pooled_report(
     entries = []
     for folder in map(Path, folders):
         page = folder / "report.html"
-        link = Path(os.path.relpath(page, output.parent)).as_posix() if page.is_file() else ""
+        link = urllib.parse.quote(os.path.relpath(page, output.parent)) if page.is_file() else ""
         entries.append((read_results(folder), link))
     write(pooled_page(entries, settings, scorecard, unfinished), output)
 
@@ -66,7 +68,7 @@ def pooled_page(
         unfinished=unfinished,
         facts=f"{len(entries)} cohorts and targets, {n_students} students, {n_pairs} pairs of teacher and student.",
         headlines=[
-            {"name": f"{results.cohort}, {results.target}", "text": sentences.headline(of_student)}
+            {"name": f"{results.cohort}, {results.target}", "text": sentences.headline(results, of_student)}
             for results, of_student, _ in given
         ],
         rules={sentences.rule_sentence(results.rule) for results, _ in entries if results.rule},
@@ -80,9 +82,8 @@ def pooled_page(
 def _part(number: int, given: Sequence[Given], scores: pd.DataFrame) -> dict[str, Any]:
     """What the page says of the cohorts and targets of one metric."""
     metric, rule = given[0][0].metric, given[0][0].rule
-    pairs = by_gap(
-        pd.concat([results.pairs.assign(cohort=results.cohort, target=results.target) for results, *_ in given])
-    )
+    tables = [results.pairs.assign(cohort=results.cohort, target=results.target) for results, *_ in given]
+    pairs = by_gap(concatenated(tables, tuple(tables[0].columns)))
     return {
         "number": number,
         "title": metric.title,

@@ -1,4 +1,4 @@
-"""From content to a page: the templates escape all that is not marked as finished."""
+"""From content to a page: all that is not marked as finished is text, and none of it acts."""
 
 import importlib.metadata
 import platform
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 import cch_omics
 from cch_omics.config import ReportConfig
+from cch_omics.errors import visible
 from cch_omics.report.style import VERDICT_SYMBOLS
 from cch_omics.runtime.files import atomic
 from cch_omics.vocabulary import VERDICTS
@@ -24,10 +25,16 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("cch_omics.report"),
         autoescape=True,
+        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _finalize(value: Any) -> Any:
+    """Text as the reader shall see it; finished parts stay as they are."""
+    return visible(value, keep="\n") if type(value) is str else value
 
 
 def render(template: str, settings: ReportConfig, **content: Any) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.errors import InputError
-from cch_omics.runtime.files import read_json, read_table
+from cch_omics.runtime.formats import read_json, read_table
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Metric, Task
+from cch_omics.vocabulary import better_than_chance, shows
 
 PAIR = list(keys.PAIR_COLUMNS)
 INTERVAL = ["gain", "ci_low", "ci_high"]
@@ -27,6 +27,8 @@ EVIDENCE_COLUMNS = (
     "cross_check_gap_at_zero",
     "cross_check_gap_simulated_sd",
     "accuracy_difference",
+    "teacher_information",
+    "taught_information",
 )
 # Columns of names, in whatever table: one whose names happen to be numbers, or of none at all, is still one of names.
 NAMES = (
@@ -90,25 +92,39 @@ class Results:
         return str(self.teachers["rule"].iloc[0]) if len(self.teachers) else ""
 
     @property
+    def at_chance(self) -> list[str]:
+        """Students of which no model, baselines included, is shown to be better than chance on test patients."""
+        of_metric = self.performance[self.performance["metric"] == self.task.primary].dropna(subset="mean")
+        better = [
+            better_than_chance(self.task, *ends) for ends in of_metric[["mean", "ci_low"]].itertuples(index=False)
+        ]
+        measured, known = set(of_metric["student"]), set(of_metric.loc[better, "student"])
+        return [student for student in self.students if student in measured - known]
+
+    @property
     def pairs(self) -> pd.DataFrame:
         """Verdicts with the realised gain in the primary metric, from the largest gap down.
 
         Columns `gain`, `ci_low`, `ci_high` are of the gain over training alone, with `self_` and `shuffled_` in front
         of that over those controls. `outcome` is "harmed" if the interval over training alone lies below 0, else
-        "gained" if that over the self control lies above 0, else "no clear difference"; "not measured" without one.
+        "gained" if that over the self control lies above 0, else "no clear difference", as is what is shown as 0; "not
+        measured" without one. `clear`: whether the gain over training alone is neither shown as 0 nor has an interval
+        that includes it.
         """
-        table = self.verdicts
+        table, metric = self.verdicts, self.metric
         chosen = self.summary[self.summary["metric"] == self.task.primary]
         for control, prefix in zip(keys.CONTROLS, ("", "self_", "shuffled_"), strict=True):
             part = chosen.loc[chosen["control"] == control, [*PAIR, *INTERVAL]]
             part = part.rename(columns={name: prefix + name for name in INTERVAL})
             table = table.merge(part, on=PAIR, how="left", validate="one_to_one")
+        shown, of_self = (table[name].map(lambda gain: shows(metric, gain)) for name in ("gain", "self_gain"))
         outcome = np.select(
-            [table["ci_high"].isna(), table["ci_high"] < 0, table["self_ci_low"] > 0],
+            [table["ci_high"].isna(), shown & (table["ci_high"] < 0), of_self & (table["self_ci_low"] > 0)],
             ["not measured", "harmed", "gained"],
             "no clear difference",
         )
-        return by_gap(table.assign(outcome=outcome))
+        clear = shown & ((table["ci_low"] > 0) | (table["ci_high"] < 0))
+        return by_gap(table.assign(outcome=outcome, clear=clear.astype(bool)))
 
 
 def by_gap(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -126,8 +142,8 @@ def read_results(folder: Path) -> Results:
     """
     files = folder / "intermediate"
     audit = read_json(folder / "audit.json")
-    verdicts = _table(folder / "verdicts.tsv", keys.VERDICT_COLUMNS)
-    evidence = _table(folder / "evidence.tsv", (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS))
+    verdicts = checked_table(folder / "verdicts.tsv", keys.VERDICT_COLUMNS)
+    evidence = checked_table(folder / "evidence.tsv", (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS))
     of_cohort = evidence[evidence["repeat"] == -1].reindex(columns=[*PAIR, *EVIDENCE_COLUMNS])
     return Results(
         # The folder is where a reader looks them up.
@@ -135,21 +151,23 @@ def read_results(folder: Path) -> Results:
         target=folder.resolve().name,
         task=make_task(audit["task"], audit["parameters"]),
         verdicts=verdicts.merge(of_cohort, on=PAIR, how="left", validate="one_to_one"),
-        teachers=_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS),
-        information=_table(folder / "information.tsv", keys.INFORMATION_COLUMNS),
-        scorecard=_table(folder / "scorecard.tsv", keys.SCORECARD_COLUMNS),
-        summary=_table(files / "summary.tsv", keys.SUMMARY_COLUMNS),
-        performance=_table(files / "performance.tsv", keys.PERFORMANCE_COLUMNS),
-        comparisons=_table(files / "comparisons.tsv", keys.COMPARISON_COLUMNS),
+        teachers=checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS),
+        information=checked_table(folder / "information.tsv", keys.INFORMATION_COLUMNS),
+        scorecard=checked_table(folder / "scorecard.tsv", keys.SCORECARD_COLUMNS),
+        summary=checked_table(files / "summary.tsv", keys.SUMMARY_COLUMNS),
+        performance=checked_table(files / "performance.tsv", keys.PERFORMANCE_COLUMNS),
+        comparisons=checked_table(files / "comparisons.tsv", keys.COMPARISON_COLUMNS),
         audit=audit,
     )
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    table = read_table(path)
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise InputError(
-            str(path), f"no column {', '.join(missing)}", f"the columns {', '.join(columns)}", "Run the step again."
-        )
+def checked_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a table of a step, with names as text.
+
+    Raises
+    ------
+    InputError
+        If it is missing, cannot be read or lacks a column.
+    """
+    table = read_table(path, columns)
     return table.assign(**{name: table[name].fillna("").astype(str) for name in NAMES if name in table})

@@ -10,14 +10,22 @@ from cch_omics.information.registry import ESTIMATORS
 from cch_omics.report.answers import Answer, behind_baselines
 from cch_omics.report.results import Results
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.vocabulary import QUANTITIES, VERDICTS, deciding
+from cch_omics.vocabulary import QUANTITIES, VERDICTS, deciding, heading, shown
 
 TERMS = {"teacher_student": "I(T;S)", "student_label": "I(S;Y)", "teacher_label": "I(T;Y)"}
 
 
-def headline(given: Sequence[Answer]) -> str:
-    """Sum up the answers in one to four sentences."""
+def headline(results: Results, given: Sequence[Answer]) -> str:
+    """Sum up the answers in a few sentences, the first of which says so if nothing predicts the target."""
+    at_chance, metric = results.at_chance, results.metric
+    chance = f"better than chance ({heading(metric)}: {shown(metric, results.task.chance)})"
+    everywhere = bool(at_chance) and len(at_chance) == len(given)
     parts = []
+    if everywhere:
+        parts.append(
+            f"No model, with or without a teacher, baselines included, is shown to predict {results.target} {chance} "
+            "on test patients: no verdict below is worth acting on."
+        )
     taught = [f"{answer.student} (teacher: {answer.teacher})" for answer in given if answer.verdict == keys.DISTIL]
     if taught:
         parts.append(f"Distil the model{plural(taught)} on {listed(taught)}.")
@@ -31,6 +39,8 @@ def headline(given: Sequence[Answer]) -> str:
     rest = [answer.student for answer in open_ if not answer.teacher]
     if rest:
         parts.append(f"For {listed(rest)} the evidence is undecided: train alone until there is more.")
+    if at_chance and not everywhere:
+        parts.append(f"On {listed(at_chance)} no model is shown to predict {results.target} {chance} on test patients.")
     return " ".join(parts)
 
 
@@ -50,8 +60,8 @@ def facts(results: Results) -> str:
     text = f"{patients} patients" + (f" ({samples} samples)" if samples != patients else "")
     text += f", {len(audit['modalities'])} omics, {audit['labelled']} labelled samples"
     text += f"; {task.name} ({task.labels_are})"
-    if audit["label_budget"] < 1:
-        share = f"{100 * audit['label_budget']:.0f}%"
+    if audit["label_budget"]["asked"] < 1:
+        share = f"{100 * audit['label_budget']['used']:.0f}%"
         text += f"; training may use {share} of the labels, so that the others stand in for unlabelled patients"
     return text + "."
 
@@ -69,12 +79,17 @@ def outcome_sentences(pairs: pd.DataFrame) -> str:
             said.append(
                 f"Of {len(part)} called “{words}”, {gained} gained over the self control and {harmed} did harm."
             )
-    known = measured[np.isfinite(measured["gap"])]
+    known = measured[np.isfinite(measured["gap"]) & measured["clear"]]
     agree = int(((known["gap"] > 0) == (known["gain"] > 0)).sum())
-    said.append(
-        f"The sign of the gap, which is the paper's rule, agrees with the sign of the mean gain in {agree} of "
-        f"{len(known)}."
-    )
+    if len(known):
+        said.append(
+            f"The gain over training alone is clear of 0 in {len(known)}: the sign of the gap as estimated, which is "
+            f"the paper's rule, agrees with its sign in {agree}."
+        )
+    else:
+        said.append(
+            "No gain over training alone is clear of 0, so that none says whether the sign of the gap is right."
+        )
     return " ".join(said)
 
 

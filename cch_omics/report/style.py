@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cch_omics import keys
+from cch_omics.errors import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,8 +74,9 @@ def style() -> Iterator[None]:
 
 
 def plain(name: str, width: int = 22) -> str:
-    """Shorten a name and keep matplotlib from reading dollars in it as mathematics."""
-    text = name if len(name) <= width else name[: width - 1] + "…"
+    """Shorten a name, show what is not seen in it, and keep matplotlib from reading dollars as mathematics."""
+    text = visible(name)
+    text = text if len(text) <= width else text[: width - 1] + "…"
     return text.replace("$", r"\$")
 
 

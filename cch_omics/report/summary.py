@@ -1,56 +1,130 @@
-"""The results in a small table for the terminal."""
+"""The results on the terminal: verdicts in a small table, and what is there, failed, is unfinished or was left out."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.errors import InputError
-from cch_omics.runtime.files import read_json, read_table
+from cch_omics.errors import InputError, visible
+from cch_omics.planning.unfinished import KILLED, failure
+from cch_omics.report.results import checked_table
+from cch_omics.runtime.formats import read_json
 from cch_omics.tasks import task_class
 from cch_omics.tasks.base import Metric
 from cch_omics.vocabulary import VERDICTS, difference, difference_heading, number, pair_names, probability, rule_title
 
 COLUMNS = ("cohort", "target", "pair", "verdict", "P(gain > 0)", "P(gap > 0)", "gain", "chosen")
+# What the steps make for a cohort and target, in order.
+MADE = ("audit.json", "intermediate", "information.tsv", "verdicts.tsv", "teachers.tsv", "gains.tsv", "students")
+PAGE = "report.html"
+
+Key = tuple[str, ...]
 
 
-def overview(results: Path) -> str:
-    """One line per ordered pair: the verdict and the mean realised gain; and where the report is.
+def overview(results: Path, logs: Path) -> tuple[str, bool]:
+    """One line per ordered pair with its verdict and mean gain; what became of each cohort and target; the pages.
+
+    Parameters
+    ----------
+    results
+        The folder `results` of a run.
+    logs
+        The folder of its logs, which need not exist.
+
+    Returns
+    -------
+    The text, and whether something failed: a step, or reading what one has written.
 
     Raises
     ------
     InputError
-        If the folder holds no verdicts.
+        If there is no such folder, or nothing of a run in it.
     """
-    folders = sorted(table.parent for table in results.glob("*/*/verdicts.tsv"))
-    if not folders:
-        raise InputError(
-            str(results), "no */*/verdicts.tsv", "a folder of results", "Run the workflow first: snakemake --cores all"
-        )
-    lines: list[tuple[str, ...]] = [COLUMNS]
-    legend = []
-    for folder in folders:
-        task = task_class(read_json(folder / "audit.json")["task"])
-        metric = task.metrics[task.primary]
-        teachers = read_table(folder / "teachers.tsv")
-        legend += [f"verdict: by {rule_title(rule)}" for rule in teachers["rule"].unique()]
-        legend.append(
-            f"gain, {task.name}: {difference_heading(metric)} over the student trained alone, mean over test folds"
-        )
-        lines += _lines(folder, teachers, task.primary, metric)
+    try:
+        folders = _folders(results)
+        failures = _failures(logs, folders)
+    except OSError as error:
+        raise _no_results(results, f"what cannot be read ({error.strerror}: {error.filename})") from None
+    folders |= {key: results.joinpath(*key) for key in failures if key}
+    if not folders and not failures:
+        raise _no_results(results, f"no */*/{MADE[0]}")
+    lines: list[Key] = [COLUMNS]
+    legend: list[str] = []
+    failed, states = bool(failures), failures.pop((), [])
+    for key, folder in sorted(folders.items()):
+        state = failures.get(key) or [_state(folder)]
+        try:
+            more, explained, left_out = _read(folder)
+            lines, legend, state = lines + more, legend + explained, state + left_out
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            ours = isinstance(error, InputError | OSError)
+            why = str(error) if ours else f"{folder} holds something that no step writes ({error})"
+            state, failed = [*state, f"its tables cannot be read: {why}"], True
+        states += [f"{', '.join(key)}: {each}" for each in state]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    report = results / "report.html"
-    pages = [report] if report.is_file() else sorted(results.glob("*/*/report.html"))
-    return "\n".join([text, "", *dict.fromkeys(legend), *(f"report: {page.resolve()}" for page in pages)])
+    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines] if len(lines) > 1 else []
+    report = results / PAGE
+    pages = [report] if report.is_file() else sorted(page for folder in folders.values() for page in folder.glob(PAGE))
+    said = [*text, "", *dict.fromkeys(legend), *states, *(f"report: {page.resolve()}" for page in pages)]
+    return visible("\n".join(said).lstrip("\n"), keep="\n"), failed
 
 
-def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -> list[tuple[str, ...]]:
+def _folders(results: Path) -> dict[Key, Path]:
+    """Folders of cohorts and targets: those that hold something that a step makes."""
+    if not results.is_dir():
+        raise _no_results(results, "a file" if results.exists() else "no such folder")
+    below = [each for cohort in results.iterdir() if cohort.is_dir() for each in cohort.iterdir() if each.is_dir()]
+    return {each.parts[-2:]: each for each in below if {*MADE, PAGE} & {made.name for made in each.iterdir()}}
+
+
+def _failures(logs: Path, folders: dict[Key, Path]) -> dict[Key, list[str]]:
+    """Sentences about steps that failed, by cohort and target; by () about those that are of none."""
+    found: dict[Key, list[str]] = defaultdict(list)
+    for log in sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime):
+        if reason := failure(log):
+            inside = log.relative_to(logs)
+            key = inside.parts[:2]
+            if key not in folders and not logs.joinpath(*key, "ingest.log").is_file():
+                key = ()
+            step = Path(*inside.parts[len(key) :]).with_suffix("").as_posix()
+            ended = "has not ended: it still runs, or it was killed" if reason == KILLED else f"failed: {reason}"
+            found[key].append(f"{step} {ended} (see {log})")
+    return found
+
+
+def _state(folder: Path) -> str:
+    """How far a cohort is of which no step failed."""
+    if (folder / PAGE).is_file():
+        return "finished"
+    there = [name for name in MADE if (folder / name).exists()]
+    return f"unfinished: there is {', '.join(there) or 'nothing'} yet, and no {PAGE}"
+
+
+def _read(folder: Path) -> tuple[list[Key], list[str], list[str]]:
+    """Lines of the table of one cohort and target, what explains them, and what was left out."""
+    if not (folder / "audit.json").is_file():
+        return [], [], []
+    audit = read_json(folder / "audit.json")
+    left_out = [each["reason"] for each in audit.get("left_out", [])]
+    if not ((folder / "verdicts.tsv").is_file() and (folder / "teachers.tsv").is_file()):
+        return [], [], left_out
+    task = task_class(audit["task"])
+    metric = task.metrics[task.primary]
+    teachers = checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS)
+    legend = [f"verdict: by {rule_title(rule)}" for rule in teachers["rule"].unique()]
+    legend.append(
+        f"gain, {task.name}: {difference_heading(metric)} over the student trained alone, mean over test folds"
+    )
+    return _lines(folder, teachers, task.primary, metric), legend, left_out
+
+
+def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -> list[Key]:
     """Lines of one cohort and target."""
-    verdicts, pair = read_table(folder / "verdicts.tsv"), list(keys.PAIR_COLUMNS)
+    verdicts, pair = checked_table(folder / "verdicts.tsv", keys.VERDICT_COLUMNS), list(keys.PAIR_COLUMNS)
     gains = {}
     if (summary := folder / "intermediate" / "summary.tsv").is_file():
-        table = read_table(summary)
+        table = checked_table(summary, keys.SUMMARY_COLUMNS)
         table = table[(table["control"] == "none") & (table["metric"] == primary)]
         gains = dict(zip(table[pair].itertuples(index=False, name=None), table["gain"], strict=True))
     chosen = set(teachers[pair].itertuples(index=False, name=None))
@@ -69,3 +143,7 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
             )
         )
     return lines
+
+
+def _no_results(results: Path, found: str) -> InputError:
+    return InputError(str(results), found, "a folder of results", "Run the workflow first: snakemake --cores all")

@@ -1,20 +1,16 @@
-"""Results on disk: whole or not at all, and the same bytes for the same content."""
+"""Files: written whole or not at all, and read only where there is something to read.
 
-import json
-import math
+The planning of a workflow imports this file: nothing heavy.
+"""
+
 import os
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cch_omics.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from cch_omics.errors import InputError, refused_by_system
 
 
 @contextmanager
@@ -35,59 +31,47 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         draft.replace(final)
 
 
-def write_table(frame: "pd.DataFrame", path: str | os.PathLike[str]) -> None:
-    """Write a table as TSV without its index: floats with ten significant digits, nothing for a missing value."""
-    with atomic(path) as draft:
-        draft.write_text(table_text(frame), encoding="utf-8", newline="")
-
-
-def table_text(frame: "pd.DataFrame", separator: str = "\t") -> str:
-    """What `write_table` writes, or the same with another separator."""
-    return frame.to_csv(sep=separator, index=False, na_rep="", float_format="%.10g", lineterminator="\n")
-
-
-def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
-    """Read what `write_table` wrote; only an empty field is missing (so "NA" and "none" stay text)."""
-    import pandas as pd  # here, so that `atomic` serves where pandas is not installed
-
-    _must_exist(path)
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], float_precision="round_trip")
-
-
-def write_json(content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write JSON, indented, keys in the order given; numpy values are turned into plain ones, NaN into null.
+def check_file(path: str | os.PathLike[str], expected: str = "a file with content that can be read") -> None:
+    """Refuse what is no file with content that can be read.
 
     Raises
     ------
-    ValueError
-        On infinite numbers, which JSON does not have.
+    InputError
+        For links to nowhere or in circles, folders, pipes, sockets, devices, empty and protected files.
     """
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic(path) as draft:
-        draft.write_text(text + "\n", encoding="utf-8")
+    if found := in_the_way(path):
+        raise InputError(
+            os.fspath(path),
+            found,
+            expected,
+            "Copy or link it again, or remove it. A relative path starts at the working directory.",
+        )
 
 
-def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a JSON object."""
-    _must_exist(path)
-    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return content
+def in_the_way(path: str | os.PathLike[str]) -> str:
+    """What keeps a file from being read, told without opening it: a pipe would wait for ever."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        if os.path.islink(path):
+            return f"a link to {os.readlink(path)!r} that leads nowhere ({error.strerror})"
+        return "no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}".lower()
+    if stat.S_ISDIR(found.st_mode):
+        return "a folder"
+    if not stat.S_ISREG(found.st_mode):
+        return "a pipe, a socket or a device"
+    if not os.access(path, os.R_OK):
+        return "a file without permission to read it"
+    return "" if found.st_size else "an empty file"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
-
-
-def _must_exist(path: str | os.PathLike[str]) -> None:
-    if not Path(path).is_file():
-        raise InputError(os.fspath(path), "no such file", "a file that an earlier step wrote", "Run that step first.")
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make a message of what the system says while a file or a folder is read: it may vanish meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        # What a library says about the content has no number.
+        if refused := refused_by_system(error, os.fspath(path)):
+            raise refused from error
+        raise

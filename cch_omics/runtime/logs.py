@@ -3,18 +3,23 @@
 import logging
 import os
 import platform
+import re
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+from cch_omics.errors import visible
 
 # Versions that numbers depend on.
 NAMED_PACKAGES = ("cch_omics", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata")
 
 logger = logging.getLogger("cch_omics")
+_Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def start(title: str, log_file: Path | None) -> None:
@@ -36,12 +41,13 @@ def start(title: str, log_file: Path | None) -> None:
     logger.setLevel(logging.DEBUG)
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.INFO)
+    terminal.setFormatter(_Formatter())
     handlers: list[logging.Handler] = [terminal]
     if log_file is not None:
         terminal.setFormatter(_TerminalFormatter(title))
         log_file.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        file.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     root.handlers = handlers
 
@@ -51,7 +57,18 @@ def terminal_line(what: str, text: str) -> str:
     return f"{time.strftime('%H:%M:%S')} {what:<8} {text}"
 
 
-class _TerminalFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """One line a message, whatever the names in it hold; tracebacks have more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = visible(re.sub(r"\s*\n\s*", " ", record.message.strip()))
+        return super().formatMessage(record)
+
+    def formatException(self, ei: _Raised) -> str:
+        return visible(super().formatException(ei), keep="\n")
+
+
+class _TerminalFormatter(_Formatter):
     """Lines of a step among those of the other steps that run at the same time."""
 
     def __init__(self, title: str) -> None:
@@ -60,7 +77,7 @@ class _TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         what = "running" if record.levelno == logging.INFO else record.levelname.lower()
-        return terminal_line(what, f"{self.title}: {super().format(record)}")
+        return terminal_line(what, f"{visible(self.title)}: {super().format(record)}")
 
 
 def header(parameters: Mapping[str, Any]) -> None:

@@ -1,12 +1,20 @@
 """What `student.json` says. `docs/students.md` explains every field."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cch_omics.tasks.base import Task
+from cch_omics.vocabulary import number, shows
+
 FORMAT: Final = "cch_omics student"
 # Raised whenever a bundle written by this code could not be used by the code before it.
 FORMAT_VERSION: Final = 2
+
+# Folders inside that of a student with a teacher, for the one of the two that is not on top.
+ALONE_FOLDER: Final = "alone"
+TAUGHT_FOLDER: Final = "taught"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Cell = str | bool | int | Finite | None
@@ -35,6 +43,21 @@ class Training(_Part):
     label_budget: Finite
     derived_from: str
     epochs: int
+
+
+def did_harm(chosen: Record, gains: Iterable[Record], task: Task) -> bool:
+    """Whether the teacher that a row of teachers.tsv chooses did harm on test patients.
+
+    It did if the whole interval of its gain over training alone, in rows of summary.tsv, lies below zero, and the gain
+    is not shown as zero.
+    """
+    of = (chosen["teacher"], chosen["recipe"], task.primary, "none")
+    return any(
+        (row["teacher"], row["recipe"], row["metric"], row["control"]) == of
+        and number(row["ci_high"]) < 0
+        and shows(task.metrics[task.primary], number(row["gain"]))
+        for row in gains
+    )
 
 
 class About(_Part):

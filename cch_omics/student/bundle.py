@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from cch_omics import __version__
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Network
-from cch_omics.runtime.files import atomic, write_json
+from cch_omics.runtime.files import atomic, check_file, reading
+from cch_omics.runtime.formats import write_json
 from cch_omics.student.about import FORMAT, FORMAT_VERSION, About
 from cch_omics.student.card import model_card
 from cch_omics.tasks import TASKS, make_task
@@ -186,11 +187,7 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise InputError(
-            os.fspath(path),
-            "no such file",
-            f"a student: a folder with {ABOUT_FILE} and {WEIGHTS_FILE}",
-            "Check the path, or copy the whole folder again.",
-        )
-    return path.read_bytes()
+    student = f"a student: a folder with {ABOUT_FILE} and {WEIGHTS_FILE}"
+    check_file(path, student)
+    with reading(path):
+        return path.read_bytes()

@@ -6,12 +6,14 @@ from functools import partial
 from math import isfinite
 
 from cch_omics import keys
-from cch_omics.student.about import About, Record
+from cch_omics.errors import visible
+from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, About, Record, did_harm
 from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import (
     CONTROLS,
     QUANTITIES,
     VERDICTS,
+    better_than_chance,
     deciding,
     difference,
     difference_heading,
@@ -25,6 +27,7 @@ from cch_omics.vocabulary import (
     recipe_title,
     rule_title,
     shown,
+    shows,
     signed,
 )
 
@@ -61,6 +64,7 @@ def model_card(about: About, task: Task) -> str:
         f"{len(about.features)} features, in research on samples like those of {cohort}: same tissue, same assay, "
         "values on the same scale.",
         "```\ncch predict --student THIS_FOLDER --input TABLE --output PREDICTIONS.tsv\n```",
+        *_which(about, task),
         "## How it predicts",
         "\n".join(f"- {step}" for step in about.transforms),
         "## How it was trained",
@@ -78,8 +82,12 @@ def model_card(about: About, task: Task) -> str:
 
 
 def escape(text: object) -> str:
-    """Keep Markdown and HTML from reading a user's text as anything but text, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(text).split())).replace("&", "&amp;")
+    """Keep Markdown and HTML from reading a user's text as anything but text, on one line.
+
+    Not every renderer knows a backslash before the signs of HTML and of its own extensions.
+    """
+    line = re.sub(r"([\\`*_{}\[\]#|>])", r"\\\1", visible(" ".join(str(text).split())))
+    return re.sub("[&<~$]", lambda found: f"&#{ord(found[0])};", line)
 
 
 def _training(about: About) -> str:
@@ -89,7 +97,7 @@ def _training(about: About) -> str:
         f"{training.labelled_samples} of them with a label that could be used, in {training.epochs} full-batch steps."
     )
     if training.label_budget < 1:
-        text += f" Only {training.label_budget:.0%} of the labels were used, on purpose (`label_budget`)."
+        text += f" Other labels were left out on purpose (`label_budget` {training.label_budget:.0%})."
     if not about.teacher:
         return f"{text} It had no teacher: it learnt from the labels alone."
     return (
@@ -97,6 +105,29 @@ def _training(about: About) -> str:
         f"{escape(about.teacher)}, which had not seen the label of the sample it taught. {training.paired_samples} "
         "samples were measured with both."
     )
+
+
+def _which(about: About, task: Task) -> list[str]:
+    """Say which of two students this is, and where the other lies; nothing if it is the only one."""
+    if not (chosen := about.verdict["teacher"]):
+        return []
+    taught, other = f"the student taught by {escape(chosen)}", _other(about, task)
+    if not did_harm(about.verdict, about.gains, task):
+        if about.teacher:
+            return [f"The rule chose {taught}, and this is it. The same network trained alone lies in {other}."]
+        return [f"This one was trained alone, for comparison. The rule chose {taught}, which lies in {other}."]
+    harm = f"The rule chose {taught}; on test patients it did harm, so that the one trained alone is delivered."
+    which = "This is the one that did harm, kept for comparison" if about.teacher else "This is the one trained alone"
+    return [
+        f"{harm} {which}; the other lies in {other}. The test patients that decided this are those of the scores below."
+    ]
+
+
+def _other(about: About, task: Task) -> str:
+    """Where the other one of two students lies."""
+    if bool(about.teacher) == did_harm(about.verdict, about.gains, task):
+        return "the folder above"
+    return f"the folder `{ALONE_FOLDER if about.teacher else TAUGHT_FOLDER}` beside this file"
 
 
 def _why(about: About) -> str:
@@ -107,10 +138,10 @@ def _why(about: About) -> str:
     # The gap is in the table below.
     if quantity in about.verdict:
         text += f": {QUANTITIES[quantity]} {quantity_value(quantity, about.verdict)}"
-    if not about.teacher:
+    if not (chosen := about.verdict["teacher"]):
         text += ". So it was trained alone."
     elif verdict == keys.UNDECIDED:
-        text += f". To learn from {escape(about.teacher)} was the better guess."
+        text += f". To learn from {escape(chosen)} was the better guess."
     else:
         text += "."
     if not about.candidates:
@@ -136,8 +167,9 @@ def _performance(about: About, task: Task) -> str:
     measured = {(str(row["model"]), str(row["metric"])): row for row in about.performance}
     if (mine, task.primary) not in measured:
         return "It was not measured on test patients."
-    # The student first; students of other teachers are in the report.
-    others = [name for name, _ in measured if name != mine and model_kind(name) != "taught"]
+    # The student first; students of teachers that were not chosen are in the report.
+    chosen = model_of(str(about.verdict["recipe"]), str(about.verdict["teacher"] or ""))
+    others = [name for name, _ in measured if name == chosen or model_kind(name) != "taught"]
     models = list(dict.fromkeys([mine, *others]))
     rows = (
         (
@@ -148,8 +180,14 @@ def _performance(about: About, task: Task) -> str:
     )
     means = {name: number(measured[name, task.primary]["mean"]) for name in models}
     primary = task.metrics[task.primary]
+    low = number(measured[mine, task.primary]["ci_low"])
+    above = better_than_chance(task, means[mine], low)
+    chance = (
+        f"**It is not shown to be better than chance**, which has {heading(primary)}: {shown(primary, task.chance)}."
+    )
     parts = [
-        _losses(mine, means, task),
+        *([] if above else [chance]),
+        _losses(about, mine, means, task),
         "Mean over the outer test folds, with 95% interval. These are of students made in the same way without the "
         "test patients; this one was then trained on all patients.",
         _table(("model", *(heading(metric) for metric in task.metrics.values())), rows),
@@ -168,20 +206,24 @@ def _performance(about: About, task: Task) -> str:
     return "\n\n".join(parts)
 
 
-def _losses(mine: str, means: Mapping[str, float], task: Task) -> str:
+def _losses(about: About, mine: str, means: Mapping[str, float], task: Task) -> str:
     """Say first which models do better: a reader should not have to find out from the table."""
     metric = task.metrics[task.primary]
-    better = [
-        f"{'the same network ' if name == 'alone' else ''}{escape(model_name(name, task))} by "
+    better = {
+        name: f"{'' if model_kind(name) == 'baseline' else 'the same network '}{escape(model_name(name, task))} by "
         f"{difference(metric, mean - means[mine]).lstrip('+')} {metric.unit}".strip()
         for name, mean in means.items()
-        if model_kind(name) in ("alone", "baseline") and mean > means[mine]
-    ]
+        if model_kind(name) != "self" and mean > means[mine] and shows(metric, mean - means[mine])
+    }
     if not better:
         alone = "" if mine == "alone" else ", and neither does the same network trained alone"
         return f"In mean {metric.title} no baseline does better{alone}."
-    instead = "that" if len(better) == 1 else "one of them"
-    return f"**It loses** in mean {metric.title} to: {'; '.join(better)}. Consider using {instead} instead."
+    said = f"**It loses** in mean {metric.title} to: {'; '.join(better.values())}."
+    if any(model_kind(name) != "baseline" for name in better):
+        said += f" The same network {'' if about.teacher else 'not '}trained alone lies in {_other(about, task)}."
+    if any(model_kind(name) == "baseline" for name in better):
+        said += " Baselines are not delivered: `references.tsv` of the run has their scores."
+    return said
 
 
 def _interval(row: Record, key: str, show: Callable[[float], str]) -> str:

@@ -1,4 +1,4 @@
-"""Students of a cohort: the model that the verdict chose for each omics, with the record of how it was made."""
+"""Students of a cohort: the model for each omics that the evidence prefers, with the record of how it was made."""
 
 import logging
 import math
@@ -20,8 +20,20 @@ from cch_omics.models.out_of_fold import Model, Network, OutOfFold
 from cch_omics.models.recipes import ALONE
 from cch_omics.runtime.files import atomic
 from cch_omics.splits import Splits
-from cch_omics.student.about import FORMAT, FORMAT_VERSION, About, Cell, Record, TaskRecord, Training
+from cch_omics.student.about import (
+    ALONE_FOLDER,
+    FORMAT,
+    FORMAT_VERSION,
+    TAUGHT_FOLDER,
+    About,
+    Cell,
+    Record,
+    TaskRecord,
+    Training,
+    did_harm,
+)
 from cch_omics.student.bundle import Student, write_student
+from cch_omics.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +81,9 @@ def write_students(
 ) -> None:
     """Write the folder of bundles, one for each student: all of them or nothing.
 
+    A student that has a teacher lies beside the one trained alone. On top is the taught one, in whose folder `alone`
+    is the other; or, where the teacher did harm on test patients, the one trained alone, with the other in `taught`.
+
     Parameters
     ----------
     students
@@ -94,21 +109,22 @@ def write_students(
             # A student that nothing could teach has no row.
             alone: Record = {"student": name, "teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
             verdict = next(iter(_rows(teachers, name)), alone)
-            model = _chosen_model(verdict)
-            place = _find(models, name, model)
-            student = make_student(
-                cohort,
-                name,
-                models.networks[place],
-                model,
-                decision=cohort.target.task.decision(models.outputs[place, full], cohort.target.values, labelled),
-                labelled=labelled,
-                epochs=int(models.epochs[place, full]),
-                records=Records(verdict, *(_rows(table, name) for table in (verdicts, performance, summary))),
-            )
-            write_student(draft / name, student)
-            taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
-            logger.debug("%s: student of %s, %s", Path(folder) / name, name, taught)
+            records = Records(verdict, *(_rows(table, name) for table in (verdicts, performance, summary)))
+            for place, model in delivered(records, cohort.target.task).items():
+                v = _find(models, name, model)
+                student = make_student(
+                    cohort,
+                    name,
+                    models.networks[v],
+                    model,
+                    decision=cohort.target.task.decision(models.outputs[v, full], cohort.target.values, labelled),
+                    labelled=labelled,
+                    epochs=int(models.epochs[v, full]),
+                    records=records,
+                )
+                write_student(draft / name / place, student)
+                taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
+                logger.debug("%s: student of %s, %s", Path(folder) / name / place, name, taught)
 
 
 def make_student(
@@ -186,11 +202,15 @@ def make_student(
     return Student(about, task, kept, mean, sd)
 
 
-def _chosen_model(verdict: Record) -> Model:
-    """The model that a row of teachers.tsv chooses."""
+def delivered(records: Records, task: Task) -> dict[str, Model]:
+    """The models of a student by their place in its folder, "" for the folder itself, which comes first."""
+    verdict, alone = records.verdict, Model(ALONE.name)
     if not verdict["teacher"]:
-        return Model(ALONE.name, "", "none")
-    return Model(str(verdict["recipe"]), str(verdict["teacher"]), "none")
+        return {"": alone}
+    taught = Model(str(verdict["recipe"]), str(verdict["teacher"]))
+    if did_harm(verdict, records.gains, task):
+        return {"": alone, TAUGHT_FOLDER: taught}
+    return {"": taught, ALONE_FOLDER: alone}
 
 
 def _find(trained: OutOfFold, name: str, model: Model) -> int:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError, repeated, some
-from cch_omics.runtime.files import atomic, table_text
+from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import is_formula, table_text
 from cch_omics.student.bundle import ABOUT_FILE, Student, read_student
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ MIN_COVERAGE = 0.5
 # than 2.
 LARGE_SHIFT = 2.0
 _SEPARATORS = {".tsv": "\t", ".csv": ","}
-_FORMULA = re.compile(r"[=+@\t\r].")  # one of these alone is only text
 
 
 def predict(
@@ -130,25 +130,25 @@ def predict_file(
     if matrix.turned:
         logger.info("%s has features in rows: it was turned.", matrix.where)
     frame = predict(student, matrix.ids, matrix.features, matrix.values, where=os.fspath(input_file))
-    text = "" if ending == ".parquet" else table_text(_without_formulas(frame), _SEPARATORS[ending])
+    separator = _SEPARATORS.get(ending)
+    if separator:
+        _warn_of_formulas(frame)
     if output == "-":
-        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.write(table_text(frame).encode())
         return frame
     with atomic(output) as draft:
-        if ending == ".parquet":
-            frame.to_parquet(draft, index=False)
+        if separator:
+            draft.write_bytes(table_text(frame, separator).encode())
         else:
-            draft.write_bytes(text.encode())
+            frame.to_parquet(draft, index=False)
     return frame
 
 
-def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before names that a spreadsheet would run; a warning says which."""
-    safe = frame.copy()
+def _warn_of_formulas(frame: pd.DataFrame) -> None:
+    """Say which names are written with an apostrophe in front."""
     for column in ("sample", "prediction"):
-        run = {name for name in frame[column] if isinstance(name, str) and _FORMULA.match(name)}
+        run = {name for name in frame[column] if isinstance(name, str) and is_formula(name)}
         if run:
-            safe[column] = [f"'{name}" if name in run else name for name in frame[column]]
             logger.warning(
                 "column %s: %d names that a spreadsheet would run as a formula are written with an apostrophe in "
                 "front, for example %r. An output .parquet has them as they are.",
@@ -156,7 +156,6 @@ def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
                 len(run),
                 min(run),
             )
-    return safe
 
 
 def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str) -> NDArray[np.float32]:

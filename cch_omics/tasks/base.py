@@ -7,8 +7,9 @@ Outputs of models are arrays (..., n, C) outside the engine. Inside it, samples 
 over samples are then contiguous.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -37,6 +38,8 @@ class Metric:
         Factor and digits with which a value is shown: 100 and 1 for points of a share.
     unit
         Of a difference of shown values: "points", "nats", "".
+    low, high
+        Bounds of its values, infinite where it has none.
     """
 
     title: str
@@ -44,6 +47,8 @@ class Metric:
     scale: float = 1.0
     digits: int = 3
     unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class LabelColumn:
         Values that the sheet's column `classes` names; none = all.
     fewest
         Labels that the folds need.
+    missing
+        Samples by text that stands for a missing label.
     """
 
     where: str
@@ -104,6 +111,7 @@ class LabelColumn:
     texts: Sequence[str]
     classes: Sequence[str] = ()
     fewest: int = 1
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,6 +199,10 @@ class Task(Protocol):
     @property
     def n_outputs(self) -> int:
         """C."""
+
+    @property
+    def chance(self) -> float:
+        """The primary metric of a model that knows nothing of the sample."""
 
     @property
     def baselines(self) -> Mapping[str, Baseline]:
@@ -348,7 +360,7 @@ class Task(Protocol):
         """
 
     def remarks(self, target: str) -> list[str]:
-        """Sentences about the task of a target that its owner should look at."""
+        """Sentences about the task of a target that its owner should look at, where the sheet lists no classes."""
 
     def summary(self, values: Values) -> dict[str, float]:
         """Numbers that describe the observed of (n, ...) values beside the counts of strata; empty if none do."""

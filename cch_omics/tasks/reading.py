@@ -21,26 +21,26 @@ def is_infinite(text: str) -> bool:
     return _INFINITE.fullmatch(text) is not None
 
 
-def has_decimal_comma(text: str) -> bool:
-    """Whether a text would be a number with a point in place of its comma."""
-    return text.count(",") == 1 and is_number(text.replace(",", "."))
+def has_comma(text: str) -> bool:
+    """Whether a text would be a number but for its commas, decimal or of thousands."""
+    return "," in text and is_number(text.replace(",", ""))
 
 
 def no_number(where: str, text: str, count: int, advice: str) -> InputError:
     """Refuse text among numbers: the first of `count` texts of a column, and what to do if it is no number at all."""
-    comma = has_decimal_comma(text.strip())
+    comma = has_comma(text.strip())
     return InputError(
         where,
-        f"{'a decimal comma' if comma else 'text'}: {text[:60]!r} ({count} such in the column)",
+        f"{'a decimal comma, or one of thousands' if comma else 'text'}: {text[:60]!r} ({count} such in the column)",
         "numbers, or nothing where a value is missing",
-        "Write numbers with a decimal point." if comma else advice,
+        "Write numbers with a decimal point and without separators of thousands." if comma else advice,
     )
 
 
 def looks_continuous(texts: Iterable[str]) -> bool:
     """Whether most of the different labels are numbers, and more of these than classes would be."""
     different = {text for text in texts if text}
-    numbers = sum(is_number(text) or is_infinite(text) or has_decimal_comma(text) for text in different)
+    numbers = sum(is_number(text) or is_infinite(text) or has_comma(text) for text in different)
     return numbers > MOST_CLASSES and 2 * numbers > len(different)
 
 

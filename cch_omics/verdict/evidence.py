@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cch_omics import keys
@@ -16,8 +15,9 @@ from cch_omics.cohort import Cohort
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
 from cch_omics.models.recipes import TAUGHT
 from cch_omics.splits import Splits
-from cch_omics.tasks.base import Floats, Outputs, Task
-from cch_omics.verdict.pilot import pilots
+from cch_omics.tasks.base import Floats, Task
+from cch_omics.verdict.label_information import label_information
+from cch_omics.verdict.pilot import COLUMNS, pilots
 
 PAIR = ["teacher", "student"]
 SPLIT = list(keys.SPLIT_COLUMNS)
@@ -49,10 +49,13 @@ def gather(
         - `teacher_information` and its `_se`: a lower bound of I(T;Y) in nats, `label_information`; of the full cohort
           the mean of the outer training sets;
         - `shared_information` and its `_se`: I(T;S); of the full cohort the mean of the outer training sets;
-        - `pilot_gain` and its `_se`, of `pilot.pilots`;
+        - `pilot_gain` and its `_se`, and `taught_information`, of `pilot.pilots`;
         - `p_gap_positive` and `cross_check_p_gap_positive`, corrected by simulations where there are some; and
           `p_gain_positive`, with a normal prior of standard deviation `Task.gain_sd` around zero.
     """
+    if information.empty:  # nothing tells the types of its columns
+        numbers = information.columns.difference([*PAIR, "estimator", "cross_check_estimator", "flags"])
+        information = information.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(SPLIT, "int64"))
     found = information.merge(_held_out(cohort, splits, encodings, information), on=[*SPLIT, *PAIR], how="left")
     found = found.assign(
         shared_information=found["mi_teacher_student"], shared_information_se=found["mi_teacher_student_se"]
@@ -72,9 +75,11 @@ def gather(
 
 def with_pilots(evidence: pd.DataFrame, gained: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Add what pilots gained, of `pilot.pilots`, and P(gain > 0) to rows of evidence; NaN where there is no pilot."""
-    types = {"repeat": "int64", "fold": "int64", "pilot_gain": "float64", "pilot_gain_se": "float64"}
-    found = evidence.drop(columns=["pilot_gain", "pilot_gain_se", "p_gain_positive"], errors="ignore")
-    found = found.merge(gained.astype(types), on=[*SPLIT, *keys.PAIR_COLUMNS], how="left")
+    by = [*SPLIT, *keys.PAIR_COLUMNS]
+    numbers = [name for name in COLUMNS if name not in by]
+    types = dict.fromkeys(SPLIT, "int64") | dict.fromkeys(numbers, "float64")
+    found = evidence.drop(columns=[*numbers, "p_gain_positive"], errors="ignore")
+    found = found.astype(dict.fromkeys(SPLIT, "int64")).merge(gained.astype(types), on=by, how="left")
     # With prior variance s^2 the posterior has mean gain s^2 / (s^2 + se^2) and variance s^2 se^2 / (s^2 + se^2).
     error = found["pilot_gain_se"]
     posterior_sd = error * np.hypot(1, error / task.gain_sd)
@@ -102,46 +107,6 @@ def _held_out(
         rows.append((repeat, fold, teacher, student, difference, *known))
     columns = [*SPLIT, *PAIR, "accuracy_difference", "teacher_information", "teacher_information_se"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def label_information(
-    cohort: Cohort, outputs: Outputs, samples: NDArray[np.bool_], fold: NDArray[np.int64]
-) -> tuple[float, float]:
-    """I(T;Y) by held-out likelihood: mean log p(y | outputs) - log p(y), and its standard error over patients.
-
-    Both are likelihoods of pools (`Task.fit_pool`) of the other inner folds: of the outputs, and of nothing. Outputs of
-    different inner folds have the same axes, unlike representations, so that a few dozen labels are enough.
-
-    Parameters
-    ----------
-    outputs
-        (m, C) held-out outputs of the labelled samples.
-    samples
-        (n,) which samples of the cohort these are.
-    fold
-        (m,) their inner fold.
-
-    Returns
-    -------
-    tuple
-        Nats; NaN without samples, the error also with one patient.
-    """
-    values, task = cohort.target.values[samples], cohort.target.task
-    if not len(values):
-        return float("nan"), float("nan")
-    experts = np.asarray(outputs, dtype=np.float64)[..., None]
-    gained = np.empty(len(values))
-    for held_out in np.unique(fold):
-        test = fold == held_out
-        each = [
-            task.fit_pool(some[~test], values[~test]).log_likelihood(some[test], values[test])
-            for some in (experts, experts[..., :0])
-        ]
-        gained[test] = each[0] - each[1]
-    mean = float(gained.mean())
-    sums = np.bincount(np.unique(cohort.groups[samples], return_inverse=True)[1], weights=gained - mean)
-    n = len(sums)
-    return mean, float(np.sqrt(n / (n - 1) * (sums @ sums)) / len(values)) if n > 1 else float("nan")
 
 
 def _of_outer_sets(found: pd.DataFrame, names: list[str]) -> pd.DataFrame:

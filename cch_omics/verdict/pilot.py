@@ -16,8 +16,9 @@ from cch_omics.cohort import Cohort
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Gain
+from cch_omics.verdict.label_information import label_information
 
-COLUMNS = (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS, "pilot_gain", "pilot_gain_se")
+COLUMNS = (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS, "pilot_gain", "pilot_gain_se", "taught_information")
 
 
 def pilots(
@@ -28,16 +29,16 @@ def pilots(
     Returns
     -------
     DataFrame
-        `COLUMNS`, a row per split, pair and recipe: the gain in the primary metric and its error, NaN without a usable
-        label. The full cohort has the mean of the outer training sets: each pilot is a small experiment with a chance
-        of its own.
+        `COLUMNS`, a row per split, pair and recipe: the gain in the primary metric and its error; and what the taught
+        student knows of the label, in nats (`label_information`). NaN without a usable label. The full cohort has the
+        mean of the outer training sets: each pilot is a small experiment with a chance of its own.
     """
     patient = np.unique(cohort.groups, return_inverse=True)[1]
     where = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
     rows = []
     for student, predicted in students.items():
         for model in predicted.taught:
-            found = []
+            found, known = [], []
             for s in range(splits.full):
                 outputs = (predicted.alone[s], predicted.of(model)[s], encodings[model.teacher].outputs[s])
                 usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in outputs])
@@ -47,8 +48,10 @@ def pilots(
                 of_patients = np.zeros(len(patient))
                 np.add.at(of_patients, patient[usable], gain.influence)
                 found.append(replace(gain, influence=of_patients))
-            each = [(gain.value, gain.se) for gain in found]
-            each.append(mean_gain(found))
+                judged = usable & splits.labelled[s]
+                known.append(label_information(cohort, outputs[1][judged], judged, splits.inner[s, judged])[0])
+            each = [(gain.value, gain.se, nats) for gain, nats in zip(found, known, strict=True)]
+            each.append((*mean_gain(found), float(np.mean(known))))
             pair = model.teacher, student, model.recipe
             rows += [(*split, *pair, *gain) for split, gain in zip(where, each, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -59,7 +62,9 @@ def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
 
     The influences of a patient on several gains average to that on their mean, and those of different patients are
     independent. So of the variance of one gain, the share |mean influence|^2 / mean |influence|^2 is left: all of it if
-    each patient moves all gains alike, 1 / J of it in J training sets if it is another chance in each.
+    each patient moves all gains alike, 1 / J of it in J training sets if it is another chance in each. Influences take
+    trained networks as given: what they leave unexplained of the spread between the gains is the chance of training,
+    which another seed would draw anew, and adds 1 / J of its variance.
 
     Parameters
     ----------
@@ -77,5 +82,7 @@ def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
     influence = np.stack([gain.influence for gain in known])
     each = (influence**2).sum(1).mean()
     left = (influence.mean(0) ** 2).sum() / each if each > 0 else 1.0
+    values, n = np.array([gain.value for gain in known]), len(known)
     variance = np.mean([gain.se**2 for gain in known])
-    return float(np.mean([gain.value for gain in known])), float(np.sqrt(left * variance))
+    of_training = max(values.var(ddof=1) - (1 - left) * variance * n / (n - 1), 0.0) / n if n > 1 else 0.0
+    return float(values.mean()), float(np.sqrt(left * variance + of_training))

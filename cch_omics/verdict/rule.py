@@ -104,17 +104,27 @@ def _rows(evidence: pd.DataFrame, criterion: CriterionConfig, target: Target) ->
     """Rows of the full cohort, with what the reasons say besides."""
     metric = target.task.metrics[target.task.primary]
 
-    def shown(value: float, se: float = float("nan")) -> str:
-        error = f" ± {metric.scale * se:.{metric.digits}f}" if np.isfinite(se) else ""
-        return f"{metric.scale * value:+.{metric.digits}f}{error} {metric.unit} of {metric.title}".replace("  ", " ")
+    def digits(value: float, sign: str = "") -> str:
+        """As it is shown; "" for what is zero then."""
+        text = f"{metric.scale * value:{sign}.{metric.digits}f}"
+        return text if float(text) else ""
+
+    unit = f"{metric.unit} of {metric.title}".lstrip()
+
+    def gained(value: float, se: float) -> str:
+        error = f"± {digits(se) or 0} {unit}"
+        return f"{digits(value, '+')} {error}" if digits(value) else f"nothing ({error})"
+
+    def ahead(value: float) -> str:
+        return f"{digits(abs(value))} {unit} {'ahead of' if value > 0 else 'behind'}" if digits(value) else "as good as"
 
     rows = []
     for row in evidence[evidence["repeat"] == -1].to_dict("records"):
         said: dict[str, Any] = {
             "target": target.name,
             "confidence": criterion.confidence,
-            "pilot_gain_shown": shown(row["pilot_gain"], row["pilot_gain_se"]),
-            "accuracy_difference_shown": shown(row["accuracy_difference"]),
+            "pilot_gain_shown": gained(row["pilot_gain"], row["pilot_gain_se"]),
+            "accuracy_difference_shown": ahead(row["accuracy_difference"]),
         }
         rows.append({str(name): value for name, value in row.items()} | said)
     return rows

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from cch_omics.runtime.files import atomic, read_table, write_table
+from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import read_table, write_table
 from research.theory.figure import draw
 from research.theory.random_problems import OUTCOMES, criteria_table
 from research.theory.teachers import agreement_table, simulation_table, teachers_table

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cch_omics.errors import InputError
-from cch_omics.runtime.files import read_table
+from cch_omics.runtime.formats import read_table
 from research.theory import __main__ as command
 from research.theory import model, risk
 from research.theory.model import Problem

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 from cohorts import make_cohort
-from test_config import WRONG_CONFIGS, WRONG_SHEETS, WRONG_SOURCES
+from test_config import TWICE, WRONG_CONFIGS, WRONG_SHEETS, WRONG_SOURCES
 from test_student import DAMAGE, make_one
 from test_student import make_cohort as student_cohort
 
@@ -30,6 +30,7 @@ from cch_omics.data.mudata import read_cohort
 from cch_omics.data.sources import ingest
 from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError
+from cch_omics.planning.given_once import check_given_once
 from cch_omics.planning.sources import modalities_of
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student, write_student
@@ -78,6 +79,67 @@ def write(name: str, content: str | bytes) -> Change:
     return spoil
 
 
+def in_place_of(name: str, make: Callable[[Path], object]) -> Change:
+    """Put something else where a file was."""
+
+    def spoil(folder: Path) -> None:
+        write(name, "")(folder)
+        (folder / name).unlink()
+        make(folder / name)
+
+    return spoil
+
+
+def linked(to: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(to)
+
+
+def long_table(*, numbered: bool) -> Change:
+    """A row per sample and gene, with the numbers of the rows in front or not."""
+
+    def spoil(folder: Path) -> None:
+        table = make_tables().rna.reset_index().melt("sample", var_name="gene", value_name="value")
+        (folder / "rna.csv.gz").unlink()
+        table.to_csv(folder / "rna.csv", index=numbered)
+
+    return spoil
+
+
+def sparse(part: str, value: int) -> Change:
+    """Give the RNA table as a sparse matrix, one of whose positions is another."""
+
+    def spoil(folder: Path) -> None:
+        import anndata
+        import h5py
+        from scipy.sparse import csr_matrix
+
+        (folder / "rna.csv.gz").unlink()
+        table = make_tables().rna.fillna(0)
+        anndata.AnnData(csr_matrix(table), obs=table[[]], var=table.T[[]]).write_h5ad(folder / "rna.h5ad")
+        with h5py.File(folder / "rna.h5ad", "r+") as file:
+            file[f"X/{part}"][1] = value
+
+    return spoil
+
+
+def elsewhere(folder: Path) -> None:
+    """The RNA table is in another file than it seems."""
+    import h5py
+
+    sparse("indices", 0)(folder)
+    with h5py.File(folder / "rna.h5ad", "r+") as file:
+        del file["X"]
+        file["X"] = h5py.ExternalLink("other.h5", "/X")
+
+
+def parquet(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Change:
+    def spoil(folder: Path) -> None:
+        (folder / "rna.csv.gz").unlink()
+        change(make_tables().rna).to_parquet(folder / "rna.parquet")
+
+    return spoil
+
+
 def rna(change: Callable[[str], str]) -> Change:
     """Spoil the RNA table as text."""
 
@@ -115,6 +177,42 @@ def cell(value: object) -> Change:
     return frame(change)
 
 
+def column(value: object) -> Change:
+    """The same in all cells of a feature."""
+    return frame(lambda table: table.__setitem__("GENE1", value))
+
+
+def codes(value: float) -> Change:
+    """A number in three samples, each time of another feature."""
+
+    def change(table: pd.DataFrame) -> None:
+        for row, feature in ((2, 1), (9, 3), (20, 5)):
+            table.iloc[row, feature] = value
+
+    return frame(change)
+
+
+def calls(folder: Path, value: int) -> None:
+    """A number in four samples of the copy number table."""
+    table = make_tables().cnv
+    table.iloc[[1, 5, 9, 13], 2] = value
+    table.to_csv(folder / "cnv.tsv", sep="\t")
+
+
+def ids(here: str, there: str) -> Change:
+    """Sample ids of the RNA table, and those of the other tables."""
+
+    def spoil(folder: Path) -> None:
+        def renamed(form: str) -> Callable[[str], str]:
+            return lambda text: re.sub(r"(?m)^S(\d\d)", lambda match: form.format(match[1]), text)
+
+        rna(renamed(here))(folder)
+        for name in ("clinical.csv", "cnv.tsv"):
+            (folder / name).write_text(renamed(there)((folder / name).read_text()))
+
+    return spoil
+
+
 def missing(fraction: float) -> Change:
     def change(table: pd.DataFrame) -> None:
         table[np.random.default_rng(0).random(table.shape) < fraction] = np.nan
@@ -149,10 +247,11 @@ def dose(bad: object) -> Change:
     return doses([number / 7 if number != 3 else bad for number in range(39)])
 
 
-def apart(folder: Path) -> None:
-    """Only ten patients have both omics."""
-    table = make_tables().rna
-    table.iloc[:20].to_csv(folder / "rna.csv.gz")
+def of_one_class(folder: Path) -> None:
+    """Each omics has patients of another class."""
+    tables = make_tables()
+    tables.rna.iloc[::2].to_csv(folder / "rna.csv.gz")
+    tables.cnv.iloc[1::2].to_csv(folder / "cnv.tsv", sep="\t")
 
 
 def truncated(folder: Path) -> None:
@@ -257,6 +356,14 @@ def sheet(lines: list[str]) -> Callable[[], object]:
     return run
 
 
+def configured(content: str) -> Callable[[], object]:
+    def run() -> object:
+        Path("config.yaml").write_text(content)
+        return check_given_once(["config.yaml"], [])
+
+    return run
+
+
 def planned(source: str, modalities: str) -> Callable[[], object]:
     def run() -> object:
         for file in ("table.csv", "fake.h5mu", "bare/rna.csv", "single/rna.csv", "single/clinical.csv"):
@@ -266,6 +373,15 @@ def planned(source: str, modalities: str) -> Callable[[], object]:
             Path(file).parent.mkdir(exist_ok=True)
             Path(file).write_text("")
         return modalities_of(SheetRow(cohort="a", source=source, target="y", modalities=modalities))
+
+    return run
+
+
+def planned_folder(change: Change) -> Callable[[], object]:
+    def run() -> object:
+        write_folder(FOLDER, make_tables())
+        change(FOLDER)
+        return modalities_of(sheet_row(FOLDER))
 
     return run
 
@@ -328,6 +444,10 @@ def unknown_format() -> object:
     return read_matrix("new.xlsx")
 
 
+def at_three_sites(cohort: Cohort) -> Cohort:
+    return replace(cohort, sites=np.array(["A1", "B2", "C3"] * 30))
+
+
 def relabelled(cohort: Cohort) -> Cohort:
     labels = np.where(cohort.target.values == 2, np.nan, cohort.target.values)
     labels[np.flatnonzero(np.isnan(labels))[:2]] = 2
@@ -342,21 +462,49 @@ TABLES = {
     "an empty gzip file": (write("rna.csv.gz", b""), {}, ["rna.csv.gz", "an empty file"]),
     "a header and no rows": (rna(lambda text: text.splitlines()[0] + "\n"), {}, ["rna.csv", "no rows"]),
     "a truncated gzip file": (truncated, {}, ["rna.csv.gz", "damaged gzip", "again"]),
-    "a .gz that is not gzipped": (write("rna.csv.gz", "sample,a\nS01,1\n"), {}, ["rna.csv.gz", "damaged gzip"]),
     "a web page saved as a table": (write("rna.csv", HTML), {}, ["rna.csv", "HTML", "Download the file itself"]),
     "a pointer of Git LFS": (
         write("rna.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), {}, ["rna.csv", "git lfs pull"],
     ),
-    "a spreadsheet renamed to .csv": (write("rna.csv", b"PK\x03\x04\x14\x00\xff\xfe"), {}, ["rna.csv", "UTF-8"]),
-    "a table in UTF-16": (write("rna.csv", "sample,a\nS01,1\n".encode("utf-16")), {}, ["rna.csv", "UTF-8"]),
-    "binary content": (write("rna.csv", b"sample,a\0\nS01,1\n"), {}, ["rna.csv", "binary"]),
-    "a damaged Parquet file": (write("rna.parquet", b"PAR1 no more"), {}, ["rna.parquet", "damaged Parquet"]),
+    "a spreadsheet renamed to .csv": (write("rna.csv", b"PK\x03\x04\x14\x00\xff\xfe"), {}, ["UTF-8", "xlsx"]),
+    "a Parquet file renamed to .csv": (write("rna.csv", b"PAR1\x15\x04\x15"), {}, ["rna.csv", "a Parquet file"]),
+    "an h5ad file renamed to .tsv": (write("rna.tsv", b"\x89HDF\r\n\x1a\n"), {}, ["rna.tsv", "an HDF5 file"]),
+    "a gzipped PDF renamed to .csv": (write("rna.csv", gzip.compress(b"%PDF-1.7")), {}, ["rna.csv", "a PDF"]),
+    "a table in UTF-16": (write("rna.csv", "sample,a\nS01,1\n".encode("utf-16")), {}, ["rna.csv", "text in UTF-16"]),
+    "a table in Latin-1": (
+        write("rna.csv", "sample,a\nS01,1\nSé2,2\n".encode("latin-1")), {}, ["rna.csv, line 3", "UTF-8", "Latin-1"],
+    ),
+    "binary content": (write("rna.csv", b"sample,a\0\nS01,1\n"), {}, ["rna.csv, line 1", "binary"]),
+    "a NUL far below": (rna(line(30, lambda row: row + "\0")), {}, ["rna.csv, line 31", "binary"]),
+    "a damaged Parquet file": (write("rna.parquet", b"PAR1 no more"), {}, ["rna.parquet", "damaged", "a Parquet file"]),
     "a damaged h5ad file": (write("rna.h5ad", b"\x89HDF\r\n\x1a\n no more"), {}, ["rna.h5ad", "damaged"]),
+    "a sparse matrix whose indices lie outside": (sparse("indices", 999), {}, ["rna.h5ad, .X", "damaged csr matrix"]),
+    "a sparse matrix whose rows have no end": (sparse("indptr", 999), {}, ["rna.h5ad, .X", "damaged csr matrix"]),
+    "a matrix in another file": (elsewhere, {}, ["rna.h5ad, X", "a link to another file", "values in this file"]),
+    "lists in a Parquet file": (parquet(lambda table: table.assign(GENE1=[[1.0]] * len(table))), {},
+        ["rna.parquet, column 'GENE1'", "type list", "numbers"]),
+    "dates in a Parquet file": (parquet(lambda table: table.assign(GENE1=pd.Timestamp("2019-01-05"))), {},
+        ["rna.parquet, column 'GENE1'", "type timestamp"]),
+    "a Parquet file that has lost its ids": (parquet(lambda table: table.reset_index(drop=True)), {},
+        ["rna.parquet, index or first column", "no sample id"]),
     "semicolons in .csv": (rna(lambda text: text.replace(",", ";")), {}, ["rna.csv", "semicolons", "commas"]),
     "tabs in .csv": (rna(lambda text: text.replace(",", "\t")), {}, ["rna.csv", "tabs", ".tsv"]),
     "one column": (rna(lambda text: "\n".join(row.split(",")[0] for row in text.splitlines())), {}, ["one column"]),
-    "a short row": (rna(line(5, lambda row: row.rsplit(",", 2)[0])), {}, ["rna.csv", "different lengths", "row"]),
-    "a long row": (rna(line(5, lambda row: row + ",1,2")), {}, ["rna.csv", "different lengths"]),
+    "a short row": (rna(line(5, lambda row: row.rsplit(",", 2)[0])), {}, ["rna.csv, line 6", "different lengths"]),
+    "a long row": (rna(line(5, lambda row: row + ",1,2")), {}, ["rna.csv, line 6", "9 fields, 7 in the header"]),
+    "an unclosed quotation mark": (
+        rna(line(7, lambda row: row.replace(",", ',"', 1))), {}, ["rna.csv, line 8", "quotation mark"],
+    ),
+    "the header once more": (
+        rna(lambda text: text + text.splitlines()[0] + "\n"), {}, ["rna.csv, row 41", "header once more", "'sample'"],
+    ),
+    "a column of row numbers": (
+        frame(lambda table: table.insert(0, "Unnamed: 0", range(40))), {}, ["rna.csv.gz, column 2", "'Unnamed: 0'"],
+    ),
+    "row numbers before the ids": (
+        rna(lambda text: "".join(f"{number},{row}\n" for number, row in enumerate(text.splitlines()))), {},
+        ["column 'sample', row '1'", "text: 'S00'", "The first column has to hold the sample ids"],
+    ),
     "a sample twice": (rna(line(3, lambda row: row.replace("S02", "S01"))), {}, ["rna.csv", "'S01' more than once"]),
     "a row without an id": (rna(line(3, lambda row: row.replace("S02", ""))), {}, ["rna.csv, row 3", "no sample id"]),
     "a feature twice": (
@@ -367,6 +515,23 @@ TABLES = {
     ),
     "text among numbers": (cell("high"), {}, ["rna.csv.gz", "'GENE1'", "'S02'", "text: 'high'"]),
     "a decimal comma": (cell("1,5"), {}, ["rna.csv.gz", "'GENE1'", "'S02'", "decimal comma", "decimal point"]),
+    "separators of thousands": (cell("1,234.5"), {}, ["'GENE1'", "'S02'", "of thousands: '1,234.5'"]),
+    "separators as in Python": (cell("1_000"), {}, ["'GENE1'", "'S02'", "text: '1_000'"]),
+    "digits of another script": (cell("٣"), {}, ["'GENE1'", "'S02'", "text: '٣'"]),
+    "a percent sign": (cell("5%"), {}, ["'GENE1'", "'S02'", "text: '5%'", "percent signs"]),
+    "a unit": (cell("5 mg"), {}, ["'GENE1'", "'S02'", "text: '5 mg'", "units"]),
+    "a hexadecimal number": (cell("0x1F"), {}, ["'GENE1'", "'S02'", "text: '0x1F'"]),
+    "a complex number": (cell("1+2j"), {}, ["'GENE1'", "'S02'", "text: '1+2j'"]),
+    "a column of dates": (column("2019-01-05"), {}, ["'GENE1'", "'S00'", "text: '2019-01-05", "40 such", "dates"]),
+    "a column of times": (column("12:30"), {}, ["'GENE1'", "'S00'", "text: '12:30", "40 such"]),
+    "a code for missing values": (
+        codes(-9999), {}, ["rna.csv.gz, column 'GENE1', row 'S02'", "-9999 (3 such)", "between -2.8282", "empty"],
+    ),
+    "the smallest integer": (cell(-(2**63)), {}, ["'GENE1'", "'S02'", "the number -9.22337e+18 (1 such)", "empty"]),
+    "the largest 32-bit number": (cell(3.4028235e38), {}, ["'GENE1'", "'S02'", "the number 3.40282e+38"]),
+    "nines among classes of copy number": (
+        lambda folder: calls(folder, 99), {}, ["cnv.tsv", "the number 99 (4 such)", "between -2 and 2"],
+    ),
     "a date among numbers": (cell("2019-01-05"), {}, ["'GENE1'", "'S02'", "'2019-01-05'"]),
     "a gene that a spreadsheet made a number": (cell("1.234.567"), {}, ["'GENE1'", "'1.234.567'"]),
     "minus infinity": (cell(-np.inf), {}, ["rna.csv.gz", "'GENE1'", "'S02'", "infinite", "logarithm"]),
@@ -383,19 +548,67 @@ TABLES = {
         rna(lambda text: re.sub(r"(?m)^S(\d\d)", r"patient-\1", text)), {},
         ["rna.csv", "'patient-00'", "'S00'", "clinical.csv"],
     ),
+    "ids of two Unicode forms": (
+        ids("Zo\u00eb{}", "Zoe\u0308{}"), {},
+        ["rna.csv", "looks like", "cnv.tsv", "U+00EB LATIN SMALL LETTER E WITH", "U+0308 COMBINING DIAERESIS"],
+    ),
+    "ids with an invisible character": (ids("S{}", "S\u200b{}"), {}, ["nothing against U+200B ZERO WIDTH SPACE"]),
+    "ids with a byte order mark": (ids("S{}", "\ufeffS{}"), {}, ["nothing against U+FEFF ZERO WIDTH NO-BREAK SPACE"]),
+    "ids with another space": (ids("S {}", "S\u00a0{}"), {}, ["U+0020 SPACE against U+00A0 NO-BREAK SPACE"]),
+    "ids with another dash": (ids("S-{}", "S\u2013{}"), {}, ["U+002D HYPHEN-MINUS against U+2013 EN DASH"]),
+    "ids in another case": (ids("PT{}", "pt{}"), {}, ["rna.csv", "but for their case", "'PT00'", "'pt00'"]),
+    "ids with a letter of another script": (
+        ids("S{}", "\u0405{}"), {}, ["rna.csv", "no id in common", "U+0405 CYRILLIC CAPITAL LETTER DZE"],
+    ),
     "normal tissue only": (rna(normals), {}, ["rna.csv", "only rows left out", "normal tissue"]),
     "no table of a modality": (only_clinical, {}, ["no table of a modality"]),
     "two tables of a modality": (lambda folder: (folder / "cnv.csv").touch(), {}, ["cnv.csv and cnv.tsv"]),
+    "two tables that differ in upper and lower case": (
+        lambda folder: (folder / "CNV.csv").touch(), {}, ["CNV.csv and cnv.tsv", "one table per modality"],
+    ),
+    "a link to a table that is gone": (
+        in_place_of("rna.csv", linked("/scratch/gone/rna.csv")), {}, ["rna.csv", "'/scratch/gone/rna.csv'", "nowhere"],
+    ),
+    "a link to itself": (in_place_of("rna.csv", linked("rna.csv")), {}, ["rna.csv", "a link to 'rna.csv'"]),
+    "a folder called rna.csv": (in_place_of("rna.csv", Path.mkdir), {}, ["rna.csv", "a folder", "a file with content"]),
+    "a pipe": (in_place_of("rna.csv", os.mkfifo), {}, ["rna.csv", "a pipe"]),
+    "a device": (in_place_of("rna.csv", linked("/dev/zero")), {}, ["rna.csv", "a device"]),
+    "a long table": (long_table(numbered=False), {}, ["rna.csv", "a long table", "240 rows", "'gene'", "pivot"]),
+    "a long table with row numbers": (long_table(numbered=True), {}, ["rna.csv", "a long table", "'sample'", "pivot"]),
     "a modality with a space": (
         lambda folder: (folder / "cnv.tsv").rename(folder / "copy number.tsv"), {}, ["'copy number'"],
     ),
 }  # fmt: skip
 CLINICAL = {
     "no clinical table": (lambda folder: (folder / "clinical.csv").unlink(), {}, ["no clinical table", "cnv", "rna"]),
+    "a clinical table of another format": (
+        lambda folder: (folder / "clinical.csv").rename(folder / "clinical.xlsx"), {},
+        ["no clinical table", "clinical.csv or clinical.tsv", "clinical.xlsx was not read"],
+    ),
+    "two clinical tables": (
+        lambda folder: (folder / "Clinical.tsv").touch(), {}, ["Clinical.tsv and clinical.csv", "one clinical table"],
+    ),
+    "a link to a clinical table that is gone": (
+        in_place_of("clinical.csv", linked("/gone/clinical.csv")), {}, ["a link to '/gone/clinical.csv'", "nowhere"],
+    ),
+    "a pipe as clinical table": (in_place_of("clinical.csv", os.mkfifo), {}, ["clinical.csv", "a pipe"]),
     "a web page as clinical table": (write("clinical.csv", HTML), {}, ["clinical.csv", "HTML"]),
     "an empty clinical table": (write("clinical.csv", ""), {}, ["clinical.csv", "an empty file"]),
     "a clinical header and no rows": (clinical(lambda text: text.splitlines()[0]), {}, ["clinical.csv", "no rows"]),
     "tabs in clinical.csv": (clinical(lambda text: text.replace(",", "\t")), {}, ["clinical.csv", "tabs"]),
+    "a short clinical row": (
+        clinical(line(5, lambda row: row.split(",")[0])), {}, ["clinical.csv, line 6", "1 fields, 3 in the header"],
+    ),
+    "an unclosed clinical quotation mark": (
+        clinical(line(5, lambda row: row.replace(",", ',"', 1))), {}, ["clinical.csv, line 6", "quotation mark"],
+    ),
+    "a clinical header once more": (
+        clinical(lambda text: text + text.splitlines()[0] + "\n"), {}, ["clinical.csv, row 40", "header once more"],
+    ),
+    "a clinical table in Latin-1": (
+        lambda folder: write("clinical.csv", "sample,subtype\nS01,a\nS02,\u00e9\n".encode("latin-1"))(folder), {},
+        ["clinical.csv, line 3", "UTF-8"],
+    ),
     "a long clinical row": (clinical(line(5, lambda row: row + ",x")), {}, ["clinical.csv", "different lengths"]),
     "a clinical id twice": (clinical(line(3, lambda row: row.replace("S02", "S01"))), {}, ["clinical.csv", "'S01'"]),
     "a clinical row without an id": (
@@ -415,6 +628,26 @@ CLINICAL = {
         clinical(lambda text: text.replace("luminal", "basal")), {}, ["'subtype'", "one class only ('basal')"],
     ),
     "one class asked for": (None, {"classes": "basal"}, ["one class only"]),
+    "one class beside a code for missing values": (
+        clinical(lambda text: text.replace("basal", "[Not Available]")), {},
+        ["one class only ('luminal')", "treated as missing: '[Not Available]' (18)"],
+    ),
+    "classes that differ by case": (
+        clinical(line(3, lambda row: row.replace("luminal", "Luminal "))), {},
+        ["'subtype'", "look alike: 'Luminal' (1), 'luminal' (18)", "one way of writing", "'classes'"],
+    ),
+    "classes of two Unicode forms": (
+        clinical(lambda text: text.replace("luminal", "lum\u00e9").replace("lum\u00e9", "lume\u0301", 5)), {},
+        ["'subtype'", "look alike", "U+0301 COMBINING ACUTE ACCENT"],
+    ),
+    "classes with another space": (
+        clinical(lambda text: text.replace("luminal", "luminal a").replace("luminal a", "luminal\u00a0a", 4)), {},
+        ["look alike: 'luminal a' (15), 'luminal\\xa0a' (4)", "U+00A0 NO-BREAK SPACE"],
+    ),
+    "a listed class of another Unicode form": (
+        clinical(lambda text: text.replace("luminal", "lume\u0301")), {"classes": "basal,lum\u00e9"},
+        ["no sample of class", "looks the same and differs", "U+00E9 LATIN SMALL LETTER E WITH ACUTE"],
+    ),
     "no label": (clinical(lambda text: text.replace("luminal", "").replace("basal", "NA")), {}, ["no label"]),
     "values that are no classes": (
         clinical(lambda text: re.sub(r"(?m)^(S\d\d),\w*,", r"\1,of \1,", text)), {},
@@ -425,7 +658,16 @@ CLINICAL = {
 NUMBERS = {
     "text among numbers": (dose("high"), {}, ["clinical.csv, column 'dose', row 'S03'", "text: 'high'", "empty"]),
     "a decimal comma": (
-        dose("1,5"), {}, ["clinical.csv, column 'dose', row 'S03'", "decimal comma: '1,5'", "decimal point"],
+        dose("1,5"), {}, ["clinical.csv, column 'dose', row 'S03'", "decimal comma", "'1,5'", "decimal point"],
+    ),
+    "separators of thousands": (dose("1,234"), {}, ["'dose', row 'S03'", "of thousands: '1,234'"]),
+    "separators as in Python": (dose("1_000"), {}, ["'dose', row 'S03'", "text: '1_000'"]),
+    "digits of another script": (dose("٣"), {}, ["'dose', row 'S03'", "text: '٣'"]),
+    "a percent sign": (dose("5%"), {}, ["'dose', row 'S03'", "text: '5%'"]),
+    "a date": (dose("2019-01-05"), {}, ["'dose', row 'S03'", "text: '2019-01-05'"]),
+    "a code for missing numbers": (
+        doses([-999, -999, -999, *range(36)]), {},
+        ["column 'dose', row 'S00'", "the number -999 (3 such)", "between 0 and 35", "log scale"],
     ),
     "numbers with a limit": (dose("<0.1"), {}, ["'dose', row 'S03'", "text: '<0.1'"]),
     "an infinite number": (dose("-inf"), {}, ["'dose', row 'S03'", "an infinite number", "logarithm"]),
@@ -472,8 +714,6 @@ def _cases() -> list[Case]:
     for title, (cell, said) in TEACHERS.items():
         add(section, title, planned_teachers(cell), *said)
     add(section, "a view of an unknown modality, when read", spoilt(None, {"teachers": "rna+cnvs"}, {}), "'cnvs'")
-    few = ("view 'rna+cnv'", "5 patients with subtype", "who have rna and cnv", "at least 7", "Leave the view out")
-    add(section, "a view that too few patients have", spoilt(apart, {"teachers": "rna+cnv"}, {}), *few)
 
     section = "MuData and other sources"
     add(section, "no such file", lambda: ingested(sheet_row("gone.h5mu")), "gone.h5mu", "no such file")
@@ -533,6 +773,14 @@ def _cases() -> list[Case]:
         "Silent"))), "data_mutations.txt", "no mutation that changes a protein")  # fmt: skip
     add(section, "a study without data", study(lambda f: [file.unlink() for file in f.glob("data_[!c]*")]
         and (f / "data_cna.txt").unlink()), "a study without a table")  # fmt: skip
+    add(section, "a long table of copy numbers only", study(lambda f: ((f / "data_mutations.txt").unlink(),
+        (f / "data_cna.txt").write_text("Hugo_Symbol\tSample_Id\tValue\nMYC\ts1\t2\n"))),
+        "a study without a table", "data_cna.txt was not read: a long table")  # fmt: skip
+    named = "genetic_alteration_type: MRNA_EXPRESSION\ndata_filename: data_rna.txt\n"
+    add(section, "a table that is named by a meta file and not there",
+        study(lambda f: (f / "meta_rna.txt").write_text(named)), "data_rna.txt", "no such file")  # fmt: skip
+    add(section, "a link to a list of sequenced samples that is gone", study(lambda f: ((f / "case_lists").mkdir(),
+        linked("/gone")(f / "case_lists" / "cases_sequenced.txt"))), "cases_sequenced.txt", "'/gone'")  # fmt: skip
     add(section, "a Xena matrix of other samples", xena(text("X_clinicalMatrix", lambda t: t.replace("\ns", "\nq"))),
         "HiSeqV2.gz", "no id in common with", "'s0', 's1'", "'q0'")  # fmt: skip
     add(section, "a Xena matrix cut short", xena(lambda f: (f / "HiSeqV2.gz").write_bytes(
@@ -548,15 +796,49 @@ def _cases() -> list[Case]:
     ):
         wrong = {"cohorts": "x", "ingest": {key: value}}
         add("Configuration", title, lambda wrong=wrong: load_config(wrong), f"key ingest.{key}", said)
+    for name, (content, key) in TWICE.items():
+        add("Configuration", f"{name} given twice", configured(content), "config.yaml", key, "second time")
     for name, (lines, said) in WRONG_SHEETS.items():
         add("The sheet", name, sheet(lines), "cohorts.tsv", *said)
+    survival = sheet(["cohort\tsource\ttarget\ttask", "a\tdemo:tcga-brca\tos\tsurvival"])
+    add("The sheet", "times until an event", survival, "column task", "'survival'", "does not support survival times")
     for name, (source, modalities, said) in WRONG_SOURCES.items():
         add("Sources, when the work is planned", name, planned(source, modalities), *said)
+    for name, (change, said) in {
+        "a link to a table that is gone": (in_place_of("cnv.tsv", linked("/gone/cnv.tsv")), ["cnv.tsv", "nowhere"]),
+        "a pipe as clinical table": (in_place_of("clinical.csv", os.mkfifo), ["clinical.csv", "a pipe"]),
+        "an empty table": (in_place_of("cnv.tsv", Path.touch), ["cnv.tsv", "an empty file"]),
+        "a workbook in place of a table": (
+            lambda folder: (folder / "cnv.tsv").rename(folder / "cnv.xlsx"),
+            ["1 modalities (rna)", "at least two", "cnv.xlsx was not read: a table ends in"],
+        ),
+    }.items():
+        add("Sources, when the work is planned", name, planned_folder(change), *said)
     add("Sources, when the work is planned", "a download without modalities", planned("xena:BRCA", ""), "modalities")
 
     section = "Folds"
     add(section, "a class smaller than the folds", split(relabelled), "labels 'c'", "2 labelled patients", "at least")
     add(section, "more folds than patients of a class", split(lambda c: c, folds=40), "labels 'a'", "splits.folds = 40")
+    few = (
+        "rna is left out: fewer than 7 patients with rna and subtype 'basal' (0)",
+        "cnv is left out",
+        "use fewer folds",
+    )
+    add(section, "omics of one class each", spoilt(of_one_class, {}, {}), *few)
+    add(
+        section,
+        "fewer sites than folds",
+        split(at_three_sites, by_site=True),
+        "splits.by_site",
+        "3 tissue source sites",
+    )
+    said = ("label_budget", "0.10% of", "a budget near", "inner folds")
+    add(
+        section,
+        "a label budget that the folds more than double",
+        split(lambda c: replace(c, label_budget=0.001)),
+        *said,
+    )
     add(section, "sites that are not known", split(lambda c: c, by_site=True), "splits.by_site", "90 of 90 samples")
 
     for name, (change, _) in DAMAGE.items():
@@ -567,7 +849,7 @@ def _cases() -> list[Case]:
     add(section, "features in other case", predicted(f"id,{genes.upper()}\nn1,1,2,3,4,5,6,7\n"), "upper and lower case")
     add(section, "an infinite value", predicted(f"id,{genes}\nn1,1,inf,3,4,5,6,7\n"), "new.csv", "'cnv1'", "'n1'")
     add(section, "text", predicted(f"id,{genes}\nn1,1,x,3,4,5,6,7\n"), "new.csv", "'cnv1'", "text: 'x'")
-    add(section, "an unknown format", predicted("", "new.txt"), "new.txt", "unknown format")
+    add(section, "an unknown format", predicted("x", "new.txt"), "new.txt", "unknown format")
     return cases
 
 

@@ -10,6 +10,7 @@ from cch_omics.config import CriterionConfig
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
 from cch_omics.verdict.evidence import with_pilots
+from cch_omics.verdict.pilot import COLUMNS
 
 CLASSES = Target("er_status", Classification(("negative", "positive")), np.zeros(0))
 NUMBER = Target("score", Regression(), np.zeros(0))
@@ -29,6 +30,7 @@ def row(
     cross_check: float = 0.999,
     at_zero: float = 0.0,
     knows: float = 0.2,
+    taught_knows: float = 0.2,
     shared: float = 0.5,
     ahead: float = 0.05,
     repeat: int = -1,
@@ -52,6 +54,7 @@ def row(
         "pilot_gain": pilot,
         "pilot_gain_se": pilot_se,
         "p_gain_positive": p_gain,
+        "taught_information": taught_knows,
         "teacher_information": knows,
         "teacher_information_se": 0.02,
         "shared_information": shared,
@@ -63,5 +66,4 @@ def row(
 def piloted(*rows: dict[str, Any], target: Target = CLASSES) -> pd.DataFrame:
     """Evidence whose P(gain > 0) follows from the gains of its pilots."""
     evidence = pd.DataFrame(rows)
-    gained = evidence[["repeat", "fold", "teacher", "student", "recipe", "pilot_gain", "pilot_gain_se"]]
-    return with_pilots(evidence, gained, target.task)
+    return with_pilots(evidence, evidence[list(COLUMNS)], target.task)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.runtime.files import write_json, write_table
+from cch_omics.runtime.formats import write_json, write_table
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
@@ -28,8 +28,9 @@ def audit(modalities: list[str], task: Task = SUBTYPE) -> dict[str, object]:
         "samples": 659,
         "patients": 659,
         "labelled": 597,
-        "label_budget": 0.15,
+        "label_budget": {"asked": 0.15, "used": 0.15, "strata": dict.fromkeys(strata, 0.15)},
         "derived_from": modalities[0],
+        "left_out": [],
         "strata": strata,
         "modalities": {
             name: {

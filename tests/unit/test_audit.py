@@ -14,7 +14,7 @@ from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
 from cch_omics.data.source import Notes, TableNotes
 from cch_omics.data.sources import read_source
-from cch_omics.runtime.files import write_json
+from cch_omics.runtime.formats import write_json
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.classification.reading import single_feature, site_dependence
 from cch_omics.tasks.regression import Regression
@@ -67,13 +67,19 @@ def test_counts(tmp_path):
         "constant_features": 1,
         "missing_fraction": pytest.approx(1 / 240),
         "strata": {"basal": 18, "luminal": 19},
+        "scale": {
+            "name": "continuous",
+            "min": pytest.approx(tables.rna.min().min()),
+            "max": pytest.approx(tables.rna.max().max()),
+            "several": None,
+        },
     }
     assert report["pairs"]["rna"]["cnv"] == report["pairs"]["cnv"]["rna"] == {"samples": 30, "labelled": 29}
     assert report["pairs"]["rna"]["rna"] == {"samples": 40, "labelled": 37}
     assert report["complete"] == {"samples": 30, "labelled": 29}
     assert report["join"]["clinical"] == {"ids": 40, "in_no_table": 1}
     assert report["join"]["tables"]["rna"]["not_in_clinical"] == 1
-    assert (report["label_budget"], report["derived_from"]) == (0.5, "rna")
+    assert (report["label_budget"]["asked"], report["derived_from"]) == (0.5, "rna")
     assert report["leakage"]["rna"]["defines_target"]
     text = " ".join(report["warnings"])
     for part in (
@@ -131,8 +137,9 @@ def test_classes_that_are_too_small_for_the_folds_are_said():
     said = [warning for warning in report["warnings"] if "inner fold" in warning]
     assert len(said) == 1
     assert said[0].startswith("cnv: ") and "'yes' (1.5)" in said[0]
+    # A fifth of 18 labels would be 3.6: the folds need one each.
     few = audit(replace(cohort, target=status(labels), label_budget=0.2), notes, folds)
-    assert few["folds"]["per_inner_fold"]["rna"]["yes"] == pytest.approx(0.6)
+    assert few["folds"]["per_inner_fold"]["rna"]["yes"] == 1.0
 
 
 def test_keys_are_those_of_the_docstring():
@@ -141,23 +148,29 @@ def test_keys_are_those_of_the_docstring():
         assert f"`{key}`" in audit.__doc__
 
 
-def test_pairs_that_never_meet_and_classes_that_are_absent_are_said():
+def test_the_scale_of_each_modality_is_told_and_an_unfit_one_is_said(tmp_path):
     cohort, notes = make_cohort()
     rna, cnv = cohort.modalities.values()
-    labels = np.where(np.arange(200) < 100, cohort.target.values, 0)
-    apart = {"rna": replace(rna, values=rna.values[:100], rows=np.arange(100)),
-             "cnv": replace(cnv, rows=np.arange(100, 200))}  # fmt: skip
-    text = " ".join(audit(replace(cohort, target=status(labels), modalities=apart), notes)["warnings"])
-    assert "No sample has both rna and cnv" in text
-    assert "cnv: no sample with status 'yes'" in text
+    report = audit(cohort, notes)
+    assert {modality["scale"]["name"] for modality in report["modalities"].values()} == {"continuous"}
+    assert not any("log2" in warning or "scale" in warning for warning in report["warnings"])
+    half = np.where(np.arange(100)[:, None] % 2, np.exp2(8 + cnv.values), 8 + cnv.values).astype(np.float32)
+    counts = {"rna": replace(rna, values=np.exp2(8 + rna.values).round()), "cnv": replace(cnv, values=half)}
+    report = audit(replace(cohort, modalities=counts), notes)
+    assert report["modalities"]["rna"]["scale"]["name"] == "counts"
+    # The example of the larger values is the second sample that has cnv.
+    assert report["modalities"]["cnv"]["scale"]["several"]["examples"] == ["P002", "P000"]
+    said = [
+        warning for warning in report["warnings"] if warning.startswith(("rna: whole values", "cnv: several scales"))
+    ]
+    assert len(said) == 2
+    write_json(report, tmp_path / "audit.json")
 
 
-def test_odd_classes_and_dropped_values_are_said():
+def test_dropped_values_are_said():
     cohort, notes = make_cohort()
-    cohort = replace(cohort, target=status(cohort.target.values, ("no", "Not Performed")))
     report = audit(cohort, replace(notes, values_treated_as_missing={"Equivocal": 3}))
     text = " ".join(report["warnings"])
-    assert "look like missing values: 'Not Performed'" in text
     assert "treated as missing: 'Equivocal' (3)" in text
 
 

@@ -1,5 +1,7 @@
 """Classification: metrics agree with scikit-learn, losses with PyTorch; the logit adjustment does what it promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 from torch.nn.functional import cross_entropy, kl_div, one_hot
 
+from cch_omics.errors import InputError
 from cch_omics.tasks import make_task
+from cch_omics.tasks.base import LabelColumn
 from cch_omics.tasks.classification import Classification, metrics
 from cch_omics.tasks.classification.logit_adjustment import logit_adjustment
 
@@ -168,6 +172,42 @@ def test_values_are_positions_of_classes() -> None:
     assert TASK.observed(VALUES).tolist() == [True, True, False, True]
     assert TASK.strata(VALUES).tolist() == TASK.label_points(VALUES).tolist() == [0, 2, -1, 1]
     assert make_task("classification", TASK.parameters) == TASK
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [("Basal", "BASAL"), ("Basal", "basal"), ("HER2 low", "HER2  low"), ("HER2 low", "her2\u00a0low"),
+     ("caf\u00e9", "cafe\u0301"), ("Basal", "Ba\u200bsal"), ("Her2-low", "Her2\u2013low"), ("\uff21", "A")],
+)  # fmt: skip
+def test_classes_that_look_alike_are_refused_unless_the_sheet_lists_them(spellings: tuple[str, str]) -> None:
+    one, other = spellings
+    texts = [one] * 9 + [other] * 2 + ["Luminal"] * 9
+    column = LabelColumn("made up", [str(number) for number in range(20)], texts)
+    with pytest.raises(InputError, match="look alike") as error:
+        Classification.read(column)
+    assert f"{one!r} (9)" in error.value.found and f"{other!r} (2)" in error.value.found
+    task, values, left_out = Classification.read(replace(column, classes=(one, "Luminal")))
+    assert (task.classes, left_out) == ((one, "Luminal"), {other: 2})
+    assert np.isnan(values[9:11]).all() and np.isfinite(np.delete(values, [9, 10])).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "odd"),
+    [(("0", "1", "9"), "'9'"), (("-9", "0", "1"), "'-9'"), (("1", "2", "3", "99"), "'99'"),
+     (("Basal", "999", "Her2"), "'999'"), (("Basal", "Other"), "'Other'"), (tuple("0123456789"), ""),
+     (("-1", "0", "1"), ""), (("1", "2"), ""),
+     (("0", "9"), ""), (("T1", "T2", "T3"), ""), (("10", "20", "40"), "")],
+)  # fmt: skip
+def test_classes_that_sound_like_missing_values_are_said(classes: tuple[str, ...], odd: str) -> None:
+    said = Classification(classes).remarks("status")
+    assert (len(said), f"sound like missing values: {odd};" in "".join(said)) == (bool(odd), bool(odd))
+
+
+def test_classes_that_differ_in_what_is_seen_stay_apart() -> None:
+    classes = ("HER2+", "HER2-", "Luminal A", "Luminal B", "LumA", "T1", "T2", "1", "10")
+    texts = [name for name in classes for _ in range(6)]
+    column = LabelColumn("made up", [str(number) for number in range(len(texts))], texts)
+    assert Classification.read(column)[0].classes == tuple(sorted(classes))
 
 
 def test_targets_of_networks_are_one_hot_in_no_unit() -> None:

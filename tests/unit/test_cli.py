@@ -1,11 +1,15 @@
 """The command says what is wrong in one message, and logs who ran what."""
 
+import errno
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cch_omics.cli import app, main
@@ -13,6 +17,7 @@ from cch_omics.data import simulate
 from cch_omics.errors import InputError
 from cch_omics.planning.steps import STEPS
 from cch_omics.runtime import logs
+from cch_omics.splits import load_splits
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 COMMANDS = {command.callback.__name__ for command in app.registered_commands if command.callback}
@@ -98,6 +103,8 @@ def test_lines_on_the_terminal_name_cohort_target_step_and_view(
     [
         ("{folds: 3}", "JSON"),
         ("[3]", "a JSON object"),
+        ("[" * 100_000, "a JSON object"),
+        ('{"download": {}, "download": {}}', "'download' a second time"),
         ('{"download": {"xna": "x"}}', "Did you mean 'xena'?"),
         ('{"splits": {}}', "sections among download"),
         ('{"download": {"sha256": 3}}', "download.sha256"),
@@ -109,6 +116,159 @@ def test_wrong_settings(tmp_path: Path, settings: str, words: str) -> None:
     assert main(["download", "xena:X", *options]) == 2
     assert words in log.read_text()
     assert "--settings" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "words"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/rna.csv"),
+            2,
+            "/data/rna.csv: found permission denied",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "found no space left on device"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2, "found file name too long"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "Traceback"),
+        (ConnectionError("reset"), 1, "Traceback"),
+    ],
+)
+def test_what_the_system_refuses_is_a_message(run, raised: OSError, status: int, words: str) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise raised
+
+    ended, log = run(fail)
+    assert ended == status and words in log
+    assert ("Traceback" in log) == (status == 1)
+
+
+def test_a_full_standard_output_is_a_message() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cch_omics", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output: found no space left on device")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a source, and with `cohort.h5mu`, `splits.npz` and `audit.json` made of it."""
+    folder = tmp_path_factory.mktemp("ingested")
+    simulate.write_simulated("unrelated", folder / "source.h5mu")
+    assert main(["ingest", "--row", row(folder), *outputs(folder)]) == 0
+    return folder
+
+
+def row(folder: Path, **columns: object) -> str:
+    return json.dumps({"cohort": "a", "source": str(folder / "source.h5mu"), "target": "subtype", **columns})
+
+
+def outputs(folder: Path) -> list[str]:
+    names = {"cohort": "cohort.h5mu", "splits": "splits.npz", "audit": "audit.json"}
+    return [word for name, file in names.items() for word in (f"--{name}", str(folder / file))]
+
+
+def test_a_refused_row_leaves_nothing_behind(
+    ingested: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where it is the splits that cannot be drawn."""
+    for columns, words in (
+        ({"target": "er status"}, "write `er status as er_status`"),
+        ({"target": "er status as er"}, "column 'er status' (target of the sheet): found no such column"),
+        ({"label_budget": 0.001}, "label_budget: found 0.10%"),
+        ({"label_budget": "15%"}, "key label_budget: found '15%'"),
+        ({"modalities": "rna,prot"}, "no modality 'prot'"),
+        ({"modalities": "rna"}, "key modalities: found only 'rna'"),
+        ({"teachers": "rna;prot"}, "'prot' in 'prot'"),
+        ({"derived_from": "prot"}, "no modality 'prot'"),
+        ({"source": "x" * 5000}, "file name too long"),
+        ({"source": "a\0b"}, "control characters"),
+        ({"cohort": "x" * 300}, "at most 100 characters"),
+    ):
+        assert main(["ingest", "--row", row(ingested, **columns), *outputs(tmp_path / "out")]) == 2
+        said = capsys.readouterr().err
+        assert words.lower() in said.lower() and "Traceback" not in said
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_budget_that_the_folds_raise_is_said(
+    ingested: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ingest", "--row", row(ingested, label_budget=0.05), *outputs(tmp_path)]) == 0
+    audit = json.loads((tmp_path / "audit.json").read_text())
+    budget = audit["label_budget"]
+    assert budget["asked"] == 0.05 < budget["used"] < 0.08 < max(budget["strata"].values()) < 0.1
+    (sentence,) = (said for said in audit["warnings"] if "label_budget" in said)
+    assert "asks for 5.0% of the labels" in sentence and f"{budget['used']:.1%} in all" in sentence
+    assert sentence in capsys.readouterr().err
+
+
+def test_files_that_no_step_wrote_are_named(ingested: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = {name: str(ingested / file) for name, file in (("cohort", "cohort.h5mu"), ("splits", "splits.npz"))}
+    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "table.tsv").write_text("a\tb\n1\t2\n")
+    np.savez(tmp_path / "other.npz", a=1)
+    drawn = load_splits(ingested / "splits.npz")
+    shorter = {name: getattr(drawn, name) for name in ("repeat", "fold")}
+    np.savez(tmp_path / "short.npz", inner=drawn.inner[:, 1:], labelled=drawn.labelled[:, 1:], **shorter)
+
+    def refuse(step: str, words: str, **files: str) -> None:
+        given = [word for name, file in {**good, **files}.items() for word in (f"--{name}", file)]
+        assert main([step, *given]) == 2
+        said = capsys.readouterr().err
+        assert words in said and "Traceback" not in said
+        assert not (tmp_path / "out").exists()
+
+    out = str(tmp_path / "out" / "o.npz")
+    for name in ("text", "other", "short", "gone"):
+        file = str(tmp_path / f"{name}.npz")
+        refuse("encode", file, splits=file, view="rna", output=out)
+        refuse("baselines", file, splits=file, output=out)
+        refuse("distil", file, encodings=file, student="rna", output=out)
+    refuse("encode", "no view 'prot'", view="prot", output=out)
+    refuse("encode", "splits.npz", cohort=good["splits"], view="rna", output=out)
+    table = str(tmp_path / "table.tsv")
+    refuse("distil", "table.tsv", encodings=table, student="rna", output=out, teachers=table)
+    tables = {name: str(tmp_path / "out" / f"{name}.tsv") for name in ("evidence", "verdicts", "teachers")}
+    refuse("verdict", "table.tsv", encodings=str(tmp_path / "text.npz"), estimates=table, **tables)
+    for words, folder in (("nowhere", "nowhere"), ("verdicts.tsv", str(ingested))):
+        assert main(["report", "--folder", folder, "--output", out]) == 2
+        assert words in capsys.readouterr().err
+
+
+# Everything is imported while this is root, whose Python others may not read.
+UNPRIVILEGED = """
+import contextlib, io, json, os, sys
+from cch_omics.cli import main
+import cch_omics.data.sources, cch_omics.data.simulate, cch_omics.splits, cch_omics.report.summary, cch_omics.student
+os.setuid(65534)
+for command in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        status = main(command)
+    print(json.dumps([status, said.getvalue()]))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_what_a_user_may_not_read_or_write_is_a_message(ingested: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    commands = [
+        ["ingest", "--row", row(ingested), *outputs(closed / "out")],
+        ["ingest", "--row", row(ingested, source=str(closed / "source.h5mu")), *outputs(Path("/tmp/never"))],
+        ["summary", str(closed / "results")],
+        ["predict", "--student", str(closed), "--input", "x.csv", "--output", "-"],
+        ["report", "--folder", str(closed), "--output", "/tmp/never.html"],
+        ["simulate", "unrelated", "--output", str(closed / "x.h5mu"), "--log", str(closed / "log")],
+    ]
+    words = [sys.executable, "-c", UNPRIVILEGED, json.dumps(commands)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/")
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(results) == len(commands), done.stderr
+    for command, (status, said) in zip(commands, results, strict=True):
+        assert status == 2 and "Traceback" not in said, (command, said)
+        assert "ermission denied" in said, (command, said)
 
 
 def test_resolved_settings_are_in_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -163,8 +323,5 @@ def test_commands_for_people_say_errors_without_a_time(tmp_path: Path, capsys: p
 
 
 def test_python_m_is_the_command() -> None:
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-m", "cch_omics", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout

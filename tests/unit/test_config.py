@@ -1,14 +1,26 @@
 """A wrong configuration or sheet says where, what was found, what is valid, and what to do."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cch_omics.config import Config, comma_list, load_config, read_sheet, schemas, teachers_of_row
+from cch_omics.config import (
+    Config,
+    comma_cell,
+    comma_list,
+    load_config,
+    make_row,
+    read_sheet,
+    schemas,
+    target_cell,
+    teachers_of_row,
+)
 from cch_omics.errors import InputError
 from cch_omics.information.registry import ESTIMATORS
+from cch_omics.planning.given_once import check_given_once
 from cch_omics.planning.sources import files_of, modalities_of
 from cch_omics.tasks import TASKS
 from cch_omics.verdict.criteria import CRITERIA
@@ -71,6 +83,31 @@ WRONG_CONFIGS = {
         {"cohorts": "x", "encoder": {"units": 4}},
         ["key information.dimension", "8", "at most encoder.units, 4"],
     ),
+    "units that no machine has": (
+        {"cohorts": "x", "encoder": {"units": 100_000_000}},
+        ["key encoder.units", "100000000", "less than or equal to 1000"],
+    ),
+    "more folds than any cohort has patients": (
+        {"cohorts": "x", "splits": {"folds": 100_000}},
+        ["key splits.folds", "100000", "less than or equal to 50"],
+    ),
+    "a number that is none": (
+        {"cohorts": "x", "encoder": {"weight_decay": float("nan")}},
+        ["key encoder.weight_decay", "nan", "finite"],
+    ),
+    "an infinite temperature": (
+        {"cohorts": "x", "distillation": {"temperature": float("inf")}},
+        ["key distillation.temperature", "inf", "finite"],
+    ),
+    "a switch for a number": (
+        {"cohorts": "x", "splits": {"repeats": True}},
+        ["key splits.repeats", "True (bool)", "a number, not a switch"],
+    ),
+    "a key that is no text": ({"cohorts": "x", "splits": {3: 1}}, ["key splits.3", "unknown key"]),
+    "a title of two lines": (
+        {"cohorts": "x", "report": {"title": "one\ntwo"}},
+        ["key report.title", "one line of text"],
+    ),
     "yes for a switch": (
         {"cohorts": "x", "baselines": {"boosting": "maybe"}},
         ["key baselines.boosting", "'maybe'", "boolean"],
@@ -97,6 +134,30 @@ WRONG_SHEETS = {
     "no target column": (["cohort\tsource", "a\tdemo:tcga-brca"], ["no column 'target'", "Label column"]),
     "cell missing": ([HEADER, "a\tdemo:tcga-brca"], ["row 2", "2 cells", "cohort, source, target"]),
     "empty target": ([HEADER, "a\tdemo:tcga-brca\t"], ["row 2, column target", "nothing"]),
+    "budget above one": ([HEADER + "\tlabel_budget", GOOD + "\t150"], ["column label_budget", "'150'", "equal to 1"]),
+    "budget with a comma": ([HEADER + "\tlabel_budget", GOOD + "\t0,5"], ["column label_budget", "'0,5'", "number"]),
+    "budget that is no number": ([HEADER + "\tlabel_budget", GOOD + "\tnan"], ["column label_budget", "finite"]),
+    "a target whose name is no folder's": (
+        [HEADER, "a\tx\ter status"],
+        ["row 2, column target", "'er status'", "`er status as er_status`"],
+    ),
+    "a target with a slash": ([HEADER, "a\tx\tER/PR"], ["column target", "`ER/PR as ER_PR`"]),
+    "a target in another script": ([HEADER, "a\tx\tрецептор"], ["column target", "`рецептор as target`"]),
+    "a target of a modality": ([HEADER, "a\tx\tprot:subtype"], ["column target", "`prot:subtype as prot_subtype`"]),
+    "a target that a spreadsheet would compute": ([HEADER, "a\tx\t=er"], ["column target", "`=er as er`"]),
+    "a target whose given name is no folder's": (
+        [HEADER, "a\tx\ter status as er/status"],
+        ["column target", "`er status as er_status`"],
+    ),
+    "two columns of one name": (
+        [HEADER, "a\tx\ter status as er", "a\tx\tER as er"],
+        ["row 3", "target 'er' a second time", "COLUMN as NAME"],
+    ),
+    "a name that is too long": ([HEADER, f"{'a' * 101}\tx\ty"], ["column cohort", "at most 100 characters"]),
+    "a cohort called as a page is": ([HEADER, "report.html\tx\ty"], ["column cohort", "'report.html'", "workflow"]),
+    "a path with braces": ([HEADER, "a\tdata/{x}\ty"], ["column source", "'data/{x}'", "without braces"]),
+    "a character that is not seen": ([HEADER, "a\tx\x1b\ty"], ["column source", "control characters"]),
+    "a cell more": ([HEADER, GOOD + "\t\tmore"], ["row 2", "5 cells", "cohort, source, target"]),
     "slash in a name": ([HEADER, "a/b\tdemo:tcga-brca\tpam50"], ["row 2, column cohort", "'a/b'", "letters, digits"]),
     "task not supported": (
         [HEADER + "\ttask", GOOD + "\tclasification"],
@@ -153,6 +214,85 @@ def test_missing_sheet_says_where_paths_start(tmp_path: Path) -> None:
         read_sheet(tmp_path / "nowhere.tsv")
 
 
+RIGHT_SHEETS = {
+    "a name for a column": (["a\tx\ter status as er"], [("er status", "er")]),
+    "a column of which the name has an 'as'": (["a\tx\tknown as is as er"], [("known as is", "er")]),
+    "a column with a prefix": (["a\tx\trna:subtype as s"], [("rna:subtype", "s")]),
+    "a column twice under two names": (["a\tx\tER as one", "a\tx\tER as two"], [("ER", "one"), ("ER", "two")]),
+    "cells in quotes": (['"a"\t"x"\t"er, ""new"" as er"'], [('er, "new"', "er")]),
+    "empty cells beyond the header": (["a\tx\ty\t\t "], [("y", "y")]),
+    "lines of empty cells and remarks": (["\t\t", '"# x"\t', "a\tx\ty", " \t"], [("y", "y")]),
+    "an odd separator of lines inside a cell": (["a\tx\tone\u2028two as y"], [("one\u2028two", "y")]),
+}
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", RIGHT_SHEETS)
+def test_right_readings_of_a_sheet(name: str, ending: str, tmp_path: Path) -> None:
+    lines, expected = RIGHT_SHEETS[name]
+    path = tmp_path / "cohorts.tsv"
+    path.write_bytes(("\ufeff" + ending.join([HEADER + "\t", *lines])).encode())
+    assert [(row.target_column, row.target_name) for row in read_sheet(path)] == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "items"),
+    [
+        ("", []),
+        (" a , b,, c ", ["a", "b", "c"]),
+        ('"I, early", "II ""late""",III', ["I, early", 'II "late"', "III"]),
+        ('"a,b', ["a,b"]),
+        ('5" x,y', ['5" x', "y"]),
+    ],
+)
+def test_items_of_a_comma_list(cell: str, items: list[str]) -> None:
+    assert comma_list(cell) == items == comma_list(comma_cell(items))
+
+
+@pytest.mark.parametrize("column", ["er status", "ER/PR", "é", "x as y", "=1+1", "rna:x", "-", "a" * 200])
+def test_any_column_can_be_a_target(column: str) -> None:
+    row = make_row({"cohort": "a", "source": "x", "target": target_cell(column)}, "row")
+    assert row.target_column == column
+
+
+def test_a_sheet_is_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for path, found in (("/dev/zero", "a device"), (tmp_path / "pipe.tsv", "a pipe"), (tmp_path, "a folder")):
+        with pytest.raises(InputError, match=found):
+            read_sheet(path)
+    for path in ("/proc/1/mem", f"/{'x' * 300}", "/etc/passwd/cohorts.tsv"):
+        with pytest.raises(InputError, match=r"cannot be read|no such file"):
+            read_sheet(path)
+
+
+TWICE = {
+    "a section": ("splits:\n  folds: 3\nseed: 1\nsplits:\n  repeats: 1\n", "key splits"),
+    "a key of a section": ("splits: {folds: 3, repeats: 1, folds: 4}\n", "key splits.folds"),
+    "a key in JSON": ('{"splits":\n\t{"folds": 3,\n\t"folds": 4}}', "key splits.folds"),
+    "a key below a list": ("a: [{b: 1, b: 2}]", "key a.b"),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_key_that_is_given_twice(name: str, tmp_path: Path) -> None:
+    text, key = TWICE[name]
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=f"{key}: found the key a second time"):
+        check_given_once([file], [])
+    if "\n" not in text:
+        with pytest.raises(InputError, match=f"--config, {key.replace('key ', 'key x.')}"):
+            check_given_once([], [f"x={text}"])
+    with pytest.raises(InputError, match="--config, key seed"):
+        check_given_once([], ["seed=1", "splits={folds: 3}", "seed=2"])
+
+
+def test_files_may_override_each_other_and_anchors_may_recur(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("splits: &s {folds: 3}\nagain: *s\nloop: &l [*l]\n")
+    check_given_once([file, file, ROOT / "config" / "config.yaml"], ["splits={folds: 3}", "seed=1"])
+
+
 def test_spreadsheet_is_no_sheet(tmp_path: Path) -> None:
     path = tmp_path / "cohorts.tsv"
     path.write_bytes(b"PK\x03\x04\xff\xfe\x00")
@@ -168,7 +308,7 @@ WRONG_SOURCES = {
     "a folder without clinical table": ("bare", "", ["without a clinical table", "clinical.csv"]),
     "a folder of one modality": ("single", "", ["1 modalities (rna)", "at least two"]),
     "two tables of one modality": ("twice", "", ["rna.csv and rna.tsv", "one table per modality"]),
-    "no HDF5": ("fake.h5mu", "", ["fake.h5mu", "no HDF5 file"]),
+    "no HDF5": ("fake.h5mu", "", ["fake.h5mu", "damaged or foreign"]),
 }
 
 
@@ -185,14 +325,14 @@ def test_wrong_source_is_known_at_planning_time(name: str, tmp_path: Path, monke
     row = read_sheet(sheet(tmp_path, HEADER + "\tmodalities", f"a\t{source}\ty\t{modalities}"))[0]
     with pytest.raises(InputError) as error:
         modalities_of(row)
-    missing = [word for word in ["cohort 'a'" if name != "two tables of one modality" else "twice", *words]
-               if word not in str(error.value)]  # fmt: skip
+    where = source if name in {"two tables of one modality", "no HDF5"} else "cohort 'a'"
+    missing = [word for word in [where, *words] if word not in str(error.value)]
     assert not missing, f"{error.value} lacks {missing}"
 
 
 def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
     for file in ("rna.csv.gz", "cnv.parquet", "rppa.h5ad", "mirna.tsv", "clinical.tsv", "notes.txt", ".hidden.csv"):
-        (tmp_path / file).touch()
+        (tmp_path / file).write_text("sample,x\n")
     path = sheet(tmp_path, HEADER, f"a\t{tmp_path}\ty")
     path.rename(tmp_path.parent / "sheet_of_a_folder.tsv")
     (row,) = read_sheet(tmp_path.parent / "sheet_of_a_folder.tsv")
@@ -300,4 +440,18 @@ def test_every_key_is_explained_with_its_default() -> None:
         )
         for key, default in keys.items():
             shown = f"`{default}`" if key == "cohorts" else json.dumps(default).strip('"')
-            assert f"| `{key}` | {shown} |" in text
+            assert f"| `{key}` | {shown} |{limits(key)} |" in text
+
+
+def limits(key: str) -> str:
+    """Range of a key as the README has it; every number has one."""
+    schema = schemas()["config.schema.json"]
+    for part in key.split("."):
+        schema = schema["properties"][part]
+        if "$ref" in schema:
+            schema = schemas()["config.schema.json"]["$defs"][schema["$ref"].split("/")[-1]]
+    if schema["type"] not in {"integer", "number"}:
+        return ""
+    low = f"{schema['minimum']:.10g}" if "minimum" in schema else f"above {schema['exclusiveMinimum']:.10g}"
+    high = f"{schema['maximum']:.10g}" if "maximum" in schema else f"below {schema['exclusiveMaximum']:.10g}"
+    return f" {low} to {high}"

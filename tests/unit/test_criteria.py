@@ -24,7 +24,7 @@ def said(**changed: Any) -> dict[str, Any]:
         "target": "er_status",
         "confidence": CONFIDENCE,
         "pilot_gain_shown": f"{100 * found['pilot_gain']:+.1f} points of balanced accuracy",
-        "accuracy_difference_shown": f"{100 * found['accuracy_difference']:+.1f} points of balanced accuracy",
+        "accuracy_difference_shown": f"{100 * found['accuracy_difference']:.1f} points of balanced accuracy ahead of",
     }
 
 
@@ -127,10 +127,12 @@ def test_a_pilot_without_an_error_has_no_score() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"knows": -0.02}, "rna predicts er_status no better than no omics at all (-0.02 nats)"),
+        ({"knows": -0.02}, "rna predicts er_status no better than no omics at all, so"),
+        ({"taught_knows": -0.02}, "cnv predicts er_status no better than no omics at all, so"),
+        ({"taught_knows": nan}, "What cnv knows of er_status could not be estimated"),
         ({"knows": 0.0}, "rna predicts er_status no better"),
         ({"knows": nan}, "What rna knows of er_status could not be estimated"),
-        ({"shared": -0.01}, "cnv is not shown to share information with rna (-0.01 ± 0.05 nats)"),
+        ({"shared": -0.01}, "cnv is not shown to share information with rna, so"),
         # To be more likely than not is not enough: at the confidence of 0.9 it takes 1.28 standard errors.
         ({"shared": 0.06}, "cnv is not shown to share information with rna (0.06 ± 0.05 nats)"),
         ({"shared": nan}, "What cnv shares with rna could not be estimated"),
@@ -140,13 +142,18 @@ def test_a_gain_is_luck_where_the_teacher_knows_nothing_or_shares_nothing(change
     verdict, why = judged("pilot", **changed)
     assert verdict == keys.UNDECIDED
     assert why.startswith(reason) and why.endswith("so that a gain would be luck.")
-    # A loss needs no such proof, and a doubtful gain is doubtful for its own reason.
+    # A loss needs no such proof.
     assert judged("pilot", p_gain=0.01, pilot=-0.1, **changed)[0] == keys.DO_NOT_DISTIL
-    assert judged("pilot", p_gain=0.6, **changed)[1].startswith("Too close to call")
+    assert judged("pilot", p_gain=0.4, pilot=-0.01, **changed)[1].startswith("Too close to call")
+    # Of a doubtful gain it is said at once if teacher or student is at chance: it is then no guess either.
+    at_chance = "shared" not in changed
+    assert judged("pilot", p_gain=0.6, **changed)[1].startswith(reason if at_chance else "Too close to call")
+    assert PILOT.score(said(p_gain=0.6, **changed)) == (0.0 if at_chance else 0.1)
+    assert PILOT.score(said(p_gain=0.4, pilot=-0.01, **changed)) == -0.01
 
 
 def test_of_the_teachers_knowledge_the_better_half_of_doubt_is_enough() -> None:
-    assert judged("pilot", knows=0.001, shared=0.07)[0] == keys.DISTIL
+    assert judged("pilot", knows=0.001, taught_knows=0.001, shared=0.07)[0] == keys.DISTIL
 
 
 # cch
@@ -157,6 +164,16 @@ def test_the_papers_rule_is_the_sign_of_the_gap() -> None:
         keys.DISTIL,
         "The gap is +0.30 ± 0.05 nats: rna and cnv share 0.50 nats, cnv and er_status 0.20 nats.",
     )
+    # Estimates that are zero or negative within their error are no amounts.
+    none = said(gap=0.16, gap_se=0.1) | {"mi_teacher_student": 0.0, "mi_student_label": -0.16}
+    unseen = "no information that the estimator sees"
+    assert CRITERIA["cch"].reason(none, keys.DISTIL) == (
+        f"The gap is +0.16 ± 0.10 nats, not clear of zero: rna and cnv share {unseen}, cnv and er_status {unseen}."
+    )
+    within = said() | {"mi_teacher_student_se": 0.3, "mi_student_label_se": 0.05}
+    assert f"share {unseen}, cnv and er_status 0.20 nats." in CRITERIA["cch"].reason(within, keys.DISTIL)
+    assert judged("cch", gap=-0.001)[1].startswith("The gap is zero ± 0.05 nats, not clear of zero: ")
+    assert judged("cch", gap_se=nan)[1].startswith("The gap is +0.30 nats: ")
     # Without a doubt, and without a correction.
     assert judged("cch", gap=-0.001, gap_se=9.0, p_gap=0.99)[0] == keys.DO_NOT_DISTIL
     assert judged("cch", gap=0.001, at_zero=9.0)[0] == keys.DISTIL
@@ -209,7 +226,7 @@ def test_without_simulations_nothing_is_calibrated_and_nothing_decided() -> None
 def test_the_difference_of_accuracies_decides_by_its_sign() -> None:
     assert judged("accuracy_difference") == (
         keys.DISTIL,
-        "On held-out patients rna is +5.0 points of balanced accuracy ahead of cnv.",
+        "On held-out patients rna is 5.0 points of balanced accuracy ahead of cnv.",
     )
     assert judged("accuracy_difference", ahead=-0.01)[0] == keys.DO_NOT_DISTIL
     assert judged("accuracy_difference", ahead=nan) == (

@@ -248,6 +248,70 @@ def test_the_interval_covers() -> None:
     assert 0.93 < covered < 0.995
 
 
+BOUNDS = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0), "loss": (0.0, np.inf), "R2": (-np.inf, 1.0)}
+
+
+@pytest.mark.parametrize(("low", "high"), BOUNDS.values(), ids=BOUNDS)
+def test_the_interval_of_a_bounded_quantity_stays_within(low: float, high: float) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(2000):
+        distance = 10.0 ** random.uniform(-9, 0) * random.random(10) ** random.integers(1, 9)
+        distance[random.random(10) < 0.3] = 0.0
+        values = high - distance if np.isfinite(high) else low + distance
+        if np.isfinite(low) and random.random() < 0.5:
+            values = low + distance
+        mean, start, end = corrected_interval(values, 5, low, high)
+        if distance.any():
+            assert low <= start <= mean <= end <= high
+    # Values of which the mean is no longer within reach of a bound have the plain interval.
+    values = 0.5 + 1e-6 * random.standard_normal(10)
+    assert corrected_interval(values, 5, low, high) == pytest.approx(corrected_interval(values, 5), rel=1e-9)
+    # All on a bound: there is no spread to make an interval of.
+    for bound in (each for each in (low, high) if np.isfinite(each)):
+        mean, *ends = corrected_interval(np.full(10, bound), 5, low, high)
+        assert mean == bound and np.isnan(ends).all()
+
+
+def test_the_interval_of_a_share_is_the_score_interval() -> None:
+    """Of 10 independent folds it is Wilson's for n = m (1 - m) / error^2, with Student's t in place of the normal."""
+    values = np.array([1.0, 0.95, 1.0, 1.0, 0.9, 1.0, 1.0, 1.0, 1.0, 0.85])
+    mean, start, end = corrected_interval(values, 5, 0, 1)
+    n = mean * (1 - mean) / (0.35 * values.var(ddof=1))
+    z = 2.262157
+    for p in (start, end):
+        assert abs(p - mean) == pytest.approx(z * np.sqrt(p * (1 - p) / n), rel=1e-5)
+
+
+def test_the_interval_of_a_bounded_quantity_covers_where_the_plain_one_does_not() -> None:
+    """AUROC near 1, of a direction that is learnt."""
+    random = np.random.default_rng(0)
+    n, folds, cohorts, d = 60, 5, 300, 4
+    y = np.arange(n) % 2
+    x = random.normal(size=(cohorts, n, d))
+    x[..., 0] += 3.5 * y
+    scores = []
+    for _ in range(2):
+        fold = np.empty(n, dtype=int)
+        for c in (0, 1):
+            fold[y == c] = random.permutation(n // 2) % folds
+        for f in range(folds):
+            train, test = fold != f, fold == f
+            centre = [x[:, train & (y == c)].mean(1) for c in (0, 1)]
+            score = np.einsum("cnd,cd->cn", x[:, test], centre[1] - centre[0])
+            scores.append((score[:, y[test] == 1, None] > score[:, None, y[test] == 0]).mean((1, 2)))
+    values = np.stack(scores, axis=1)
+    truth = values.mean()
+    assert 0.97 < truth < 1
+
+    def share(*bounds: float) -> float:
+        ends = np.array([corrected_interval(each, folds, *bounds)[1:] for each in values])
+        ends = ends[np.isfinite(ends).all(1)]
+        return float(((ends[:, 0] < truth) & (truth < ends[:, 1])).mean())
+
+    assert share() < 0.85
+    assert share(0, 1) > 0.94
+
+
 # Models beside each other
 
 
@@ -256,7 +320,7 @@ def test_performance_is_of_every_model_once(made: Made) -> None:
     references = scores_of_models(made.cohort, made.splits, made.baselines, column="baseline")
     assert tuple(references.columns) == keys.REFERENCE_COLUMNS
     assert len(references) == 3 * 2 * 4 * len(made.metrics)
-    table = performance(scores, references)
+    table = performance(scores, references, made.cohort.target.task.metrics)
     assert tuple(table.columns) == keys.PERFORMANCE_COLUMNS
     models = {name: set(part["model"]) for name, part in table.groupby("student")}
     own = {"alone", "self:soft_targets", "linear", "boosting"}
@@ -272,7 +336,8 @@ def test_performance_is_of_every_model_once(made: Made) -> None:
     pair = pair[pair["metric"] == primary]
     assert wide.loc[("cnv", primary), "soft_targets:rna"] == pytest.approx(pair["distilled"].mean())
     of_alone = table[(table["student"] == "cnv") & (table["model"] == "alone") & (table["metric"] == primary)].iloc[0]
-    expected = corrected_interval(pair["baseline"].to_numpy(), 2)
+    bounds = made.cohort.target.task.metrics[primary]
+    expected = corrected_interval(pair["baseline"].to_numpy(), 2, bounds.low, bounds.high)
     assert (of_alone["mean"], of_alone["ci_low"], of_alone["ci_high"]) == pytest.approx(expected)
     assert of_alone["n_splits"] == 4
 

@@ -17,7 +17,8 @@ from cch_omics.models.out_of_fold import Encoding, OutOfFold
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
-from cch_omics.verdict.evidence import gather, label_information, with_pilots
+from cch_omics.verdict.evidence import gather, with_pilots
+from cch_omics.verdict.label_information import label_information
 from cch_omics.verdict.pilot import pilots
 from cch_omics.verdict.rule import choose_teachers, decide
 
@@ -70,7 +71,7 @@ def test_a_row_for_every_split_pair_and_recipe(made: Made, evidence: pd.DataFram
     added = [
         "accuracy_difference", "teacher_information", "teacher_information_se", "shared_information",
         "shared_information_se", "p_gap_positive", "cross_check_p_gap_positive", "pilot_gain", "pilot_gain_se",
-        "p_gain_positive",
+        "taught_information", "p_gain_positive",
     ]  # fmt: skip
     assert set(evidence) == {*made.information, *added, "recipe"}
     # What was estimated stays as it was.
@@ -120,7 +121,7 @@ def test_pilots_are_joined_and_pairs_without_a_student_have_none(made: Made, evi
     )
     assert evidence.loc[evidence["student"] != "rna", ["pilot_gain", "p_gain_positive"]].notna().all(None)
     none = gather(made.cohort, made.splits, made.encodings, None, made.information)
-    of_pilots = ["pilot_gain", "pilot_gain_se", "p_gain_positive"]
+    of_pilots = ["pilot_gain", "pilot_gain_se", "taught_information", "p_gain_positive"]
     assert none[of_pilots].isna().all(None)
     pd.testing.assert_frame_equal(none.drop(columns=of_pilots), evidence.drop(columns=of_pilots))
     # They can be added later.

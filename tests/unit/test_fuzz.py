@@ -11,22 +11,20 @@ import pandas as pd
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cch_omics.data import mudata as _mudata  # noqa: F401
-from cch_omics.data.source import MISSING
 from cch_omics.data.tables import read_clinical, read_matrix
 from cch_omics.data.text import read_labelled
 from cch_omics.errors import InputError
 from cch_omics.tasks import TASKS, task_class
 from cch_omics.tasks.base import LabelColumn
+from cch_omics.tasks.missing import says_missing
 from cch_omics.tasks.reading import guess_task
 
-# A case that takes this long (milliseconds; the libraries are imported beforehand) hangs.
-FUZZ = settings(
-    max_examples=150, deadline=30_000, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+FUZZ = fuzz(150)
 NAMES = [".csv", ".tsv", ".csv.gz", ".parquet", ".h5ad", ".h5mu"]
 VALID = pd.DataFrame(
     [[1.5, -2, np.nan], [0, 1e-7, 3], [4, 5, 6.25], [7, 8, 9]],
@@ -48,6 +46,28 @@ WORDS = [
     "1_000",
     "2019-01-05",
     "=A1",
+    "'--",
+    "Not Reported",
+    "[Unknown]",
+    "#VALUE!",
+    "None",
+    "-",
+    "?",
+    "unknown",
+    "12:30",
+    "1-Dec",
+    "5%",
+    "5 mg",
+    "1+2j",
+    "٣",
+    "-9999",
+    "Unnamed: 0",
+    "id",
+    "\x1f\x8b",
+    "PK\x03\x04",
+    "\xa0",
+    "\u200b",
+    "e\u0301",
 ]
 TOKENS = st.sampled_from([*WORDS, *",;\t\n\r\"'#-. +", "\r\n", "\ufeff", "\0", "\x1a", "é", "𝄞"])
 
@@ -71,10 +91,11 @@ def read_or_refuse(path: Path):
 
 
 def number(text: str) -> float:
-    """The number that a cell says, by Python's own reading."""
+    """The number that a cell says: by Python's own reading, but for what only Python takes for a number."""
     text = text.strip()
-    if text in MISSING:
+    if says_missing(text):
         return np.nan
+    assert text.isascii() and "_" not in text
     return {"true": 1.0, "false": 0.0}.get(text.lower()) if text.lower() in {"true", "false"} else float(text)
 
 
@@ -127,7 +148,7 @@ def test_any_table_of_numbers_is_read_right(tmp_path, data):
     n, p = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
     name = st.text(
         st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], blacklist_characters='"'), min_size=1
-    ).filter(lambda text: text not in MISSING and text == text.strip() and not text.startswith("<"))
+    ).filter(lambda text: not says_missing(text) and text == text.strip() and not text.startswith("<"))
     ids = data.draw(st.lists(name, min_size=n, max_size=n, unique=True))
     features = data.draw(st.lists(name, min_size=p, max_size=p, unique=True))
     value = st.floats(width=32, allow_infinity=False)
@@ -178,7 +199,7 @@ def test_clinical_tables_and_studies(tmp_path, edits):
         assert table.index.is_unique and "" not in table.index.tolist()
     path.write_bytes(text.replace(",", "\t").replace("GENE1", "Hugo_Symbol").encode())
     try:
-        labels, study = read_labelled(path, {"hugo_symbol"}, MISSING)
+        labels, study = read_labelled(path, {"hugo_symbol"})
     except InputError as error:
         assert "clinical.csv" in error.where
     else:
@@ -190,7 +211,12 @@ LABELS = st.one_of(
     st.floats(allow_nan=False).map(str),
     st.integers(-5, 5).map(str),
     st.text(max_size=4),
-    st.sampled_from(["NA", "inf", "-Infinity", "1,5", "<0.1", "True", "1_000", "0x10", "1.0", "٣", "²"]),
+    st.sampled_from(
+        ["NA", "inf", "-Infinity", "1,5", "<0.1", "True", "1_000", "0x10", "1.0", "٣", "²", "-9999", "1e30"]
+    ),
+    st.sampled_from(
+        ["Basal", "BASAL", "basal", "caf\u00e9", "cafe\u0301", "a b", "a\xa0b", "a\u200bb", "unknown", "X", "+"]
+    ),
 )
 
 

@@ -411,6 +411,12 @@ def test_an_encoding_that_lacks_samples_is_named() -> None:
         )
     with pytest.raises(InputError, match="encoding of cnv: found no finite held-out representation"):
         estimate_pairs(cohort, splits, {"rna": encodings["rna"], "rppa": encodings["rppa"]}, SETTINGS, seed=0)
+
+
+def test_without_a_pair_there_is_no_row() -> None:
+    cohort, splits, encodings = setting()
+    rows = estimate_pairs(cohort, splits, encodings, SETTINGS, seed=0)
     alone = dataclasses.replace(cohort, modalities={"rna": cohort.modalities["rna"]}, teachers=("rna",))
-    with pytest.raises(InputError, match="found modalities rna and teachers rna; expected a student and a teacher"):
-        estimate_pairs(alone, splits, encodings, SETTINGS, seed=0)
+    none = estimate_pairs(alone, splits, encodings, SETTINGS, seed=0)
+    assert none.empty and none.columns.tolist() == rows.columns.tolist()
+    assert information_table(none).columns.tolist() == list(keys.INFORMATION_COLUMNS)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from cohort_files import sheet_row
 
+from cch_omics.config import SplitsConfig
 from cch_omics.data import demo
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import read_mudata
@@ -78,7 +79,7 @@ def test_the_wheel_becomes_mudata_and_goes(pip, tmp_path):
 
 def test_a_demo_can_be_read_as_a_source(pip):
     row = sheet_row("demo:tcga-brca", target="pam50", modalities="rna,mirna")
-    cohort, notes = assemble(read_source(row), row)
+    cohort, notes = assemble(read_source(row), row, splits=SplitsConfig(folds=5, inner_folds=4))
     assert len(cohort.samples) == 25
     assert notes.origin["license"] == "CC BY-NC-ND 4.0"
 

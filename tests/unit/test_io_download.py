@@ -21,7 +21,7 @@ from cch_omics.data.assemble import assemble
 from cch_omics.data.download import RETRIES, XENA_SETS, download, fetch
 from cch_omics.data.sources import read_source
 from cch_omics.errors import InputError
-from cch_omics.runtime.files import read_json
+from cch_omics.runtime.formats import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
 

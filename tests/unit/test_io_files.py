@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from cch_omics.errors import InputError
-from cch_omics.runtime.files import atomic, read_json, read_table, write_json, write_table
+from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import read_json, read_table, write_json, write_table
 
 
 def fail_halfway(path, content):

@@ -127,11 +127,15 @@ def genes(**labels):
 
 
 def test_patients_of_a_study_stay_together_without_barcodes(tmp_path):
-    folder = small_study(tmp_path / "s", **{"data_cna.txt": genes(Hugo_Symbol=["A", "B"])})
+    ids = [f"s{number:02}" for number in range(20)]
+    patients = [f"p{number // 2}" for number in range(20)]
+    clinical = pd.DataFrame({"SAMPLE_ID": ids, "PATIENT_ID": patients, "KIND": list("ab" * 10)})
+    table = pd.DataFrame({"Hugo_Symbol": ["A", "B"]} | {name: [n, n + 1.0] for n, name in enumerate(ids)})
+    folder = small_study(tmp_path / "s", **{"data_cna.txt": table, "data_clinical_sample.txt": clinical})
     row = SheetRow(cohort="c", source=str(folder), target="KIND", classes="a,b")
     cohort, notes = assemble(read_source(row), row)
-    assert cohort.groups.tolist() == ["p0", "p0", "p1", "p1", "p2", "p2"]
-    assert audit(cohort, notes)["join"]["patients_with_several_samples"] == 3
+    assert cohort.groups.tolist() == patients
+    assert audit(cohort, notes)["join"]["patients_with_several_samples"] == 10
 
 
 def test_features_of_a_study_are_named_and_counted(tmp_path):
@@ -191,9 +195,64 @@ def test_meta_files_decide_where_names_do_not(tmp_path):
     (tmp_path / "data_clinical_sample.txt").touch()
     layout = layout_of(tmp_path)
     tables = {modality: file.name for modality, file in layout.tables.items()}
-    assert tables == {"rna": "data_a.txt", "mirna": "data_c.txt", "protein": "data_e.txt"}
+    # What is named and not there is refused once its modality is wanted.
+    assert tables == {
+        "methylation": "data_gone.txt", "rna": "data_a.txt", "mirna": "data_c.txt", "protein": "data_e.txt"
+    }  # fmt: skip
     assert [file.name for file in layout.clinical] == ["data_clinical_sample.txt", "people.txt"]
-    assert set(layout.unused) == {"data_b.txt", "data_mrna_seq_fpkm.txt", "data_d.seg", "data_gone.txt"}
+    assert set(layout.unused) == {"data_b.txt", "data_mrna_seq_fpkm.txt", "data_d.seg"}
+    (tmp_path / "data_methylation.txt").touch()
+    layout = layout_of(tmp_path)
+    assert layout.tables["methylation"].name == "data_methylation.txt"
+    assert layout.unused["data_gone.txt"] == "named by a meta file, but not there"
+
+
+def test_every_file_of_a_study_is_read_or_said_not_to_be(tmp_path):
+    genes, elements = "Hugo_Symbol\tEntrez_Gene_Id\ts1\n", "ENTITY_STABLE_ID\tNAME\tDESCRIPTION\tTRANSCRIPT_ID\ts1\n"
+    read = {
+        "data_clinical_sample.txt": "PATIENT_ID\tSAMPLE_ID\n",
+        "data_clinical_patient.txt": "PATIENT_ID\n",
+        "data_log2_cna.txt": genes,
+        "data_methylation_hm450.txt": elements,
+        "data_rppa.txt": "Composite.Element.REF\ts1\n",
+        "data_mutations.txt": "Hugo_Symbol\tTumor_Sample_Barcode\n",
+        "data_gene_panel_matrix.txt": "SAMPLE_ID\tmutations\n",
+        "data_mrna_seq_v2_rsem.txt": genes,
+    }
+    unread = {
+        "data_cna.txt": "#comment\nHugo_Symbol\tEntrez_Gene_Id\tSample_Id\tValue\n",
+        "data_cna_hg19.seg": "ID\tchrom\n",
+        "data_sv.txt": "Sample_Id\tSV_Status\n",
+        "data_timeline_treatment.txt": "PATIENT_ID\tSTART_DATE\n",
+        "data_resource_sample.txt": "RESOURCE_ID\n",
+        "data_mutational_signatures_contribution_SBS.txt": elements,
+        "data_treatment_ic50.txt": elements,
+        "data_gsva_scores.txt": "geneset_id\ts1\n",
+        "data_armlevel_cna.txt": elements,
+        "data_rppa_zscores.txt": "Composite.Element.REF\ts1\n",
+        "data_mrna_seq_v2_rsem_normal_samples.txt": genes,
+        "data_mrna_seq_v2_rsem_zscores_ref_normal_samples.txt": genes,
+        "data_gistic_genes_amp.txt": "x\n",
+        "data_mutations.txt.gz": "x",
+        "mine.csv": "x",
+        "._data_cna.txt": "x",
+    }
+    for name, text in (read | unread | {"LICENSE": "x", "meta_study.txt": "name: x\n"}).items():
+        (tmp_path / name).write_text(text)
+    layout = layout_of(tmp_path)
+    found = [file.name for file in (*layout.clinical, *layout.lists, *layout.tables.values())]
+    assert sorted(found) == sorted(read)
+    assert sorted(layout.unused) == sorted(unread)
+    assert layout.unused["data_cna.txt"].startswith("a long table")
+    assert {name for sentence in layout.not_read() for name in unread if name in sentence} == set(unread)
+
+
+def test_a_long_table_of_copy_numbers_leaves_the_matrix_beside_it(tmp_path):
+    long = pd.DataFrame({"Hugo_Symbol": ["A", "B"], "Sample_Id": ["s0", "s1"], "Value": [2, -2]})
+    folder = small_study(tmp_path / "s", **{"data_cna.txt": long, "data_log2_cna.txt": genes(Hugo_Symbol=["A", "B"])})
+    source = read_source(SheetRow(cohort="c", source=str(folder), target="KIND"))
+    assert source.matrices["cnv"].values.shape == (6, 2)
+    assert any(remark.startswith("data_cna.txt was not read: a long table") for remark in source.remarks)
 
 
 @pytest.mark.parametrize(

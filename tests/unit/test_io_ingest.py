@@ -1,5 +1,6 @@
 """From sources to a cohort and back: nobody is lost, and every route gives the same cohort."""
 
+import json
 import os
 from collections import Counter
 from dataclasses import fields, replace
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 
+from cch_omics.cli import main
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.config import IngestConfig, SplitsConfig, teachers_of_row
 from cch_omics.data.assemble import assemble
@@ -21,11 +23,14 @@ from cch_omics.data.source import Notes
 from cch_omics.data.sources import ingest, read_source
 from cch_omics.errors import InputError
 from cch_omics.planning.sources import modalities_of
-from cch_omics.runtime.files import read_json
+from cch_omics.runtime.formats import read_json
 from cch_omics.tasks.reading import guess_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:Cannot join columns:UserWarning")
 DATA = Path(os.environ.get("CCH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+# Four patients of a class are enough for them.
+FEW = SplitsConfig(folds=4, inner_folds=3)
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +180,7 @@ def test_numbers_are_a_regression(tmp_path, task):
     expected = pd.to_numeric(tables.clinical["ic50"], errors="coerce").reindex(tables.rna.index)
     np.testing.assert_array_equal(cohort.target.values, expected)
     assert cohort.target.observed.sum() == 37
-    assert notes.values_treated_as_missing == {}
+    assert notes.values_treated_as_missing == {"NA": 1}
     # A guess is said, what the sheet says is not.
     guesses = [remark for remark in notes.remarks if "column 'task'" in remark]
     assert len(guesses) == (not task)
@@ -214,7 +219,7 @@ def test_the_task_is_seen_from_the_column(labels, task):
 
 def test_listed_classes_of_numbers_are_classes(tmp_path):
     tables = make_tables()
-    tables.clinical["stage"] = np.arange(39) % 13
+    tables.clinical["stage"] = np.arange(39) % 4
     cohort, notes = from_folder(tmp_path / "a", tables, target="stage", classes="1,2")
     assert cohort.target.task.strata_names == ("1", "2")
     assert not any("column 'task'" in remark for remark in notes.remarks)
@@ -248,7 +253,7 @@ def test_barcodes_of_different_levels_are_joined(tmp_path):
     meth.to_csv(tmp_path / "methylation.csv")
     clinical.to_csv(tmp_path / "clinical.csv")
     row = sheet_row(tmp_path)
-    cohort, notes = assemble(read_source(row), row)
+    cohort, notes = assemble(read_source(row), row, splits=FEW)
     assert sorted(cohort.samples.tolist()) == sorted(f"{name}-01" for name in people)
     assert cohort.profiled("rna").all()
     assert cohort.profiled("methylation").all()
@@ -265,7 +270,7 @@ def test_several_samples_of_a_patient_share_a_group(tmp_path):
     ids = [f"{name}-{kind}" for name in people for kind in ("01", "06")]
     pd.DataFrame({"g": range(20)}, index=ids).to_csv(tmp_path / "rna.csv")
     pd.DataFrame({"subtype": ["x", "y"] * 5}, index=people).to_csv(tmp_path / "clinical.csv")
-    cohort, _ = assemble(read_source(sheet_row(tmp_path)), sheet_row(tmp_path))
+    cohort, _ = assemble(read_source(sheet_row(tmp_path)), sheet_row(tmp_path), splits=FEW)
     assert cohort.groups[:4].tolist() == [people[0], people[0], people[1], people[1]]
     assert cohort.target.strata[:4].tolist() == [0, 0, 1, 1]
 
@@ -290,7 +295,7 @@ def test_ids_of_a_scheme_from_the_configuration(tmp_path):
     pattern = r"(?P<patient>C3L-\d{5})(-(?P<sample>\d{2}))?(\.\d)?(?P<normal>-N)?"
     settings = IngestConfig(patient_pattern=pattern)
     row = sheet_row(tmp_path)
-    cohort, notes = assemble(read_source(row, settings), row, settings)
+    cohort, notes = assemble(read_source(row, settings), row, settings, FEW)
     assert cohort.samples.tolist() == sorted([*ids, "C3L-00002-07", "odd"])
     assert cohort.groups.tolist().count("C3L-00002") == 2
     assert cohort.target.strata[cohort.samples.tolist().index("C3L-00002-07")] == 0
@@ -324,12 +329,168 @@ def test_what_is_mostly_missing_is_left_out_and_counted(tmp_path):
 
 def test_a_file_that_may_have_been_meant_is_said(tmp_path):
     write_folder(tmp_path / "a", make_tables())
-    for name in ("rppa.xlsx", "HiSeqV2.gz", "README.md"):
+    meant = ["HiSeqV2.gz", "mirna", "protein.zarr", "rna.CSV?", "rna.csv.bak", "rna.csv.zip", "rna.part", "rppa.xlsx"]
+    meant += ["snv.rds", "~$rna.xlsx"]
+    hidden = ["._rna.csv", ".rna.csv.swp"]
+    for name in (*meant, *hidden, "README.md", "plot.png", ".DS_Store", "run.log"):
         (tmp_path / "a" / name).touch()
-    remarks = " ".join(read_source(sheet_row(tmp_path / "a")).remarks)
-    assert "rppa.xlsx was not read: a table ends in one of .csv" in remarks
-    assert "HiSeqV2.gz was not read" in remarks
-    assert "README" not in remarks
+    (tmp_path / "a" / "notes").mkdir()
+    remarks = read_source(sheet_row(tmp_path / "a")).remarks
+    assert remarks == (
+        f"{', '.join(meant)} were not read: a table ends in one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet, .h5ad.",
+        f"{', '.join(hidden)} were not read: a hidden file.",
+    )
+    row = sheet_row(tmp_path / "a")
+    assert list(remarks) == [text for text in audit(*assemble(read_source(row), row))["warnings"] if "not read" in text]
+
+
+def test_what_is_not_wanted_may_be_gone(tmp_path):
+    write_folder(tmp_path / "a", make_tables())
+    (tmp_path / "a" / "rppa.csv").symlink_to("/scratch/gone.csv")
+    row = sheet_row(tmp_path / "a", modalities="rna,cnv")
+    assert modalities_of(row) == ["rna", "cnv"]
+    assert sorted(read_source(row).matrices) == ["cnv", "rna"]
+    with pytest.raises(InputError, match=r"rppa.csv: found a link to '/scratch/gone.csv'"):
+        modalities_of(sheet_row(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("name", ["cohort.h5mu", "COHORT.H5MU", "cohort"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("gone")])
+def test_planning_and_ingest_refuse_a_source_that_is_no_file(tmp_path, name, make):
+    make(tmp_path / name)
+    for read in (modalities_of, read_source):
+        with pytest.raises(InputError, match=r"a pipe|a link to 'gone' that leads nowhere"):
+            read(sheet_row(tmp_path / name))
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_ingest_says_its_warnings_once_and_the_size_of_the_cohort(tmp_path, monkeypatch, capsys):
+    for variable in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
+        monkeypatch.setenv(f"{variable}_NUM_THREADS", "1")
+    tables = make_tables()
+    tables.rna = np.exp2(8 + 2 * tables.rna).round()
+    write_folder(tmp_path / "a", tables)
+    for number in range(60):
+        (tmp_path / "a" / f"file{number:02d}.zip").touch()
+    written = {name: str(tmp_path / name) for name in ("cohort.h5mu", "splits.npz", "audit.json")}
+    given = {"cohort": "small", "source": str(tmp_path / "a"), "target": "subtype"}
+    words = ["ingest", "--row", json.dumps(given), "--settings", '{"splits": {"folds": 3, "inner_folds": 3}}']
+    words += [word for name, path in written.items() for word in (f"--{name.split('.')[0]}", path)]
+    assert main(words) == 0
+    shown = capsys.readouterr().err
+    warned = [line for line in shown.splitlines() if line.startswith("warning: ")]
+    audited = read_json(written["audit.json"])["warnings"]
+    assert len(warned) == len(audited) == len(set(audited))
+    assert any("rna: whole values from" in line and "log2(x + 1)" in line for line in warned)
+    assert all(len(line) < 500 for line in warned)
+    assert "40 samples of 40 patients, 37 with a label; cnv (30 x 4), rna (40 x 6)" in shown
+    assert f"Wrote {', '.join(written.values())}" in shown
+    log = tmp_path / "ingest.log"
+    monkeypatch.setattr("cch_omics.cli.steps._SHOWN", 2)
+    assert main([*words, "--log", str(log)]) == 0
+    shown = [line for line in capsys.readouterr().err.splitlines() if " warning " in line]
+    assert len(shown) == 3
+    assert shown[-1].endswith(f"{len(audited) - 2} more, which are in {written['audit.json']}")
+    logged = log.read_text()
+    assert [logged.count(text) for text in audited] == [1] * len(audited)
+
+
+def with_labels(change, **columns):
+    """The cohort whose 20 luminal and 17 basal labels are changed by their numbers, and its audit."""
+    tables = make_tables()
+    labels = tables.clinical["subtype"].astype(object)
+    for position, label in change.items():
+        labels.iloc[position] = label
+    tables.clinical["subtype"] = labels
+    cohort, notes = assemble(from_mudata(make_mudata(tables), "memory"), sheet_row("memory", **columns))
+    return cohort, audit(cohort, notes)
+
+
+@pytest.mark.parametrize("route", ["folder", "mudata"])
+def test_codes_for_missing_labels_are_no_classes_and_are_counted(tmp_path, route):
+    codes = {0: "'--", 1: "NOT REPORTED", 2: ".", 3: "?", 4: "not reported", 6: "[Unknown]", 7: "'--", 9: "#VALUE!"}
+    if route == "mudata":
+        cohort, audited = with_labels(codes)
+    else:
+        tables = make_tables()
+        tables.clinical["subtype"] = [codes.get(row, text) for row, text in enumerate(tables.clinical["subtype"])]
+        cohort, notes = from_folder(tmp_path / "a", tables)
+        audited = audit(cohort, notes)
+    assert cohort.target.task.strata_names == ("basal", "luminal")
+    counted = {"'--": 2, "NOT REPORTED": 1, ".": 1, "?": 1, "not reported": 1, "[Unknown]": 1, "#VALUE!": 1}
+    assert audited["values_treated_as_missing"] == counted
+    assert any("treated as missing: " in said and "'NOT REPORTED' (1)" in said for said in audited["warnings"])
+
+
+def test_what_may_be_a_class_is_one_and_is_said_unless_the_sheet_lists_it():
+    unknown = dict.fromkeys(range(0, 20, 2), "Unknown")
+    cohort, audited = with_labels(unknown)
+    assert cohort.target.task.strata_names == ("Unknown", "basal", "luminal")
+    assert any("sound like missing values: 'Unknown'" in said for said in audited["warnings"])
+    cohort, audited = with_labels(unknown, classes="basal,luminal,Unknown")
+    assert cohort.target.task.strata_names == ("basal", "luminal", "Unknown")
+    assert not any("sound like" in said for said in audited["warnings"])
+
+
+def test_a_listed_class_is_one_whatever_it_looks_like():
+    cohort, audited = with_labels(dict.fromkeys(range(0, 20, 2), "None"), classes="None,basal")
+    assert cohort.target.task.strata_names == ("None", "basal")
+    assert audited["values_treated_as_missing"] == {"luminal": 10}
+    cohort, audited = with_labels({0: "BASAL", 2: "Luminal"}, classes="basal,luminal")
+    assert audited["values_treated_as_missing"] == {"BASAL": 1, "Luminal": 1}
+    assert cohort.target.observed.sum() == 35
+
+
+def test_plus_and_minus_are_classes():
+    labels = {row: "+" if row % 2 else "-" for row in range(39)}
+    cohort, _ = with_labels(labels)
+    assert cohort.target.task.strata_names == ("+", "-")
+
+
+def test_ids_that_differ_by_case_are_different_and_said(tmp_path):
+    tables = make_tables()
+    tables.rna.index = [name.lower() if number == 20 else name for number, name in enumerate(tables.rna.index)]
+    cohort, notes = from_folder(tmp_path / "a", tables)
+    assert len(cohort.samples) == 41
+    assert any("1 ids differ from another by their case only ('S20' and 's20')" in said for said in notes.remarks)
+
+
+def test_codes_for_missing_patients_are_no_patient():
+    tables = make_tables()
+    mdata = make_mudata(tables)
+    mdata.obs["patient"] = ["Not Reported" if number < 3 else f"P{number // 2}" for number in range(40)]
+    cohort, _ = assemble(from_mudata(mdata, "memory"), sheet_row("memory", group="patient"))
+    assert cohort.groups[:4].tolist() == ["S00", "S01", "S02", "P1"]
+
+
+def test_patients_that_look_the_same_are_refused():
+    mdata = make_mudata(make_tables())
+    mdata.obs["patient"] = [f"Zo\u00eb {number}" for number in range(39)] + ["Zoe\u0308 3"]
+    with pytest.raises(InputError, match="COMBINING DIAERESIS") as error:
+        assemble(from_mudata(mdata, "memory"), sheet_row("memory", group="patient"))
+    assert error.value.where == "memory, .obs, column 'patient'"
+
+
+def test_gaps_are_filled_where_a_table_says_that_it_does_not_know():
+    mdata = make_mudata(make_tables())
+    label = mdata.obs["subtype"].astype(object)
+    del mdata.obs["subtype"]
+    for name, code in (("rna", "[Not Available]"), ("cnv", "'--")):
+        own = label.reindex(mdata[name].obs_names).copy()
+        own.iloc[12:15] = code if name == "rna" else own.iloc[12:15]
+        own.iloc[[20, 30] if name == "rna" else 20] = code
+        mdata[name].obs["subtype"] = own
+    cohort, notes = assemble(from_mudata(mdata, "memory"), sheet_row("memory"))
+    assert cohort.target.observed[[12, 13, 14, 20]].all() and not cohort.target.observed[30]
+    # Nobody knows of S30.
+    assert notes.values_treated_as_missing == {"[Not Available]": 1}
+
+
+def test_features_called_like_dates_are_said(tmp_path):
+    tables = make_tables()
+    tables.rna.columns = ["1-Dec", *tables.rna.columns[1:]]
+    _, notes = from_folder(tmp_path / "a", tables)
+    assert any(said.startswith("rna: 1 features are called like dates, such as '1-Dec'") for said in notes.remarks)
 
 
 def test_thresholds_and_folds_reach_the_audit(tmp_path):
@@ -386,6 +547,10 @@ def test_brca_paired(tmp_path):
     row = sheet_row(real("brca-paired"), target="er_status", classes="Negative,Positive")
     ingest(row, tmp_path / "cohort.h5mu", tmp_path / "audit.json")
     audit = read_json(tmp_path / "audit.json")
+    scales = {name: modality["scale"] for name, modality in audit["modalities"].items()}
+    names = {"cnv": "integers", "mutation": "integers", "rna": "continuous", "rppa": "continuous"}
+    assert {name: scale["name"] for name, scale in scales.items()} == names
+    assert not any(scale["several"] for scale in scales.values())
     assert audit["strata"] == {"Negative": 135, "Positive": 414}
     assert set(audit["values_treated_as_missing"]) == {"Indeterminate", "Not Performed", "Performed but Not Available"}
     assert audit["samples"] == audit["complete"]["samples"] == 705

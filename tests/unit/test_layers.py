@@ -49,6 +49,7 @@ LIGHT = (
     "cch_omics.planning.sources",
     "cch_omics.planning.steps",
     "cch_omics.planning.code",
+    "cch_omics.planning.given_once",
     "cch_omics.planning.unfinished",
     "cch_omics.config",
     "cch_omics.tasks",

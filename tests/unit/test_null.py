@@ -58,7 +58,7 @@ def taught(
 def test_permuted_labels_yield_no_gain_over_self_and_no_teacher(task: str) -> None:
     encoder = EncoderConfig(units=6, components=10, max_epochs=20)
     settings = DistillationConfig(weight=0.5, temperature=2.0)
-    significant, students, pairs, plain = [], [], [], []
+    significant, students, pairs, plain, advised = [], [], [], [], []
     for seed in range(N_COHORTS):
         cohort = make_cohort(n=120, seed=seed, n_classes=2, task=task, permuted=True)
         splits = make_splits(cohort, SplitsConfig(repeats=2, folds=3, inner_folds=3), seed=seed)
@@ -74,6 +74,7 @@ def test_permuted_labels_yield_no_gain_over_self_and_no_teacher(task: str) -> No
         plain += (verdicts["cch_verdict"] == keys.DISTIL).tolist()
         chosen = choose_teachers(evidence, CriterionConfig(), cohort.target, cohort.modalities)
         students += (chosen["verdict"] == keys.DISTIL).tolist()
+        advised += (chosen["teacher"] != "").tolist()
     # One-sided 2.5% of 48 pairs, of which the six of a cohort are dependent: 1.2 expected. Five or more would be rare.
     assert len(significant) == N_COHORTS * 6
     assert sum(significant) <= 4
@@ -81,6 +82,8 @@ def test_permuted_labels_yield_no_gain_over_self_and_no_teacher(task: str) -> No
     assert np.mean(plain) > 0.5
     assert np.mean(pairs) <= 0.1
     assert np.mean(students) <= 0.15
+    # Nor is a teacher the better guess, which by the sign of the pilots' gains alone it is for four students of five.
+    assert np.mean(advised) <= 0.2
 
 
 def test_pilots_of_permuted_labels_gain_nothing_unless_their_teachers_pass_the_labels_on() -> None:

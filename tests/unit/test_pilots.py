@@ -261,7 +261,7 @@ def test_error_of_a_mean_gain_is_its_spread_over_cohorts_and_covers(kind: str) -
 def test_a_mean_of_gains_that_patients_move_alike_or_by_chance() -> None:
     random = np.random.default_rng(0)
     influence = random.standard_normal(400) / 400
-    alike = [Gain(value, 0.04, influence) for value in (0.1, 0.2, 0.3)]
+    alike = [Gain(value, 0.04, influence) for value in (0.2, 0.2, 0.2)]
     assert mean_gain(alike) == pytest.approx((0.2, 0.04))
     # Of patients of its own each: 1 / J of the variance is left.
     apart = [Gain(0.1, 0.04, np.where(np.arange(400) % 4 == j, influence, 0.0)) for j in range(4)]
@@ -275,6 +275,24 @@ def test_a_mean_of_gains_that_patients_move_alike_or_by_chance() -> None:
     common = random.standard_normal(40_000)
     mixed = [Gain(0.1, 0.04, common + random.standard_normal(40_000)) for _ in range(4)]
     assert mean_gain(mixed)[1] == pytest.approx(0.04 * np.sqrt(0.5 + 0.5 / 4), rel=0.02)
+
+
+def test_a_mean_of_gains_that_training_moves() -> None:
+    """Networks that are better or worse as a whole move no patient's influence, and another seed draws them anew."""
+    random = np.random.default_rng(0)
+    common = random.standard_normal(400) / 400
+    apart = [Gain(value, 0.04, common) for value in (0.1, 0.2, 0.3)]
+    assert mean_gain(apart) == pytest.approx((0.2, np.sqrt(0.04**2 + 0.1**2 / 3)))
+    # The error is the spread over seeds: a chance of all patients, one of each training set.
+    found = []
+    for _ in range(400):
+        of_patients, of_sets = 0.02 * random.standard_normal(), 0.05 * random.standard_normal(10)
+        found.append(mean_gain([Gain(0.1 + of_patients + each, 0.02, common) for each in of_sets]))
+    means, errors = np.array(found).T
+    assert np.sqrt((errors**2).mean()) == pytest.approx(means.std(ddof=1), rel=0.1)
+    # What influences explain of the spread counts once.
+    by_chance = [Gain(0.1 + 0.04 * each, 0.04, random.standard_normal(4000)) for each in (-1.1, 0.4, 0.9, -0.2)]
+    assert mean_gain(by_chance)[1] == pytest.approx(0.02, rel=0.05)
 
 
 def test_a_gain_without_an_error_is_left_out() -> None:

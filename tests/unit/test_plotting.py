@@ -63,16 +63,18 @@ def test_of_several_recipes_the_one_with_the_best_pilot_is_drawn():
     assert len([text for text in texts(ax) if text.endswith("◆")]) == 1
 
 
-def test_gaps_are_drawn_less_what_the_estimators_say_at_zero():
+def test_gaps_are_drawn_as_estimated_beside_what_the_estimators_say_at_zero():
     table = verdicts(["rna", "cnv"])
     table["gap_at_zero"], table["cross_check_gap_at_zero"] = [0.1, np.nan], 0.0
     with style.style():
         _, (ax,) = style.figure(4, 4)
-        pair_plots.corrected_gaps(table, ax=ax)
-    first, second = (container[0].get_xdata() for container in ax.containers)
-    # Without simulations an estimate stands as it is.
-    assert first == pytest.approx(table["gap"] - [0.1, 0])
+        pair_plots.estimated_gaps(table, ax=ax)
+    at_zero, first, second_at_zero, second = (container[0].get_xdata() for container in ax.containers)
+    # The same gap as in all other figures and tables.
+    assert first == pytest.approx(table["gap"])
     assert second == pytest.approx(table["cross_check_gap"])
+    assert at_zero == pytest.approx([0.1, np.nan], nan_ok=True)
+    assert second_at_zero == pytest.approx([0, 0])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["cnv → rna", "rna → cnv"]
 
 

@@ -14,7 +14,7 @@ from cch_omics.cli import main
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network
-from cch_omics.runtime.files import read_table
+from cch_omics.runtime.formats import read_table
 from cch_omics.student.bundle import Student, write_student
 from cch_omics.student.make import Records, make_student
 from cch_omics.student.predict import predict, predict_file
@@ -57,7 +57,7 @@ def make_one(values: np.ndarray, task: Task, labels: np.ndarray, decision: np.nd
         decision=decision,
         labelled=cohort.target.observed,
         epochs=1,
-        records=Records({"verdict": "do_not_distil"}),
+        records=Records({"verdict": "do_not_distil", "teacher": ""}),
     )
 
 
@@ -253,7 +253,7 @@ def test_a_dash_writes_the_table_to_standard_output_and_nothing_else(
     options = ["predict", "--student", str(bundle), "--input", "new.csv"]
     assert main([*options, "--output", "-"]) == 0
     printed = capfd.readouterr()
-    assert "another scale" in printed.err and "Wrote" not in printed.err
+    assert "another scale" in printed.err and printed.err.endswith("\nWrote to standard output\n")
     assert [file.name for file in tmp_path.iterdir()] == ["new.csv"]
     assert main([*options, "--output", "out.tsv"]) == 0
     assert printed.out == Path("out.tsv").read_text()

@@ -8,6 +8,7 @@ from scipy.stats import multivariate_normal, norm, spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, root_mean_squared_error
 
+from cch_omics.errors import InputError
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import LabelColumn
 from cch_omics.tasks.regression import MIN_PER_STRATUM, STRATA, Regression
@@ -102,6 +103,23 @@ def test_strata_have_as_many_samples_as_folds_need() -> None:
     names = [f"P{i}" for i in range(60)]
     task, values, left_out = Regression.read(LabelColumn("made up", names, texts, fewest=25))
     assert np.bincount(task.strata(values)).tolist() == [30, 30] and left_out == {}
+
+
+@pytest.mark.parametrize("code", ["-9999", "999", "-2147483648", "1e30", "-999.0"])
+def test_a_number_that_stands_for_a_missing_one_is_refused(code: str) -> None:
+    texts = [*map(str, range(20, 90)), code, code, code]
+    column = LabelColumn("column 'age'", [f"S{number}" for number in range(len(texts))], texts, fewest=5)
+    with pytest.raises(InputError, match=r"the number .* \(3 such\), while all others are between 20 and 89") as error:
+        Regression.read(column)
+    assert error.value.where == "column 'age', row 'S70'"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_heavy_tails_are_read(seed: int) -> None:
+    values = np.exp(2 * np.random.default_rng(seed).standard_t(3, size=300).clip(-5, 5))
+    texts = [str(round(value, 4)) for value in values]
+    column = LabelColumn("made up", [str(number) for number in range(300)], texts, fewest=5)
+    np.testing.assert_allclose(Regression.read(column)[1], values, atol=1e-4)
 
 
 def test_parameters_make_the_task_again() -> None:

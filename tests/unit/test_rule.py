@@ -100,6 +100,22 @@ def test_gains_are_said_in_the_unit_of_the_metric() -> None:
     assert "gained +0.100 ± 0.010 of R²." in of_number
 
 
+@pytest.mark.parametrize(
+    ("gain", "pilot", "ahead"),
+    [
+        (0.0, "gained nothing (± 1.0 points", "is as good as cnv."),
+        (-0.0004, "gained nothing (± 1.0 points", "is as good as cnv."),
+        (0.0004, "gained nothing (± 1.0 points", "is as good as cnv."),
+        (-0.02, "gained -2.0 ± 1.0 points", "is 2.0 points of balanced accuracy behind cnv."),
+        (0.02, "gained +2.0 ± 1.0 points", "is 2.0 points of balanced accuracy ahead of cnv."),
+    ],
+)
+def test_what_is_shown_as_zero_is_no_difference(gain: float, pilot: str, ahead: str) -> None:
+    evidence = piloted(row(pilot=gain, ahead=gain))
+    assert pilot in decide(evidence, by("pilot"), CLASSES)["reason"][0]
+    assert ahead in decide(evidence, by("accuracy_difference"), CLASSES)["reason"][0]
+
+
 def test_without_pilots_a_rule_that_needs_none_says_nothing_of_them() -> None:
     evidence = at_odds().assign(pilot_gain=nan, pilot_gain_se=nan, p_gain_positive=nan)
     reasons = decide(evidence, by("cch"), CLASSES)["reason"]
@@ -152,6 +168,15 @@ def test_a_doubtful_teacher_is_the_better_guess_if_it_is_more_likely_ahead_than_
     # A guess is none where a teacher is allowed, however large its own score.
     sure = row("rna", pilot=0.015, pilot_se=0.001)
     assert chosen(piloted(sure, *doubtful)).iloc[0]["teacher"] == "rna"
+
+
+@pytest.mark.parametrize("at_chance", [{"knows": -0.01}, {"taught_knows": -0.01}, {"knows": nan}])
+def test_no_teacher_is_a_guess_where_it_or_its_student_is_at_chance(at_chance: dict[str, float]) -> None:
+    """Labels that mean nothing: a gain is a coin's difference, however large."""
+    by_luck = [row(name, pilot=0.02, pilot_se=se, **at_chance) for name, se in (("rna", 0.05), ("rppa", 0.001))]
+    found = chosen(piloted(*by_luck)).iloc[0]
+    assert (found["teacher"], found["recipe"], found["verdict"]) == ("", "alone", keys.UNDECIDED)
+    assert chosen(piloted(*by_luck, row("mirna", pilot=0.01, pilot_se=0.05))).iloc[0]["teacher"] == "mirna"
 
 
 def test_a_teacher_without_a_score_is_no_teacher() -> None:

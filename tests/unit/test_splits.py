@@ -84,6 +84,27 @@ def test_label_budget_keeps_a_fraction_of_each_stratum_of_each_training_set(task
             assert len(np.unique(strata[splits.labelled[s] & (splits.inner[s] == fold)])) == len(expected)
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_budget_is_the_one_asked_for_within_a_factor_of_two(task: str) -> None:
+    near = make_splits(make_cohort(n=300, label_budget=0.06, task=task), SETTINGS, seed=0)
+    assert near.labelled.sum(1).min() > 0.06 * near.train.sum(1).min()
+    with pytest.raises(InputError, match=r"found 0\.10% of .* labels; expected a budget near .*4 inner folds"):
+        make_splits(make_cohort(n=300, label_budget=0.001, task=task), SETTINGS, seed=0)
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.2, 0.7, 1.0])
+def test_shares_of_labels_are_those_that_splits_keep(budget: float) -> None:
+    cohort = make_cohort(n=300, label_budget=budget)
+    splits = make_splits(cohort, SETTINGS, seed=0)
+    labels = np.bincount(cohort.target.strata[cohort.target.observed]).tolist()
+    used, by_stratum = SETTINGS.label_shares(dict(enumerate(labels)), budget)  # type: ignore[arg-type]
+    trained = splits.train[:-1] & cohort.target.observed
+    assert abs(splits.labelled[:-1].sum() / trained.sum() - used) < 0.01
+    for stratum, share in by_stratum.items():
+        here = cohort.target.strata == stratum
+        assert abs((splits.labelled[:-1] & here).sum() / (trained & here).sum() - share) < 0.01
+
+
 def test_all_labels_are_kept_without_a_budget(cohort: Cohort) -> None:
     splits = make_splits(cohort, SETTINGS, seed=0)
     np.testing.assert_array_equal(splits.labelled, splits.train & cohort.target.observed)

@@ -11,6 +11,7 @@ import pytest
 import safetensors.numpy
 
 from cch_omics import keys
+from cch_omics.cli.written import is_students
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
@@ -267,8 +268,13 @@ def test_a_damaged_bundle_is_refused(bundle: Path, case: str) -> None:
 # --- Which network becomes the student --------------------------------------------------------------------------------
 
 
-def write_all(tmp_path: Path, teacher: object, task: Task = SUBTYPE) -> tuple[Cohort, Splits, OutOfFold]:
-    """Write the students of both modalities; `teacher` is that of cnv, and rna is trained alone."""
+def write_all(
+    tmp_path: Path, teacher: object, task: Task = SUBTYPE, *, ci_high: float = 0.2
+) -> tuple[Cohort, Splits, OutOfFold]:
+    """Write the students of both modalities; `teacher` is that of cnv, and rna is trained alone.
+
+    `ci_high` is the upper end of the interval of what cnv gained over training alone.
+    """
     cohort, random = make_cohort(task), np.random.default_rng(3)
     splits = make_splits(cohort)
     models = (
@@ -297,9 +303,14 @@ def write_all(tmp_path: Path, teacher: object, task: Task = SUBTYPE) -> tuple[Co
         [("rna", "cnv", "soft_targets", 0.2, keys.DISTIL), ("cnv", "rna", "soft_targets", np.nan, keys.UNDECIDED)],
         columns=["teacher", "student", "recipe", "gap", "verdict"],
     ).reindex(columns=list(keys.VERDICT_COLUMNS))
-    measured = pd.DataFrame(performance(task, alone=0.5))
+    measured = pd.DataFrame(performance(task, alone=0.5, **{"soft_targets:rna": 0.45}))
     summary = pd.DataFrame(
-        [("rna", "cnv", "soft_targets", "self", task.primary, 0.1, 0.0, 0.2)],
+        [
+            ("rna", "cnv", "soft_targets", "self", task.primary, 0.1, 0.0, -0.2),
+            ("rna", "cnv", "soft_targets", "none", task.primary, ci_high - 0.1, ci_high - 0.2, ci_high),
+            ("rna", "cnv", "soft_targets", "none", "another", -0.1, -0.2, -0.1),
+            ("rna", "cnv", "another", "none", task.primary, -0.1, -0.2, -0.1),
+        ],
         columns=["teacher", "student", "recipe", "control", "metric", "gain", "ci_low", "ci_high"],
     )
     write_students(cohort, splits, students, chosen, verdicts, measured, summary, tmp_path / "students")
@@ -319,8 +330,8 @@ def test_the_student_is_the_network_of_the_chosen_teacher(tmp_path: Path, task: 
     assert (training.samples, training.labelled_samples, training.paired_samples) == (N, N - 1, N_RNA)
     (candidate,) = about.candidates
     assert (candidate["teacher"], candidate["gap"], candidate["gap_se"]) == ("rna", 0.2, None)
-    assert {row["model"] for row in about.performance} == {"alone"}
-    assert [row["control"] for row in about.gains] == ["self"]
+    assert {row["model"] for row in about.performance} == {"alone", "soft_targets:rna"}
+    assert [row["control"] for row in about.gains] == ["self", "none", "none", "none"]
 
 
 @pytest.mark.parametrize("nobody", ["", None, np.nan])
@@ -337,6 +348,49 @@ def test_without_a_teacher_the_student_is_the_one_trained_alone(tmp_path: Path, 
         None,
         102,
     )
+
+
+@pytest.mark.parametrize(("ci_high", "harmed"), [(0.2, False), (0.0, False), (np.nan, False), (-0.01, True)])
+def test_a_taught_student_and_the_one_trained_alone_are_delivered_beside_each_other(
+    tmp_path: Path, ci_high: float, harmed: bool
+) -> None:
+    """On top the taught one, or the one trained alone where the teacher did harm on test patients."""
+    cohort, splits, trained = write_all(tmp_path, "rna", ci_high=ci_high)
+    folder = tmp_path / "students" / "cnv"
+    top, beside = folder, folder / ("taught" if harmed else "alone")
+    assert [each for each in folder.iterdir() if each.is_dir()] == [beside]
+    cards = []
+    for place, v in ((top, 0 if harmed else 1), (beside, 1 if harmed else 0)):
+        made = read_student(place)
+        np.testing.assert_array_equal(made.network.weight, trained.networks[v].weight)
+        expected = SUBTYPE.decision(trained.outputs[v, 2], cohort.target.values, splits.labelled[2])
+        np.testing.assert_array_equal(made.decision, expected)
+        assert made.about.teacher == ("rna" if v else "")
+        # What was chosen stays what was chosen.
+        assert made.about.verdict["teacher"] == "rna"
+        cards.append((place / "MODEL_CARD.md").read_text())
+    first, second = (" ".join(card.split()) for card in cards)
+    assert "the folder above" in second and "the folder above" not in first
+    assert f"lies in the folder `{beside.name}` beside this file" in first
+    assert ("it did harm, so that the one trained alone is delivered" in first) is harmed
+    assert ("it did harm, so that the one trained alone is delivered" in second) is harmed
+    assert ("This is the one that did harm" in second) is harmed
+    # Neither advises against itself without saying where the other lies; rna has one student only.
+    assert ("**It loses**" in first, "**It loses**" in second) == (not harmed, harmed)
+    assert [each.name for each in (tmp_path / "students" / "rna").iterdir() if each.is_dir()] == []
+    assert is_students(tmp_path / "students")
+    (beside / "mine.txt").touch()
+    assert not is_students(tmp_path / "students")
+
+
+def test_a_student_at_chance_is_said_to_be(tmp_path: Path) -> None:
+    made = make_one(make_cohort())
+    sentence = "**It is not shown to be better than chance**, which has balanced accuracy, %: 33.3."
+    assert sentence not in card_of(tmp_path, made)
+    for low, mean, said in ((0.33, 0.6, True), (0.34, 0.6, False), (None, 0.6, True), (None, 1.0, False)):
+        measured = tuple(row | {"ci_low": low, "mean": mean} for row in made.about.performance)
+        card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"performance": measured})))
+        assert (sentence in card) is said
 
 
 def test_every_student_is_written_and_what_was_there_goes(tmp_path: Path) -> None:
@@ -372,7 +426,8 @@ def test_the_card_says_how_it_was_trained_and_first_that_it_loses(tmp_path: Path
     loss, shown = ("4.2 points", "60.0 (40.0 to 70.0)") if task is SUBTYPE else ("0.042", "0.600 (0.400 to 0.700)")
     first = section(card, "How good it is").split("\n\n")[0]
     assert first == (
-        f"**It loses** in mean {metric.title} to: {baseline.title} by {loss}. Consider using that instead."
+        f"**It loses** in mean {metric.title} to: {baseline.title} by {loss}. Baselines are not delivered: "
+        "`references.tsv` of the run has their scores."
     )
     assert f"| this student | {shown} |" in card
     assert "without validation" in card
@@ -382,12 +437,17 @@ def test_the_card_says_when_the_student_alone_does_better(tmp_path: Path) -> Non
     made = make_one(make_cohort())
     measured = tuple(row | {"mean": 0.7 if row["model"] == "alone" else 0.6} for row in made.about.performance)
     card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"performance": measured})))
-    assert "**It loses** in mean balanced accuracy to: the same network trained alone by 10.0 points." in card
+    assert (
+        "**It loses** in mean balanced accuracy to: the same network trained alone by 10.0 points. The same network "
+        "trained alone lies in the folder `alone` beside this file." in card
+    )
+    assert "instead" not in card
 
 
 def test_the_card_does_not_say_that_it_loses_when_it_wins(tmp_path: Path) -> None:
     made = make_one(make_cohort())
-    won = tuple(row | {"mean": 0.5} if row["model"] == "linear" else row for row in made.about.performance)
+    # By 0.04 points, which are shown as 0.0, is by nothing.
+    won = tuple(row | {"mean": 0.6004} if row["model"] == "linear" else row for row in made.about.performance)
     card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"performance": won})))
     assert "loses" not in card
 
@@ -420,7 +480,7 @@ def test_the_card_shows_users_text_as_text(tmp_path: Path) -> None:
     candidates = tuple(row | {"reason": evil} for row in made.about.candidates)
     card = card_of(tmp_path, replace(made, about=made.about.model_copy(update={"candidates": candidates})))
     assert evil.split("\n")[0] not in card
-    assert "\n# d" not in card and "<script" not in card.replace("\\<script", "")
+    assert "\n# d" not in card and "<script" not in card
     rows = [line for line in section(card, "Why").splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 

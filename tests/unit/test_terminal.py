@@ -4,6 +4,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +36,10 @@ def terminal() -> Iterator[io.StringIO]:
     logger.handlers.clear()
 
 
-def start(**asked: bool) -> None:
+def start(*, show_failed_logs: bool = False, **asked: bool) -> None:
+    formatter = logging.Formatter()
+    formatter.show_failed_logs = show_failed_logs  # type: ignore[attr-defined]  # as Snakemake's own
+    logger.handlers[0].setFormatter(formatter)
     logger.handlers[0].addFilter(Filter(**asked))
     one_line_per_job(logger)
 
@@ -96,6 +100,20 @@ def test_a_failure_shows_the_command_where_its_log_is_and_other_errors_in_full(t
         "WorkflowError:",
         "Something else",
     ]
+
+
+def test_warnings_of_jobs_elsewhere_are_shown_when_they_finish(terminal: io.StringIO, tmp_path: Path) -> None:
+    start(show_failed_logs=True)
+    said = ["2026-01-01 10:00:00,000 INFO 3 of 4", "2026-01-01 10:00:01,000 WARNING rna: raw counts", "WARNING other"]
+    (tmp_path / "ingest.log").write_text("\n".join(said))
+    log = [str(tmp_path / "ingest.log"), str(tmp_path / "gone.log")]
+    for number, local in enumerate((False, True)):
+        fields = {"reason": "", "wildcards": {"cohort": "a", "target": "b"}, "log": log, "local": local}
+        say("Rule: ingest", "job_info", jobid=number, rule_name="ingest", **fields)
+        say("Finished", "job_finished", job_id=number)
+    started, finished = "started  a b ingest", "finished a b ingest in 0 s"
+    expected = [started, "warning  a b ingest: rna: raw counts", finished, started, finished]
+    assert [line.split(" (")[0] for line in lines(terminal)] == expected
 
 
 def test_the_plan_says_each_job_and_why(terminal: io.StringIO) -> None:

@@ -1,5 +1,6 @@
 """`tl.cch` in a notebook: the numbers of the steps, and tables that stay with the data."""
 
+from pathlib import Path
 from typing import Any
 
 import anndata
@@ -177,4 +178,113 @@ def test_what_cannot_be_is_named_and_nothing_is_stored(
 ) -> None:
     with pytest.raises(InputError, match=named):
         tl.cch(mdata, **{"target": "subtype", **NO_DISTILLATION, **SETTINGS, **changed})
+    assert not [key for key in mdata.uns if str(key).startswith("cch")]
+
+
+def of_memory(mdata: mudata.MuData) -> dict[str, Any]:
+    """What a refusal must leave as it was."""
+    return {"obs": mdata.obs.copy(), "uns": dict(mdata.uns), **{name: mdata[name].copy() for name in mdata.mod}}
+
+
+def backed(mdata: mudata.MuData, folder: Path) -> mudata.MuData:
+    mdata.write(folder / "backed.h5mu")
+    return mudata.read_h5mu(folder / "backed.h5mu", backed=True)
+
+
+def along_features(mdata: mudata.MuData) -> mudata.MuData:
+    return mudata.MuData({name: adata.copy() for name, adata in mdata.mod.items()}, axis=1)
+
+
+def named_twice(mdata: mudata.MuData) -> mudata.MuData:
+    rna = mdata["rna"].copy()
+    rna.obs_names = [rna.obs_names[0], *rna.obs_names[:-1]]
+    return mudata.MuData({"rna": rna, "cnv": mdata["cnv"].copy()})
+
+
+NO_MUDATA = {
+    "an AnnData": (lambda mdata, folder: mdata["rna"], "AnnData; expected MuData.*mudata.MuData\\("),
+    "a path": (lambda mdata, folder: "cohort.h5mu", "str; expected MuData.*read_h5mu"),
+    "a table": (lambda mdata, folder: pd.DataFrame(), "DataFrame; expected MuData"),
+    "a dictionary": (lambda mdata, folder: dict(mdata.mod), "dict; expected MuData"),
+    "nothing": (lambda mdata, folder: None, "NoneType; expected MuData"),
+    "one modality": (lambda mdata, folder: mudata.MuData({"rna": mdata["rna"]}), "the modalities 'rna'"),
+    "no modality": (lambda mdata, folder: mudata.MuData({}), "the modalities none"),
+    "a backed file": (backed, "a backed file; expected MuData in memory"),
+    "a sample twice": (lambda mdata, folder: named_twice(mdata), r"\.mod\['rna'\], \.obs_names: found"),
+    "features shared": (lambda mdata, folder: along_features(mdata), "joined along axis 1"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NO_MUDATA)
+def test_what_is_no_mudata_is_refused(mdata: mudata.MuData, name: str, tmp_path: Path) -> None:
+    change, said = NO_MUDATA[name]
+    with pytest.raises(InputError, match=said):
+        tl.cch(change(mdata, tmp_path), target="subtype", **NO_DISTILLATION, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"target": "er status"}, "column 'er status'.*no such column"),
+        ({"target": 3}, "tl.cch, target: found 3"),
+        ({"target": ""}, "tl.cch, target"),
+        ({"modalities": "rna"}, "tl.cch, modalities: found 'rna'; expected a list"),
+        ({"modalities": ["rna"]}, "key modalities: found only 'rna'"),
+        ({"teachers": "rna"}, "tl.cch, teachers: found 'rna'; expected a list"),
+        ({"teachers": ["prot"]}, "'prot'"),
+        ({"teachers": [["rna", "cnv"]]}, "key teachers"),
+        ({"classes": "ab"}, "tl.cch, classes: found 'ab'; expected a list"),
+        ({"classes": [0, 1]}, "no sample of class '0'"),
+        ({"device": "gpu"}, "tl.cch, device: found 'gpu'"),
+        ({"key_added": 3}, "tl.cch, key_added"),
+        ({"criterion": "cch"}, "key criterion: found 'cch'"),
+        ({"splits": 3}, "key splits: found 3"),
+        ({"splits": {"repeats": True}}, "a number, not a switch"),
+    ],
+)
+def test_a_refusal_leaves_the_data_as_they_were(mdata: mudata.MuData, changed: dict[str, Any], named: str) -> None:
+    mdata.uns["cch"] = "of an earlier run"
+    before = of_memory(mdata)
+    with pytest.raises(InputError, match=named):
+        tl.cch(mdata, **{"target": "subtype", **NO_DISTILLATION, **SETTINGS, **changed})
+    pd.testing.assert_frame_equal(mdata.obs, before["obs"])
+    assert dict(mdata.uns) == before["uns"]
+    for name, adata in mdata.mod.items():
+        np.testing.assert_array_equal(adata.X, before[name].X)
+        pd.testing.assert_frame_equal(adata.obs, before[name].obs)
+
+
+def test_classes_and_columns_of_any_kind(mdata: mudata.MuData) -> None:
+    """The same labels in other types, under other names and in other places give the same table."""
+    labels = mdata.obs["subtype"]
+    is_b = (labels == "b").where(labels.notna())
+    expected = tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    assert len(expected) == 6
+    for column, asked in (
+        (is_b.astype("Int64"), []),
+        (is_b.astype(float), [0, 1]),
+        (is_b.astype("boolean").astype("category"), [False, True]),
+        (labels.map({"a": "I, early", "b": 'II "late"'}), ["I, early", 'II "late"']),
+    ):
+        mdata.obs["er status/PR as is"] = column
+        found = tl.cch(mdata, target="er status/PR as is", classes=asked, **NO_DISTILLATION, **SETTINGS)
+        pd.testing.assert_series_equal(found["gap"], expected["gap"])
+
+
+def test_a_column_of_one_modality(mdata: mudata.MuData) -> None:
+    labels = mdata.obs.pop("subtype")
+    mdata["rna"].obs["subtype"] = labels.reindex(mdata["rna"].obs_names)
+    mdata["cnv"].obs["subtype"] = "other"
+    with pytest.raises(InputError, match=r"contradicting values.*'rna:subtype'"):
+        tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    table = tl.cch(mdata, target="rna:subtype", **NO_DISTILLATION, **SETTINGS)
+    assert len(table) == 6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_view_of_the_data(mdata: mudata.MuData) -> None:
+    part = mdata[mdata.obs_names[:64]]
+    table = tl.cch(part, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    pd.testing.assert_frame_equal(table, tl.cch(part.copy(), target="subtype", **NO_DISTILLATION, **SETTINGS))
     assert not [key for key in mdata.uns if str(key).startswith("cch")]

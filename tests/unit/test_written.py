@@ -302,6 +302,7 @@ def test_people_are_told_what_was_written_and_steps_of_the_workflow_are_silent(t
     for _ in range(2):
         assert run([*simulate, "--log", str(tmp_path / "log")]) == 0
         assert capsys.readouterr().err == ""
+        assert f" Wrote {tmp_path / 'a.h5mu'}\n" in (tmp_path / "log").read_text()
     assert main(simulate) == 0
     assert capsys.readouterr().err == f"Wrote {tmp_path / 'a.h5mu'}\n"
 

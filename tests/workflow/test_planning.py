@@ -126,7 +126,7 @@ def test_commands_take_settings_and_names_with_blanks_as_they_are(snakemake, tmp
     folder = tmp_path / "our own data"
     folder.mkdir()
     for name in ("rna.tsv", "cnv.csv", "clinical.tsv"):
-        (folder / name).touch()
+        (folder / name).write_text("content")
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\tclasses\nours\t{folder}\tsubtype\tA b,it's\n")
     config = [f"cohorts={sheet}", "pathvars={results: new results}", "seed=7"]
@@ -176,7 +176,7 @@ use rule * from cch as cch_*
 
 def test_table_folder_without_modalities_in_the_sheet(snakemake, tmp_path: Path) -> None:
     for name in ("rna.tsv", "cnv.csv.gz", "clinical.tsv"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("content")
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
     # The sheet itself is no modality.
@@ -194,6 +194,20 @@ WRONG = {
     "unknown key in a section": (["--config", "splits={fold: 3}"], ["key splits.fold", "Did you mean 'folds'?"]),
     "no sheet": (["--config", "cohorts=nowhere.tsv"], ["cohort sheet nowhere.tsv", "no such file"]),
     "unknown source": (["--config", "cohorts=config/wrong.tsv"], ["'x'", "does not exist", "demo:NAME"]),
+    "a modality that the source lacks": (
+        ["--config", "cohorts=config/lacking.tsv"],
+        ["column modalities", "'protein'", "methylation, mirna, rna"],
+    ),
+    "a section given twice": (
+        ["--config", "splits={folds: 3}", "splits={repeats: 1}"],
+        ["--config, key splits", "second time"],
+    ),
+    "a section given twice in a file": (
+        ["--configfile", "config/twice.yaml"],
+        ["config/twice.yaml, key splits", "second time"],
+    ),
+    "more folds than sense": (["--config", "splits={folds: 100000}"], ["key splits.folds", "less than or equal to 50"]),
+    "results with braces": (["--config", "pathvars={results: 'a{b}'}"], ["key pathvars.results", "a{b}", "Braces"]),
     "row that is not in the sheet": (
         ["results/tcga-brca/stage/report.html"],
         ["no row with cohort 'tcga-brca'", "'stage'"],
@@ -204,12 +218,27 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_input_is_a_message_and_no_traceback(name: str, snakemake, repository: Path) -> None:
     (repository / "config" / "wrong.tsv").write_text("cohort\tsource\ttarget\na\tx\ty\n")
+    header = "cohort\tsource\ttarget\tmodalities\n"
+    (repository / "config" / "lacking.tsv").write_text(f"{header}a\tdemo:tcga-brca\ty\trna,protein\n")
+    (repository / "config" / "twice.yaml").write_text("splits: {folds: 3}\nseed: 1\nsplits: {repeats: 1}\n")
     options, words = WRONG[name]
     done = snakemake("-n", *options)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert not [word for word in words if word not in said], said
     assert "Traceback (most recent call last)" not in said
+    # What is wrong is in a file of the user's, not in one of the workflow's. (What a target lacks, Snakemake says.)
+    assert ("common.smk" in said) == (name == "row that is not in the sheet")
+
+
+def test_a_target_has_the_name_that_the_sheet_gives_it(snakemake, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.tsv"
+    lines = ("a\tsimulated:unrelated\tsubtype as my_type", "a\tsimulated:unrelated\tsubtype as other")
+    sheet.write_text("\n".join(["cohort\tsource\ttarget", *lines]) + "\n")
+    done = snakemake(*PLAN, "results/a/my_type/audit.json", "--config", f"cohorts={sheet}")
+    options = command(done.stdout, "ingest")
+    assert json.loads(options["--row"][0])["target"] == "subtype as my_type"
+    assert options["--cohort"] == ["results/a/my_type/intermediate/cohort.h5mu"]
 
 
 def test_lint_is_clean(snakemake) -> None:
@@ -264,7 +293,7 @@ def test_the_one_command_of_a_site_in_the_readme(snakemake) -> None:
 def test_memory_and_time_follow_the_size_of_the_source(snakemake, tmp_path: Path) -> None:
     """A source of 3 GB, which takes no room on the disk: a file with a hole."""
     for name in ("rna.tsv", "cnv.tsv", "clinical.tsv"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("content")
     os.truncate(tmp_path / "rna.tsv", 3_000_000_000)
     sheet = tmp_path.parent / "sheet_of_size.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")

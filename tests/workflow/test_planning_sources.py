@@ -28,7 +28,7 @@ def test_a_study_in_a_folder_is_planned_from_the_names_of_its_files(snakemake, t
     study = tmp_path / "study"
     study.mkdir()
     for name in ("meta_study.txt", "data_clinical_sample.txt", "data_cna.txt", "data_mrna_seq_v2_rsem.txt"):
-        (study / name).touch()
+        (study / name).write_text("content")
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{study}\tSUBTYPE\n")
     done = snakemake("-n", "-p", "--config", f"cohorts={sheet}")

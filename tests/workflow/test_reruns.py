@@ -13,7 +13,7 @@ import pytest
 from small import CONFIG
 
 from cch_omics import keys
-from cch_omics.runtime.files import read_table
+from cch_omics.runtime.formats import read_table
 
 pytestmark = pytest.mark.slow
 FROM_VERDICT = {"verdict", "evaluate", "report_cohort", "pool"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -21,8 +22,9 @@ PATHS = [str(BASE / "scripts"), str(Path(sys.executable).parent), *os.get_exec_p
 os.environ.update(PATH=os.pathsep.join(PATHS))
 
 from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of_row
-from cch_omics.errors import InputError
+from cch_omics.errors import InputError, refused_by_system
 from cch_omics.planning.code import code_hash
+from cch_omics.planning.given_once import check_given_once
 from cch_omics.planning.sources import files_of, made_source, modalities_of
 from cch_omics.planning.steps import STEPS, memory_mb, minutes
 from cch_omics.planning.terminal import one_line_per_job
@@ -32,13 +34,22 @@ from cch_omics.verdict.criteria import CRITERIA
 NAME = NAME_PATTERN.strip("^$")
 
 try:
+    if workflow.is_main_process:
+        arguments = workflow.config_settings.config_args
+        check_given_once(workflow.configfiles, arguments if isinstance(arguments, list) else ())
     CONFIG = load_config(config)
-    ROWS = {(row.cohort, row.target): row for row in read_sheet(CONFIG.cohorts)}
+    for name, place in (CONFIG.pathvars or {}).items():
+        if set("{}<>") & set(re.sub("<[a-z][a-z0-9_]*>", "", str(place))):
+            advice = "Braces and angle brackets are wildcards and path variables to Snakemake: choose another folder."
+            raise InputError(f"the configuration, key pathvars.{name}", repr(place), "a path without them", advice)
+    ROWS = {(row.cohort, row.target_name): row for row in read_sheet(CONFIG.cohorts)}
     # Every source is looked at before anything starts; a job looks at its own alone.
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
     TEACHERS = {key: teachers_of_row(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
-except InputError as error:
-    raise WorkflowError(str(error)) from None
+except (InputError, OSError) as error:
+    said = refused_by_system(error) or error
+    # Snakemake would add the place in this file to a message that is about another one.
+    raise SystemExit(f"error: {said}") from None
 
 # Another workflow that uses this one as a module keeps its own way of telling what it does.
 if workflow.is_main_process and Path(workflow.main_snakefile).parent in {BASE, BASE.parent}:
@@ -73,6 +84,11 @@ def runtime(step):
 hash_of = cache(code_hash)
 
 
+def as_json(content):
+    """JSON for a parameter. Snakemake's report writes parameters into a script, which `</script>` in a name would end."""
+    return json.dumps(content).replace("<", r"\u003c")
+
+
 def cch(step, argument="", **options):
     """Parameters of a job that runs `cch STEP`: its options, the settings and the code that it uses, and the command.
 
@@ -93,7 +109,7 @@ def cch(step, argument="", **options):
         return value.format(**dict(wildcards.items())) if isinstance(value, str) else value
 
     def settings(wildcards):
-        return json.dumps({name: getattr(CONFIG, name).model_dump() for name in sections})
+        return as_json({name: getattr(CONFIG, name).model_dump() for name in sections})
 
     def command(wildcards, input, output):
         given = dict(input.items()) | dict(output.items())
@@ -113,7 +129,7 @@ def cch(step, argument="", **options):
 
 def configuration(wildcards):
     """What a page shows of the configuration: all that can change its numbers."""
-    return CONFIG.model_dump_json(exclude={"cohorts", "pathvars"})
+    return as_json(CONFIG.model_dump(exclude={"cohorts", "pathvars"}))
 
 
 def of_every_cohort(file):
@@ -170,7 +186,7 @@ def row_of(wildcards):
     row = ROWS[wildcards.cohort, wildcards.target]
     made = made_source(row.source)
     source = f"{RESOURCES}/{made}" if made else row.source
-    return json.dumps(row.model_dump(exclude_defaults=True) | {"source": source})
+    return as_json(row.model_dump(exclude_defaults=True) | {"source": source})
 
 
 def wanted_of_download(wildcards):

@@ -63,11 +63,11 @@ class Classification:
 
     name: ClassVar[str] = "classification"
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "balanced_accuracy": Metric("balanced accuracy", True, 100, 1, "points"),
-        "macro_f1": Metric("macro F1", True, 100, 1, "points"),
-        "auroc": Metric("AUROC", True, 100, 1, "points"),
-        "log_loss": Metric("log-loss", False, 1, 3, "nats"),
-        "expected_calibration_error": Metric("calibration error", False, 100, 1, "points"),
+        "balanced_accuracy": Metric("balanced accuracy", True, 100, 1, "points", 0, 1),
+        "macro_f1": Metric("macro F1", True, 100, 1, "points", 0, 1),
+        "auroc": Metric("AUROC", True, 100, 1, "points", 0, 1),
+        "log_loss": Metric("log-loss", False, 1, 3, "nats", low=0),
+        "expected_calibration_error": Metric("calibration error", False, 100, 1, "points", 0, 1),
     }
     primary: ClassVar[str] = "balanced_accuracy"
     # 0.035, 0.028 and 0.022 at the three label budgets of docs/decisions.md, 0.015 to 0.037 with any group left out.
@@ -77,6 +77,10 @@ class Classification:
     @property
     def n_outputs(self) -> int:
         return len(self.classes)
+
+    @property
+    def chance(self) -> float:
+        return 1 / len(self.classes)
 
     @property
     def baselines(self) -> Mapping[str, Baseline]:
@@ -202,7 +206,7 @@ class Classification:
         return cls(classes), values, left_out
 
     def remarks(self, target: str) -> list[str]:
-        """Classes that look like missing values."""
+        """Classes that sound like missing values."""
         return reading.remarks(self.classes, target)
 
     def summary(self, values: Values) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +11,17 @@ from scipy import stats
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
 from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
-from cch_omics.tasks.reading import looks_continuous
+from cch_omics.tasks.looks import difference, look_of
+from cch_omics.tasks.missing import says_doubtful
+from cch_omics.tasks.reading import is_number, looks_continuous
 
 # A single feature that does better than this on held-out patients is suspicious.
 SUSPICIOUS_AUROC = 0.95
 FEWEST_PER_CLASS = 5
+# A number among classes so many times farther from the others than these from each other is a code: 9 beside 0 and 1.
+_APART = 5
 # More classes than this that are all numbers are taken for a measurement.
 _MOST_NUMBERS = 30
-# Parts of class names that speak of a missing value.
-_UNCLEAR = (
-    "not available",
-    "not performed",
-    "not evaluated",
-    "unknown",
-    "indeterminate",
-    "equivocal",
-    "missing",
-    "not applicable",
-)
 
 
 def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str, int]]:
@@ -41,7 +35,8 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
     Raises
     ------
     InputError
-        If a listed class does not occur, if there are fewer than two classes, or so many that they are no classes.
+        If a listed class does not occur, if there are fewer than two classes, or so many that they are no classes, or
+        if classes that the sheet does not list look alike.
     """
     texts = [_class_text(text) for text in column.texts]
     counts = Counter(text for text in texts if text)
@@ -55,15 +50,18 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
                 listed,
                 f"no sample of class {name!r}",
                 f"values that occur: {some(sorted(counts), 20)}",
-                near(name, counts),
+                _twin(name, counts) or near(name, counts),
             )
     classes = wanted or tuple(sorted(counts))
+    if not wanted:
+        _refuse_alike(column.where, counts)
     if len(classes) < 2:
+        missing = f" (treated as missing: {_counted(column.missing)})" if column.missing else ""
         raise InputError(
             column.where,
-            f"one class only ({classes[0]!r})" if classes else "no label of any sample in the tables",
+            (f"one class only ({classes[0]!r})" if classes else "no label of any sample in the tables") + missing,
             "at least two classes among the samples",
-            "Choose another target, or correct the column.",
+            "Choose another target, correct the column, or list its classes in the sheet's column 'classes'.",
         )
     n_labels = sum(counts.values())
     numbers = looks_continuous(counts)
@@ -84,12 +82,19 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
 
 
 def remarks(classes: tuple[str, ...], target: str) -> list[str]:
-    """Say which classes look like missing values."""
-    odd = [name for name in classes if any(word in name.lower() for word in _UNCLEAR)]
+    """Say which classes sound like missing values."""
+    figures = sorted((name for name in classes if is_number(name)), key=float)
+    odd = [name for name in classes if says_doubtful(name)]
+    if len(figures) == 1 and len(classes) > 2:
+        odd += figures
+    if len(figures) > 2:
+        low, *_, high = gaps = np.diff([float(name) for name in figures])
+        odd += [figures[0]] if low >= _APART * gaps[1:].sum() else []
+        odd += [figures[-1]] if high >= _APART * gaps[:-1].sum() else []
     if not odd:
         return []
     return [
-        f"Classes of {target} that look like missing values: {', '.join(map(repr, odd))}; "
+        f"Classes of {target} that sound like missing values: {', '.join(map(repr, odd))}; "
         "list the real classes in the sheet's column 'classes'."
     ]
 
@@ -146,6 +151,35 @@ def site_dependence(
     return beyond_chance(
         "balanced accuracy", lambda drawn: _site_accuracy(drawn, codes, random), labels, random, permutations
     )
+
+
+def _refuse_alike(where: str, counts: Mapping[str, int]) -> None:
+    """Refuse classes that differ by case, spaces, dashes, Unicode form or invisible characters only."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(counts):
+        groups.setdefault(look_of(name).casefold(), []).append(name)
+    alike = [names for names in groups.values() if len(names) > 1]
+    if not alike:
+        return
+    said = "; ".join(_counted({name: counts[name] for name in names}) for names in alike[:3])
+    unlike = [(names[0], name) for names in alike for name in names[1:] if look_of(name) == look_of(names[0])]
+    why = f" (the difference: {difference(*unlike[0])})" if unlike else ""
+    raise InputError(
+        where,
+        f"classes that look alike: {said}{why}",
+        "one way of writing each class",
+        "Correct the column, or list those that are meant in the sheet's column 'classes'.",
+    )
+
+
+def _twin(name: str, counts: Mapping[str, int]) -> str:
+    """Advice about a class that looks the same as another."""
+    twins = [other for other in counts if look_of(other) == look_of(name)]
+    return f"{twins[0]!r} looks the same and differs: {difference(name, twins[0])}." if twins else ""
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name!r} ({count})" for name, count in counts.items())
 
 
 def _class_text(text: str) -> str:

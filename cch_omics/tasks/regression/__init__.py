@@ -51,9 +51,9 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "r2": Metric("R²", True),
-        "rmse": Metric("RMSE", False),
-        "spearman": Metric("Spearman correlation", True),
+        "r2": Metric("R²", True, high=1),
+        "rmse": Metric("RMSE", False, low=0),
+        "spearman": Metric("Spearman correlation", True, low=-1, high=1),
     }
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
@@ -79,6 +79,11 @@ class Regression:
     @property
     def n_outputs(self) -> int:
         return 1
+
+    @property
+    def chance(self) -> float:
+        """The R2 of the mean of the training labels."""
+        return 0.0
 
     @property
     def baselines(self) -> Mapping[str, Baseline]:

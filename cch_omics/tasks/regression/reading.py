@@ -7,6 +7,7 @@ from scipy import stats
 from cch_omics.errors import InputError
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
 from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
+from cch_omics.tasks.missing import missing_code
 from cch_omics.tasks.reading import is_infinite, is_number, no_number
 
 # A single feature that follows the target more closely than this on held-out patients is suspicious.
@@ -21,8 +22,8 @@ def read_numbers(column: LabelColumn) -> Floats:
     Raises
     ------
     InputError
-        If the sheet lists classes; if a label is text, has a decimal comma or is infinite; if there are fewer than two
-        for each fold; or if all are equal.
+        If the sheet lists classes; if a label is text, has a comma or is infinite; if there are fewer than two for each
+        fold; if all are equal; or if one stands for a missing value.
     """
     if column.classes:
         raise InputError(
@@ -69,6 +70,8 @@ def read_numbers(column: LabelColumn) -> Floats:
             "numbers that differ",
             "A constant leaves nothing to predict: choose another target.",
         )
+    if code := missing_code(values[:, None]):
+        raise code.refused(f"{column.where}, row {column.samples[code.row]!r}")
     return values
 
 

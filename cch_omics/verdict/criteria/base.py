@@ -26,7 +26,8 @@ class Criterion:
         A row of evidence.tsv and the confidence that is asked for -> a verdict.
     reason
         A row of evidence.tsv and the verdict -> one sentence that says why. The row has `target` and `confidence`
-        besides, and `pilot_gain_shown` and `accuracy_difference_shown` in words of the metric.
+        besides, and `pilot_gain_shown` and `accuracy_difference_shown` in words of the metric: "+1.2 ± 0.8 points of
+        balanced accuracy", or "nothing"; "1.2 points of balanced accuracy ahead of", or "as good as".
     probability
         The column of evidence.tsv with the probability that decides; "" if none does.
     reference
@@ -54,3 +55,10 @@ def by_sign(score: Callable[[Row], float]) -> Callable[[Row, float], str]:
         return DISTIL if value > 0 else DO_NOT_DISTIL
 
     return decide
+
+
+def in_nats(estimate: float, se: float = float("nan")) -> str:
+    """Say an estimate of information; one that is not clear of zero is no amount."""
+    if estimate < max(0.005, 1.96 * (se if se == se else 0.0)):
+        return "no information that the estimator sees"
+    return f"{estimate:.2f} nats"

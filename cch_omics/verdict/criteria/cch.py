@@ -9,7 +9,7 @@ so that the gap never looks at I(T;Y|S), what the student could learn. With labe
 gap is positive, and the rule says "distil".
 """
 
-from cch_omics.verdict.criteria.base import Criterion, Row, by_sign
+from cch_omics.verdict.criteria.base import Criterion, Row, by_sign, in_nats
 
 
 def score(row: Row) -> float:
@@ -21,11 +21,14 @@ def reason(row: Row, verdict: str) -> str:
     """What the gap is made of."""
     if row["gap"] != row["gap"]:
         return "The gap could not be estimated: too few patients have both omics and a label."
-    teacher, student = row["teacher"], row["student"]
-    return (
-        f"The gap is {row['gap']:+.2f} ± {row['gap_se']:.2f} nats: {teacher} and {student} share "
-        f"{row['mi_teacher_student']:.2f} nats, {student} and {row['target']} {row['mi_student_label']:.2f} nats."
+    teacher, student, error = row["teacher"], row["student"], row["gap_se"]
+    size = "zero" if abs(row["gap"]) < 0.005 else f"{row['gap']:+.2f}"
+    size += f" ± {error:.2f} nats" if error == error else " nats"
+    size += ", not clear of zero" if abs(row["gap"]) <= 1.96 * error else ""
+    shared, known = (
+        in_nats(row[name], row.get(f"{name}_se", float("nan"))) for name in ("mi_teacher_student", "mi_student_label")
     )
+    return f"The gap is {size}: {teacher} and {student} share {shared}, {student} and {row['target']} {known}."
 
 
 CCH = Criterion(

@@ -3,8 +3,8 @@
 Neither information about the label nor shared information says whether the student's omics can express what the teacher
 knows. A pilot does: a student that was taught on inner folds, by teachers that have not seen the labels that it is
 judged by. On real cohorts that foretells the gain better than the gap (docs/decisions.md). Two things are asked for
-besides, because a gain without them is luck: the teacher more likely than not knows something of the label, and is
-shown to share information with the student.
+besides, because a gain without them is luck: the teacher and the student that it taught more likely than not know
+something of the label, and the teacher is shown to share information with the student.
 """
 
 from statistics import NormalDist
@@ -13,8 +13,10 @@ from cch_omics.verdict.criteria.base import DISTIL, DO_NOT_DISTIL, UNDECIDED, Cr
 
 
 def score(row: Row) -> float:
-    """The gain in the primary metric; NaN without an error."""
-    return float(row["pilot_gain"]) if row["pilot_gain_se"] == row["pilot_gain_se"] else float("nan")
+    """The gain in the primary metric, of which only a loss counts where it is luck; NaN without an error."""
+    if row["pilot_gain_se"] != row["pilot_gain_se"]:
+        return float("nan")
+    return float(row["pilot_gain"]) if _knows(row) else min(float(row["pilot_gain"]), 0.0)
 
 
 def decide(row: Row, confidence: float) -> str:
@@ -31,15 +33,17 @@ def reason(row: Row, verdict: str) -> str:
     p = row["p_gain_positive"]
     if p != p:
         return "No pilot could be compared: too few patients have both omics and a label."
-    if verdict == UNDECIDED and p >= row["confidence"]:
+    if verdict == UNDECIDED and (p >= row["confidence"] or row["pilot_gain"] > score(row)):
         return _luck(row)
     gained = f"pilots of {student}, taught by {teacher}, gained {row['pilot_gain_shown']}."
     return f"Too close to call: {gained}" if verdict == UNDECIDED else f"P{gained[1:]}"
 
 
 def _knows(row: Row) -> bool:
-    """Whether the teacher more likely than not knows something of the label; what is not estimated is not known."""
-    return bool(row["teacher_information"] > 0)
+    """Whether teacher and taught student more likely than not know something of the label; what is not estimated is
+    not known.
+    """
+    return bool(row["teacher_information"] > 0 and row["taught_information"] > 0)
 
 
 def _shares(row: Row, confidence: float) -> bool:
@@ -50,24 +54,24 @@ def _shares(row: Row, confidence: float) -> bool:
 
 def _luck(row: Row) -> str:
     """Why a gain would be luck."""
-    teacher, student, known = row["teacher"], row["student"], row["teacher_information"]
+    teacher, student, target = row["teacher"], row["student"], row["target"]
     shared, se = row["shared_information"], row["shared_information_se"]
-    if known != known:
-        why = f"What {teacher} knows of {row['target']} could not be estimated"
-    elif not _knows(row):
-        why = f"{teacher} predicts {row['target']} no better than no omics at all ({known:+.2f} nats)"
-    elif shared + se != shared + se:
-        why = f"What {student} shares with {teacher} could not be estimated"
-    else:
-        why = f"{student} is not shown to share information with {teacher} ({shared:.2f} ± {se:.2f} nats)"
-    return f"{why}, so that a gain would be luck."
+    for name, known in ((teacher, row["teacher_information"]), (student, row["taught_information"])):
+        if known != known:
+            return f"What {name} knows of {target} could not be estimated, so that a gain would be luck."
+        if known <= 0:
+            return f"{name} predicts {target} no better than no omics at all, so that a gain would be luck."
+    if shared + se != shared + se:
+        return f"What {student} shares with {teacher} could not be estimated, so that a gain would be luck."
+    size = f" ({shared:.2f} ± {se:.2f} nats)" if shared >= 0.005 else ""
+    return f"{student} is not shown to share information with {teacher}{size}, so that a gain would be luck."
 
 
 PILOT = Criterion(
     name="pilot",
     title="pilot students",
     meaning="Distil where students of the inner folds gained over the student alone by more than their error allows, "
-    "from a teacher that knows the label and shares information with the student.",
+    "from a teacher that knows the label and shares information with a student that knows it too.",
     needs_distillation=True,
     score=score,
     decide=decide,

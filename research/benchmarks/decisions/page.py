@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 
 from cch_omics.evaluation.scorecard import scorecard
 from cch_omics.report import style
-from cch_omics.runtime.files import atomic, read_table
+from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import read_table
 from cch_omics.splits import load_splits
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.verdict.rule import may_teach

@@ -13,7 +13,7 @@ from cch_omics import keys
 from cch_omics.config import CriterionConfig, InformationConfig
 from cch_omics.evaluation.gains import comparisons, gains, scores_of_models, summarise
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.runtime.files import read_table, write_table
+from cch_omics.runtime.formats import read_table, write_table
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.verdict.evidence import gather
 from research.benchmarks.decisions.halves import halves

@@ -1,0 +1,159 @@
+"""The scale of a modality, told from its values alone. Nothing is transformed: whoever made the table knows better."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cch_omics.cohort import Modality
+
+# What a scale is called, and what such values are as a rule.
+SCALES = {
+    "counts": "raw counts",
+    "unlogged": "intensities, RPKM, TPM or concentrations without a logarithm",
+    "fractions": "beta values and other fractions",
+    "integers": "calls of copy number, mutations as 0 and 1, codes",
+    "continuous": "logarithms, M-values, z-scores",
+}
+# No logarithm is larger; percentages end here.
+_LARGE = 100
+# Positive values whose mean is so many times their median are skewed (log-normal ones, from a standard deviation of the
+# logarithm of 0.44).
+_SKEWED = 1.1
+# Features of which so many reach large values are of one kind with those that do not.
+_MANY = 0.1
+# Part of the values that lie at the largest one, where that is a ceiling: pixels, saturated scanners, percentages.
+_CEILING = 0.01
+# Two groups are on different scales where the gap between them is so wide: between typical deviations of samples
+# (logarithm), between their medians (in interquartile ranges of a sample), and between means of features (logarithm).
+# In small tables there are wider gaps by chance: so many samples, or features, double it.
+_DEVIATION, _MEDIAN, _FEATURE = np.log(2), 1.0, np.log(4)
+_DOUBLED = 10
+# What is seldom, less than this part of all or than this number, has to lie so many times further off.
+_GROUP, _MEMBERS, _ALONE = 0.05, 3, 5.0
+# Features of which samples are told, and at a time.
+_ENOUGH, _CHUNK = 2000, 2048
+
+
+def scale_of(modality: Modality, samples: NDArray[np.str_]) -> dict[str, Any]:
+    """Tell the scale of a modality.
+
+    Parameters
+    ----------
+    samples
+        (n_profiled,) ids.
+
+    Returns
+    -------
+    dict
+        `name` (of `SCALES`), `min`, `max`, and `several`: None, or for two groups on different scales `of` ("samples"
+        or "features"), `larger` and `smaller` (counts), `examples` (one of each), `ranges` (5% to 95% of its values).
+    """
+    values = modality.values
+    # In one pass: the table may be as large as the memory allows.
+    pieces = [_of_features(values[:, start : start + _CHUNK]) for start in range(0, values.shape[1], _CHUNK)]
+    low, high, size, whole = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    some_values = values[:, :: -(-values.shape[1] // _ENOUGH)]
+    name = _name(some_values, float(low.min()), high, whole=bool(whole.all()))
+    several = None
+    if name not in {"counts", "integers"}:
+        above = _samples_above(some_values)
+        several = _described("samples", above, values, samples)
+        if several is None:
+            several = _described("features", _features_above(size, high, len(values)), values.T, modality.features)
+    return {"name": name, "min": float(low.min()), "max": float(high.max()), "several": several}
+
+
+def scale_warning(scale: Mapping[str, Any]) -> str:
+    """Say what is wrong with a scale, and what to do; "" where nothing is."""
+    if several := scale["several"]:
+        (one, two), ((a, b), (c, d)) = several["examples"], several["ranges"]
+        number = several["larger"] + several["smaller"]
+        what = (
+            "A batch without logarithms, or in another unit? Bring all samples to one scale."
+            if several["of"] == "samples"
+            else "Take logarithms of the large ones, or make them a modality of their own."
+        )
+        return (
+            f"several scales in one table: {several['larger']} of {number} {several['of']} such as {one!r} (values "
+            f"from {a:.3g} to {b:.3g}), and others such as {two!r} ({c:.3g} to {d:.3g}). {what}"
+        )
+    values = f"values from {scale['min']:.6g} to {scale['max']:.6g}"
+    kept = "They are used as they are, so that few large values decide."
+    if scale["name"] == "counts":
+        return f"whole {values} look like raw counts. {kept} Normalise them by library size, then take log2(x + 1)."
+    if scale["name"] == "unlogged":
+        return f"{values} look like {SCALES['unlogged']}. {kept} Take log2(x + 1)."
+    return ""
+
+
+def _of_features(values: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+    """Smallest and largest value of each feature, mean size, and whether all are whole numbers."""
+    observed = ~np.isnan(values)
+    size = np.abs(values).sum(axis=0, where=observed, dtype=np.float64) / observed.sum(axis=0)
+    whole = ((values == np.rint(values)) | ~observed).all(axis=0)
+    return np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0), size, whole
+
+
+def _name(values: NDArray[np.float32], low: float, high: NDArray[np.float32], *, whole: bool) -> str:
+    """Name the scale of a table by some of its values, the smallest value, and the largest of each feature."""
+    observed = values[~np.isnan(values)]
+    positive = observed[observed > 0]
+    top = float(high.max())
+    if whole:
+        at_top = int((positive == top).sum())
+        ceiling = at_top >= _MEMBERS and at_top >= _CEILING * positive.size
+        return "counts" if low >= 0 and top > _LARGE and not ceiling else "integers"
+    if low >= 0 and top <= 1:
+        return "fractions"
+    # Some may be negative, where a background was subtracted.
+    large = (high > _LARGE).mean() >= _MANY
+    return "unlogged" if large and positive.mean(dtype=np.float64) > _SKEWED * np.median(positive) else "continuous"
+
+
+def _samples_above(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) whether the values of a sample deviate more, or lie higher, than those of another group of samples."""
+    with warnings.catch_warnings(), np.errstate(divide="ignore"):
+        # A sample may have none of these features.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        quarter, median, three_quarters = np.nanquantile(values, [0.25, 0.5, 0.75], axis=1)
+        deviation = np.log(np.nanmean(np.abs(values - median[:, None]), axis=1))
+        width = np.nanmedian(three_quarters - quarter)
+    by_chance = 1 + _DOUBLED / values.shape[0] + _DOUBLED / values.shape[1]
+    above = _above(deviation, _DEVIATION * by_chance)
+    return above if above.any() or not width > 0 else _above(median / width, _MEDIAN * by_chance)
+
+
+def _features_above(size: NDArray[np.float64], high: NDArray[np.float32], n: int) -> NDArray[np.bool_]:
+    """(p,) whether a feature is of a kind with large values, where most others are of one without."""
+    with np.errstate(divide="ignore"):
+        above = _above(np.log(size), _FEATURE * (1 + _DOUBLED / n + _DOUBLED / len(size)), alone=1)
+    apart = above.any() and above.mean() <= 1 - _MANY and high[above].min() > _LARGE >= high[~above].max()
+    return above if apart else np.zeros_like(above)
+
+
+def _above(keys: NDArray[np.float64], gap: float, alone: float = _ALONE) -> NDArray[np.bool_]:
+    """(n,) which keys lie above the widest gap between neighbours, if that is wide enough; else none."""
+    known = np.sort(keys[np.isfinite(keys)])
+    gaps = np.diff(known)
+    below = np.arange(1, len(known))
+    few = np.minimum(below, len(known) - below) < max(_MEMBERS, _GROUP * len(known))
+    wide = np.where(gaps > gap * np.where(few, alone, 1), gaps, 0)
+    return keys > known[wide.argmax()] if wide.any() else np.zeros(len(keys), dtype=bool)
+
+
+def _described(
+    of: str, above: NDArray[np.bool_], values: NDArray[np.float32], names: NDArray[np.str_]
+) -> dict[str, Any] | None:
+    if not above.any():
+        return None
+    examples = [int(np.flatnonzero(above)[0]), int(np.flatnonzero(~above)[0])]
+    return {
+        "of": of,
+        "larger": int(above.sum()),
+        "smaller": int((~above).sum()),
+        "examples": [str(names[position]) for position in examples],
+        "ranges": [np.nanquantile(values[position], [0.05, 0.95]).tolist() for position in examples],
+    }

@@ -1,0 +1,47 @@
+"""What held-out outputs say of the label."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cch_omics.cohort import Cohort
+from cch_omics.tasks.base import Outputs
+
+
+def label_information(
+    cohort: Cohort, outputs: Outputs, samples: NDArray[np.bool_], fold: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Information about the label: mean held-out log p(y | outputs) - log p(y), and its standard error over patients.
+
+    Both are likelihoods of pools (`Task.fit_pool`) of the other inner folds: of the outputs, and of nothing. Outputs of
+    different inner folds have the same axes, unlike representations, so that a few dozen labels are enough.
+
+    Parameters
+    ----------
+    outputs
+        (m, C) held-out outputs of the labelled samples.
+    samples
+        (n,) which samples of the cohort these are.
+    fold
+        (m,) their inner fold.
+
+    Returns
+    -------
+    tuple
+        Nats; NaN without samples, the error also with one patient.
+    """
+    values, task = cohort.target.values[samples], cohort.target.task
+    if not len(values):
+        return float("nan"), float("nan")
+    experts = np.asarray(outputs, dtype=np.float64)[..., None]
+    gained = np.empty(len(values))
+    for held_out in np.unique(fold):
+        test = fold == held_out
+        each = [
+            task.fit_pool(some[~test], values[~test]).log_likelihood(some[test], values[test])
+            for some in (experts, experts[..., :0])
+        ]
+        gained[test] = each[0] - each[1]
+    mean = float(gained.mean())
+    sums = np.bincount(np.unique(cohort.groups[samples], return_inverse=True)[1], weights=gained - mean)
+    n = len(sums)
+    return mean, float(np.sqrt(n / (n - 1) * (sums @ sums)) / len(values)) if n > 1 else float("nan")
