@@ -24,7 +24,11 @@ class SheetRow(Section):
         min_length=1,
         description="`.h5mu` file, folder, demo:NAME, simulated:NAME, cbioportal:STUDY or xena:COHORT.",
     )
-    target: Name = Field(..., description="Label column of the clinical table or of `.obs`.")
+    target: Name = Field(
+        ...,
+        description="Label column of the clinical table or of `.obs`; of a survival time, what comes before `_time` and "
+        "`_event` in the names of its two columns.",
+    )
     task: Annotated[str, Choice(("", *TASKS))] = Field("", description="Kind of target; empty = seen from the column.")
     modalities: str = Field("", description="Comma list; empty = all.")
     group: str = Field("", description="Column of patient ids; empty = from the barcode.")

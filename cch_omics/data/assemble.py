@@ -13,7 +13,7 @@ from cch_omics.data.clinical import clinical_rows, groups_of, sites_of, texts_at
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Matrix, Notes, Source
 from cch_omics.errors import InputError, near, repeated, some
-from cch_omics.tasks import task_class
+from cch_omics.tasks import TASKS, task_class
 from cch_omics.tasks.base import LabelColumn
 from cch_omics.tasks.reading import guess_task, is_number
 from cch_omics.views import members
@@ -91,22 +91,40 @@ def _target(
     From text there is nothing to guess, so that there is nothing to remark on.
     """
     classes = comma_list(row.classes)
-    texts = texts_at(source, row.target, "target", rows)
-    name = row.task or ("classification" if classes else guess_task(texts))
-    column = LabelColumn(
-        where=f"{source.clinical_where}, column {row.target!r}",
-        samples=samples.tolist(),
-        texts=texts,
-        classes=classes,
-        fewest=splits.fewest_patients,
-    )
-    task, values, left_out = task_class(name).read(column)
+    # Of a target that is no column itself the names of columns tell the task.
+    of_names = [name for name in TASKS if _columns(source, row.target, name)]
+    name = row.task or (of_names[0] if of_names and row.target not in source.clinical.columns else "")
+    texts = [] if name else texts_at(source, row.target, "target", rows)
+    name = name or ("classification" if classes else guess_task(texts))
+    columns = [
+        LabelColumn(
+            where=f"{source.clinical_where}, column {column!r}",
+            samples=samples.tolist(),
+            texts=texts_at(source, column, "target", rows),
+            classes=classes,
+            fewest=splits.fewest_patients,
+            name=column,
+        )
+        for column in _columns(source, row.target, name) or _ways(row.target, name)[0]
+    ]
+    task, values, left_out = task_class(name).read(*columns)
     numbers = {text for text in texts if is_number(text)}
     remarks = [
         f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
         "can say otherwise."
     ]
     return Target(row.target, task, values), left_out, remarks if numbers and not (row.task or classes) else []
+
+
+def _ways(target: str, task: str) -> list[list[str]]:
+    """The ways in which the columns of a target may be called."""
+    return [[f"{target}{ending}" for ending in endings] for endings in task_class(task).columns]
+
+
+def _columns(source: Source, target: str, task: str) -> list[str]:
+    """The columns of a target in the clinical table; none if it lacks one of them."""
+    found = [way for way in _ways(target, task) if set(way) <= set(source.clinical.columns)]
+    return found[0] if found else []
 
 
 def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
+from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
 from cch_omics.models.recipes import TAUGHT
 from cch_omics.splits import Splits
@@ -109,8 +110,7 @@ def label_information(
 ) -> tuple[float, float]:
     """I(T;Y) by held-out likelihood: mean log p(y | outputs) - log p(y), and its standard error over patients.
 
-    Both are likelihoods of pools (`Task.fit_pool`) of the other inner folds: of the outputs, and of nothing. Outputs of
-    different inner folds have the same axes, unlike representations, so that a few dozen labels are enough.
+    As `information.likelihood`, but pooled over the folds.
 
     Parameters
     ----------
@@ -129,15 +129,7 @@ def label_information(
     values, task = cohort.target.values[samples], cohort.target.task
     if not len(values):
         return float("nan"), float("nan")
-    experts = np.asarray(outputs, dtype=np.float64)[..., None]
-    gained = np.empty(len(values))
-    for held_out in np.unique(fold):
-        test = fold == held_out
-        each = [
-            task.fit_pool(some[~test], values[~test]).log_likelihood(some[test], values[test])
-            for some in (experts, experts[..., :0])
-        ]
-        gained[test] = each[0] - each[1]
+    gained = likelihood_gains(task, outputs, values, fold)
     mean = float(gained.mean())
     sums = np.bincount(np.unique(cohort.groups[samples], return_inverse=True)[1], weights=gained - mean)
     n = len(sums)

@@ -46,7 +46,7 @@ def make(task: str, **options: Any) -> Made:
     return Made(cohort, make_splits(cohort, SPLITS, seed=0), {})
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     made = make(request.param)
     made.fitted = made.fit()
@@ -89,7 +89,7 @@ def test_the_training_side_does_not_see_test_samples(made: Made) -> None:
 
 
 def test_labels_beyond_the_budget_change_nothing() -> None:
-    for task in ("classification", "regression"):
+    for task in ("classification", "regression", "survival"):
         made, s = make(task, label_budget=0.4), 0
         hidden = made.splits.train[s] & ~made.splits.labelled[s]
         assert hidden.sum() > 15
@@ -140,7 +140,7 @@ def test_the_step_is_chosen_on_inner_folds_that_a_model_did_not_see() -> None:
 
 def test_meaningless_labels_are_not_predicted() -> None:
     """A model that had seen a sample would know it by heart."""
-    for task in ("classification", "regression"):
+    for task in ("classification", "regression", "survival"):
         made = make(task, n=120, permuted=True)
         target, fitted = made.cohort.target, made.fit()["rna"]
         for s in range(made.splits.full):

@@ -64,7 +64,7 @@ def make(task: str) -> Made:
     return made
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     return make(request.param)
 

@@ -40,7 +40,7 @@ class Made:
         return encode(cohort or self.cohort, view=view, **options)
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     cohort = make_cohort(n=72, task=request.param, teachers=("rna", "cnv", "mutation", "cnv+rna"))
     splits = make_splits(cohort, SplitsConfig(repeats=1, folds=3, inner_folds=3), seed=0)

@@ -65,7 +65,7 @@ class Made:
         return evaluate(self.cohort, self.splits, self.encodings, self.students, self.baselines, evidence, criterion)
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     cohort = make_cohort(n=120, task=request.param, label_budget=0.7)
     splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=3), seed=0)

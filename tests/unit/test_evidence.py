@@ -53,7 +53,7 @@ def make(task: str) -> Made:
     return Made(cohort, splits, encodings, students, estimate_pairs(cohort, splits, encodings, SETTINGS, seed=0))
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     return make(request.param)
 

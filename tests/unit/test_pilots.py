@@ -288,7 +288,7 @@ def test_a_gain_without_an_error_is_left_out() -> None:
 # The table
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
     cohort = make_cohort(n=300, task=task, n_classes=2, label_budget=0.6)
     # Two samples of some patients.

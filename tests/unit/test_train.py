@@ -31,6 +31,11 @@ def schedule(epochs: int = 60, patience: int = 9, check_every: int = 3, dropout:
     return Schedule(epochs, patience, check_every, learning_rate=0.05, weight_decay=0.3, dropout=dropout)
 
 
+def start_of(task: Task, seeds: list[int], n_models: int) -> Networks:
+    start = np.zeros((len(seeds), task.n_outputs), dtype=np.float32)
+    return initialise(seeds, n_models, K, R, start, shared=task.shared_head)
+
+
 @dataclass
 class Problem:
     task: Task
@@ -53,7 +58,7 @@ class Problem:
     ) -> tuple[Networks, Tensor]:
         given = given or schedule()
         n_models = 1 if self.samples.soft is None else self.samples.soft.shape[1]
-        start = initialise(seeds, n_models, K, R, self.task.n_outputs).double()
+        start = start_of(self.task, seeds, n_models).double()
         dropout = InputDropout(self.samples.inputs, [Drawn(N, K, np.arange(N))] * len(seeds), seeds, given.dropout)
         return train(
             start,
@@ -122,7 +127,7 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
     losses, kept = torch.zeros(len(checks), G, M, dtype=torch.float64), {}
     for g in range(G):
         for m in range(M):
-            start = [parameter[g, m] for parameter in initialise(SEEDS, M, K, R, made.task.n_outputs).parameters()]
+            start = [parameter[g, m] for parameter in start_of(made.task, SEEDS, M).parameters()]
             first, head = torch.nn.Linear(K, R).double(), torch.nn.Linear(R, made.task.n_outputs).double()
             parameters = first.weight, first.bias, head.weight, head.bias
             with torch.no_grad():
@@ -155,7 +160,7 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
                     finish[b, m] = epoch
                     break
     epochs = epochs.view(G, M)
-    shapes = [parameter.shape[2:] for parameter in initialise([0], 1, K, R, made.task.n_outputs).parameters()]
+    shapes = [parameter.shape[2:] for parameter in start_of(made.task, [0], 1).parameters()]
     chosen = [
         torch.stack([torch.stack([kept[int(epochs[g, m]), g, m][p].view(shape) for m in range(M)]) for g in range(G)])
         for p, shape in enumerate(shapes)
@@ -217,7 +222,7 @@ def test_padding_changes_nothing(made: Problem) -> None:
         return Samples(*(torch.nn.functional.pad(each, by) for each, by in zip(tensors, more, strict=True)))
 
     samples, held_out = padded(made.samples), padded(made.held_out)
-    start = initialise(SEEDS, M, K, R, made.task.n_outputs).double()
+    start = start_of(made.task, SEEDS, M).double()
     start = Networks(torch.nn.functional.pad(start.weight.detach(), (0, 3)), *list(start.parameters())[1:])
     dropout = InputDropout(samples.inputs, [Drawn(N, K, np.arange(N))] * G, SEEDS, schedule().dropout)
     options = {"weight": WEIGHT, "temperature": TEMPERATURE}
@@ -241,7 +246,7 @@ def test_samples_of_no_weight_change_nothing(made: Problem) -> None:
 
 @pytest.fixture
 def stopping() -> tuple[EarlyStopping, Networks]:
-    networks = initialise([0, 1, 2], 1, K, R, 1)
+    networks = start_of(Regression(), [0, 1, 2], 1)
     # Groups 0 and 1 go without one fold each and are judged on the other one, group 2 on both.
     judges = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]])
     return EarlyStopping(networks, judges, 4), networks
