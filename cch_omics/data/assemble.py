@@ -105,7 +105,7 @@ def _target(
             fewest=splits.fewest_patients,
             name=column,
         )
-        for column in _columns(source, row.target, name) or _ways(row.target, name)[0]
+        for column in _columns(source, row.target, name) or _expected(source, row.target, name)
     ]
     task, values, left_out = task_class(name).read(*columns)
     numbers = {text for text in texts if is_number(text)}
@@ -125,6 +125,28 @@ def _columns(source: Source, target: str, task: str) -> list[str]:
     """The columns of a target in the clinical table; none if it lacks one of them."""
     found = [way for way in _ways(target, task) if set(way) <= set(source.clinical.columns)]
     return found[0] if found else []
+
+
+def _expected(source: Source, target: str, task: str) -> list[str]:
+    """The columns of a target of which one is not there; if it needs several, it is said which.
+
+    Raises
+    ------
+    InputError
+        If a target of several columns lacks one.
+    """
+    ways = _ways(target, task)
+    if len(ways[0]) == 1:
+        return ways[0]
+    said = [" and ".join(map(repr, way)) for way in ways]
+    whole = {ending: target.removesuffix(ending) for endings in task_class(task).columns for ending in endings}
+    meant = [name for ending, name in whole.items() if ending and name != target and _columns(source, name, task)]
+    raise InputError(
+        f"{source.clinical_where}, target {target!r} of the task {task}",
+        f"no column {' and none '.join(repr(name) for name in ways[0] if name not in source.clinical.columns)}",
+        f"columns {said[0]}, or {', or '.join(said[1:])}",
+        f"Write the target as {meant[0]!r}." if meant else near(ways[0][0], source.clinical.columns),
+    )
 
 
 def _check_views(cohort: Cohort, splits: SplitsConfig) -> None:

@@ -92,7 +92,7 @@ def _time(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
     from cch_omics.tasks.survival import Survival
 
     random = np.random.default_rng(1)
-    hazard = 0.05 * np.exp(latent @ np.array([1.0, -0.5, 0.5, 0.25]) / 2)
+    hazard = 0.05 * np.exp(latent @ np.array([1.0, -0.5, 0.5, 0.25]))
     death, last = random.exponential(1 / hazard), random.exponential(20, size=len(latent))
     values = np.column_stack([np.minimum(death, last), death <= last]).astype(float)
     if permuted:

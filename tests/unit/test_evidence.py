@@ -141,7 +141,9 @@ def test_probability_of_a_positive_gap_uses_simulations_where_there_are_some(
     made: Made, evidence: pd.DataFrame
 ) -> None:
     simulated = evidence["gap_at_zero"].notna()
-    assert (simulated == (evidence["repeat"] == -1)).all()
+    # The bound by likelihoods has no simulations.
+    has_model = made.cohort.target.task.label_estimator != "likelihood"
+    assert (simulated == (evidence["repeat"] == -1) & has_model).all()
     for name, column in (("gap", "p_gap_positive"), ("cross_check_gap", "cross_check_p_gap_positive")):
         plain = norm.cdf(evidence[name] / evidence[f"{name}_se"])
         np.testing.assert_allclose(evidence[column][~simulated], plain[~simulated])
@@ -149,7 +151,7 @@ def test_probability_of_a_positive_gap_uses_simulations_where_there_are_some(
         sd = np.maximum(evidence[f"{name}_se"], evidence[f"{name}_simulated_sd"])
         corrected = norm.cdf((evidence[name] - evidence[f"{name}_at_zero"]) / sd)
         np.testing.assert_allclose(evidence[column][simulated], corrected[simulated])
-        assert (np.abs(corrected - plain)[simulated] > 0.01).any()
+        assert (np.abs(corrected - plain)[simulated] > 0.01).any() == has_model
     # Correction, narrower and wider error by hand.
     changed = made.information.assign(
         gap=0.5, gap_se=0.1, gap_at_zero=np.nan, gap_simulated_sd=np.nan, cross_check_gap=np.nan
@@ -298,4 +300,6 @@ def test_evidence_of_a_cohort_without_a_usable_label_in_some_pair(made: Made) ->
     of_cnv = (found[PAIR] == "cnv").any(axis=1)
     columns = ["accuracy_difference", "teacher_information", "p_gain_positive"]
     assert found.loc[of_cnv, columns].isna().all(None)
-    assert found.loc[~of_cnv, columns[:2]].notna().all(None)
+    # Of a few follow-ups there may be no two that can be compared, and no C.
+    known = columns[1:2] if made.cohort.target.task.name == "survival" else columns[:2]
+    assert found.loc[~of_cnv, known].notna().all(None)

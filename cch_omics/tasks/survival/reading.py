@@ -116,13 +116,9 @@ def _read_events(column: LabelColumn) -> tuple[Floats, str]:
     # A code before a colon says it, as in cBioPortal; numbers of tables with gaps have decimals.
     plain = [_plain(text) for text in column.texts]
     found = {text for text in plain if text}
-    codes: dict[str, float]
-    if found <= {"0", "1"}:
-        codes = {"0": 0.0, "1": 1.0}
-    elif found <= {"1", "2"}:
+    codes = {"0": 0.0, "1": 1.0} | dict.fromkeys(NO_EVENT, 0.0) | dict.fromkeys(EVENT, 1.0)
+    if "2" in found and found <= {"1", "2"}:
         codes = {"1": 0.0, "2": 1.0}
-    else:
-        codes = {text: float(text in EVENT) for text in found if text in EVENT | NO_EVENT}
     unknown = [row for row, text in enumerate(plain) if text and text not in codes]
     if unknown:
         raise InputError(
