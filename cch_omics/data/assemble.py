@@ -109,11 +109,19 @@ def _target(
     ]
     task, values, left_out = task_class(name).read(*columns)
     numbers = {text for text in texts if is_number(text)}
+    if row.task or classes:
+        return Target(row.target, task, values), left_out, []
     remarks = [
-        f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
-        "can say otherwise."
+        f"{row.target} is one of the columns of a {other}: for that, write {whole!r} and {other!r} into the sheet's "
+        "columns 'target' and 'task'."
+        for other in TASKS
+        for whole in _wholes(source, row.target, other)
+        if other != name
     ]
-    return Target(row.target, task, values), left_out, remarks if numbers and not (row.task or classes) else []
+    if numbers:
+        said = f"{row.target} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column"
+        remarks.insert(0, f"{said} 'task' can say otherwise.")
+    return Target(row.target, task, values), left_out, remarks
 
 
 def _ways(target: str, task: str) -> list[list[str]]:
@@ -125,6 +133,13 @@ def _columns(source: Source, target: str, task: str) -> list[str]:
     """The columns of a target in the clinical table; none if it lacks one of them."""
     found = [way for way in _ways(target, task) if set(way) <= set(source.clinical.columns)]
     return found[0] if found else []
+
+
+def _wholes(source: Source, column: str, task: str) -> list[str]:
+    """Targets that have a column of the clinical table among several."""
+    endings = {ending for way in task_class(task).columns if len(way) > 1 for ending in way}
+    names = {column.removesuffix(ending) for ending in endings if column.endswith(ending)}
+    return sorted(name for name in names if column in _columns(source, name, task))
 
 
 def _expected(source: Source, target: str, task: str) -> list[str]:
@@ -139,8 +154,7 @@ def _expected(source: Source, target: str, task: str) -> list[str]:
     if len(ways[0]) == 1:
         return ways[0]
     said = [" and ".join(map(repr, way)) for way in ways]
-    whole = {ending: target.removesuffix(ending) for endings in task_class(task).columns for ending in endings}
-    meant = [name for ending, name in whole.items() if ending and name != target and _columns(source, name, task)]
+    meant = _wholes(source, target, task)
     raise InputError(
         f"{source.clinical_where}, target {target!r} of the task {task}",
         f"no column {' and none '.join(repr(name) for name in ways[0] if name not in source.clinical.columns)}",

@@ -38,9 +38,9 @@ def gains_themselves(gains: Tensor, valid: Tensor) -> Tensor:
 
 
 def mean_gain(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:
-    """Mean of (B, n, 1) `likelihood_gains` over the valid samples; what was observed, y, is in them already."""
+    """Mean of (B, n, 1) `likelihood_gains` over two valid samples or more; what was observed, y, is in them already."""
     n = valid.sum(-1)
-    return Estimates(mean_over(x[..., 0], valid).masked_fill(n == 0, math.nan), n, {})
+    return Estimates(mean_over(x[..., 0], valid).masked_fill(n < 2, math.nan), n, {})
 
 
 LIKELIHOOD = Estimator(mean_gain, gains_themselves, of_gains=True)

@@ -130,8 +130,8 @@ TABLE = (
     Entry(
         name="likelihood",
         y="any",
-        estimates="a lower bound of I(X;Y): how much likelier a label is with held-out outputs of X's model than without",
-        needs="a label in a fold, and some in the others",
+        estimates="a lower bound of I(X;Y): how much likelier labels are with held-out outputs of X's model than without",
+        needs="two labels in a fold, and some in the others",
         limits=(
             "As low as the model is poor. Not like for like with I(T;S) by ksg, and not calibrated by simulations: the "
             "gap has an estimate, and no correction."
