@@ -50,7 +50,8 @@ def cch(
     mdata
         Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
     target
-        The column of `.obs` with the labels: classes or numbers.
+        The column of `.obs` with the labels: classes or numbers; of a survival time, what comes before `_time` and
+        `_event` in the names of its two columns.
     task
         A name in `cch_omics.tasks.TASKS`; by default seen from the column.
     modalities
