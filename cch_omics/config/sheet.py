@@ -26,8 +26,8 @@ class SheetRow(Section):
     )
     target: Name = Field(
         ...,
-        description="Label column of the clinical table or of `.obs`; of a survival time, what comes before `_time` and "
-        "`_event` in the names of its two columns.",
+        description="Label column of the clinical table or of `.obs`; of a survival time, what comes before `_time` "
+        "and `_event` in the names of its two columns.",
     )
     task: Annotated[str, Choice(("", *TASKS))] = Field("", description="Kind of target; empty = seen from the column.")
     modalities: str = Field("", description="Comma list; empty = all.")

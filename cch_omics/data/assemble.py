@@ -157,7 +157,7 @@ def _expected(source: Source, target: str, task: str) -> list[str]:
     meant = _wholes(source, target, task)
     raise InputError(
         f"{source.clinical_where}, target {target!r} of the task {task}",
-        f"no column {' and none '.join(repr(name) for name in ways[0] if name not in source.clinical.columns)}",
+        f"no column {' or '.join(repr(name) for name in ways[0] if name not in source.clinical.columns)}",
         f"columns {said[0]}, or {', or '.join(said[1:])}",
         f"Write the target as {meant[0]!r}." if meant else near(ways[0][0], source.clinical.columns),
     )

@@ -130,7 +130,7 @@ TABLE = (
     Entry(
         name="likelihood",
         y="any",
-        estimates="a lower bound of I(X;Y): how much likelier labels are with held-out outputs of X's model than without",
+        estimates="a lower bound of I(X;Y): how much likelier labels are with held-out outputs of X's model",
         needs="two labels in a fold, and some in the others",
         limits=(
             "As low as the model is poor. Not like for like with I(T;S) by ksg, and not calibrated by simulations: the "

@@ -501,7 +501,7 @@ FOLLOW_UPS = {
     ),
     "a column in place of the prefix": (
         follow_up(), {"target": "os_time", "task": "survival"},
-        ["no column 'os_time_time' and none 'os_time_event'", "Write the target as 'os'"],
+        ["no column 'os_time_time' or 'os_time_event'", "Write the target as 'os'"],
     ),
     "classes of a survival time": (follow_up(), {"classes": "0,1"}, ["'classes' of the sheet", "2 classes", "empty"]),
     "classes asked to be a survival time": (

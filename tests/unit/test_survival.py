@@ -134,7 +134,7 @@ def test_all_metrics_are_there_and_right_on_what_is_known() -> None:
     assert set(found) == set(task.metrics) and task.primary in found
     for name, (known, blind) in found.items():
         assert known > blind if task.metrics[name].higher_is_better else known < blind
-    assert found["uno_c"][1] == found["auroc_at_median"][1] == 0.5
+    assert found["uno_c"][1] == pytest.approx(0.5) and found["auroc_at_median"][1] == pytest.approx(0.5)
     np.testing.assert_allclose(found["log_likelihood"], -task.loss(outputs, values).mean(1))
 
 
@@ -172,7 +172,7 @@ def test_where_there_is_nothing_to_measure_a_metric_is_not_defined() -> None:
 def test_intervals_end_at_quantiles_of_event_times_and_at_the_horizon() -> None:
     values, _ = cohort(n=600)
     task = Survival.of(np.vstack([values, [[np.nan, np.nan]]]))
-    assert task.n_outputs == 10 and task.horizon == pytest.approx(np.quantile(values[:, 0], 0.95))
+    assert task.n_outputs == 10 and task.horizon == pytest.approx(np.quantile(values[:, 0], 0.9))
     counts = encode(task.ends, values)[0].sum(0)
     assert counts.max() - counts.min() <= 2
     few = Survival.of(cohort(n=40)[0])
@@ -193,11 +193,11 @@ def test_strata_are_events_and_follow_up() -> None:
     assert (early[strata >= 0] == (strata[strata >= 0] < 3)).all()
     np.testing.assert_array_equal(task.label_points(values), strata)
     # Almost nobody is censored.
-    values = cohort(n=100)[0]
-    values[:, 1] = np.arange(100) > 3
+    values = cohort(n=60)[0]
+    values[:, 1] = np.arange(60) > 2
     task = Survival.of(values)
     counts = np.bincount(task.strata(values))
-    assert len(counts) == len(task.strata_names) == 3 and counts.min() > 30
+    assert len(counts) == len(task.strata_names) == 3 and counts.min() > 15
 
 
 def test_parameters_make_the_task_again() -> None:

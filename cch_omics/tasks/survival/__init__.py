@@ -5,8 +5,8 @@ likelihood. A teacher's soft targets are its hazards, weighted by the probabilit
 interval: the loss is the cross-entropy of the teacher's distribution of the time of the event and the student's. So a
 patient without follow-up is taught too, and one who was censored is taught about the time after it.
 
-Intervals end at quantiles of the event times of the whole cohort, and at the horizon, until which one patient in
-twenty is followed: how finely time is measured does not depend on the split. What is estimated within the intervals is
+Intervals end at quantiles of the event times of the whole cohort, and at the horizon, beyond which one patient in ten
+is followed: how finely time is measured does not depend on the split. What is estimated within the intervals is
 estimated from the labels of training patients alone.
 """
 
@@ -46,8 +46,9 @@ MIN_PER_INTERVAL = 10
 # Most strata of those with an event, and of those without; fewest samples of each.
 STRATA = 3
 MIN_PER_STRATUM = 10
-# Part of the cohort that is followed beyond the horizon.
-BEYOND = 0.05
+# Part of the cohort that is followed beyond the horizon. Later events are few, and their weights in metrics large: with
+# 0.05 differences of C between two models varied 1.4 times as much over the folds of TCGA-LGG.
+BEYOND = 0.1
 
 
 @dataclass(frozen=True)
