@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import DOSE, SUBTYPE, audit, tables, write_results
+from report_tables import DOSE, OS, SUBTYPE, audit, tables, write_results
 
 from cch_omics import keys
 from cch_omics.config import ReportConfig
@@ -21,7 +21,7 @@ from cch_omics.report.pooled import pooled_page
 from cch_omics.report.results import read_results
 from cch_omics.runtime.files import write_json
 
-TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE], ids=lambda task: task.name)
+TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE, OS], ids=lambda task: task.name)
 MODALITIES = ["rna", "mirna", "cnv"]
 VOID = {"meta", "link", "br", "img", "hr"}
 
@@ -165,6 +165,15 @@ def test_gains_have_the_unit_of_their_metric():
     assert "balanced accuracy" not in text and "points of" not in text
     assert "ridge" in text and "logistic" not in text
     assert "below -1" in text and "from 1.5" in text
+
+
+def test_survival_is_told_in_its_own_metrics():
+    text = Page(made_up_page(OS)).text
+    assert "gains in Uno's C." in text and "of Uno's C: consider that model instead" in text
+    assert "survival (the time to an event, in days, until 2000)" in text
+    assert "penalised Cox regression" in text and "integrated Brier score" in text
+    assert "event before 500" in text and "censored from 900" in text
+    assert "balanced accuracy" not in text and "points of" not in text
 
 
 def test_an_advised_teacher_that_did_harm_is_said_to_disagree(tmp_path):

@@ -22,13 +22,15 @@ from cch_omics.student.predict import predict
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.survival import Survival
 
 N, UNITS, CLASSES = 40, 3, ("A", "B", "C")
 SIZES = {"rna": 12, "cnv": 7}
 N_RNA = 30
 SUBTYPE = Classification(CLASSES)
 DOSE = Regression((-0.5, 0.5))
-TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE], ids=lambda task: task.name)
+OS = Survival((2.0, 5.0, 9.0), (0.0, 3.0), (0.0, 4.0), "months", "1:DECEASED")
+TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE, OS], ids=lambda task: task.name)
 TAUGHT = Model("soft_targets", "rna", "none")
 
 
@@ -48,6 +50,8 @@ def make_cohort(task: Task = SUBTYPE) -> Cohort:
         modalities[name] = Modality(values, np.array([f"{name}{j}" for j in range(size)]), rows[name])
     samples = np.array([f"P{i:02d}" for i in range(N)])
     labels = random.integers(0, len(CLASSES), N).astype(np.float64) if task is SUBTYPE else random.normal(size=N)
+    if task is OS:
+        labels = np.column_stack([random.exponential(5, size=N), random.integers(0, 2, N)])
     labels[5] = np.nan
     target = Target("subtype", task, labels)
     return Cohort("sim", samples, samples, np.full(N, ""), target, modalities, ("rna", "cnv"))
