@@ -100,6 +100,7 @@ def test_a_risk_is_ordered_as_the_score_and_does_not_overflow() -> None:
     score = np.array([-80.0, -1, 0, 2, 300])
     found = risk(np.array([-2.0, -3, -1]) + score[:, None])
     assert np.isfinite(found).all() and (np.diff(found) > 0).all()
+    assert np.isfinite(risk(np.full((1, 3), -1e4))).all()
 
 
 # --- Metrics ----------------------------------------------------------------------------------------------------------
@@ -142,6 +143,8 @@ def test_a_later_test_time_fails_nothing_and_changes_nothing() -> None:
     values, score = cohort()
     train, test = values[:120].copy(), values[120:].copy()
     train[:, 0] = np.minimum(train[:, 0], 8.0)
+    # With an event at the end nobody is known to be censored by then, and later events would have a weight.
+    train[train[:, 0] == 8, 1] = 1
     outputs = (np.array([-1.0, -1, -1]) + score[120:, None])[None]
     # Alive at the end of the training patients' follow-up, and then: an event, or much more time.
     late = np.flatnonzero(test[:, 0] > 8.0)
@@ -475,6 +478,10 @@ def test_baselines_find_hazards_and_have_an_answer_where_there_is_little(name: s
     loss = TASK.loss(found, values[300:]).mean(-1)
     blind = TASK.loss(np.tile(life_table(*encode(ENDS, values[:300])), (100, 1)), values[300:]).mean()
     assert loss.min() < blind - 0.1
+    # As many events as there were are expected in each interval.
+    d, x = encode(ENDS, values[:300])
+    for logits in path(features[:300], values[:300], features[:300], 0):
+        np.testing.assert_allclose((x * expit(logits)).sum(0), d.sum(0), rtol=0.02)
     for few in (values[:0], values[:1], values[:20] * [1, 0], np.tile(values[:1], (20, 1))):
         said = path(features[: len(few)], few, features[:5], 0)
         assert said.shape == (TASK.baselines[name].steps, 5, 3) and np.isfinite(said).all()

@@ -77,5 +77,5 @@ def risk(logits: Floats) -> Floats:
     That is the sum of the cumulative hazards at the ends of intervals (Ishwaran, Kogalur, Blackstone, Lauer 2008,
     Annals of Applied Statistics 2:841). Where one score moves all hazards it orders patients as the score does.
     """
-    n_intervals = logits.shape[-1]
-    return np.asarray(np.log(softplus(logits) @ np.arange(n_intervals, 0.0, -1.0)))
+    mortality = softplus(logits) @ np.arange(logits.shape[-1], 0.0, -1.0)
+    return np.asarray(np.log(np.maximum(mortality, 1e-300)))
