@@ -319,7 +319,7 @@ def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
     full = table[(table["teacher"] == "mutation") & (table["repeat"] == -1)].iloc[0]
     assert (full["pilot_gain"], full["pilot_gain_se"]) == pytest.approx(mean_gain(found))
     gains = table.groupby("teacher")["pilot_gain"].mean()
-    assert gains["rna"] > 0.05 and abs(gains["mutation"]) < gains["rna"]
+    assert gains["rna"] > (0.02 if task == "survival" else 0.05) and abs(gains["mutation"]) < gains["rna"]
 
 
 def test_without_students_or_labels_there_are_no_pilots() -> None:

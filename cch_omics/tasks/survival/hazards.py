@@ -28,7 +28,7 @@ def softplus(logits: Floats) -> Floats:
 def fractions(edges: Floats, times: Floats) -> Floats:
     """(m, K) part of each interval that lies before each of (m,) times."""
     lower = np.concatenate([[0.0], edges[:-1]])
-    return np.clip((times[:, None] - lower) / (edges - lower), 0.0, 1.0)
+    return np.asarray(np.clip((times[:, None] - lower) / (edges - lower), 0.0, 1.0))
 
 
 def encode(edges: Floats, values: Floats) -> tuple[Floats, Floats]:
