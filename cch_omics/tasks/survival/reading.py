@@ -72,19 +72,12 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
     left_out = Counter(
         f"{times.texts[i].strip()} of {times.samples[i]} as time" for i in np.flatnonzero(unusable & has_event).tolist()
     )
-    for which, what in (
-        (has_time & ~has_event, "a time without an event or its absence"),
-        (
-            has_event & ~has_time,
-            "an event or its absence without a time",
-        ),
-    ):
-        if which.any():
-            left_out[what] = int(which.sum())
+    left_out["a time without an event or its absence"] = int((has_time & ~has_event).sum())
+    left_out["an event or its absence without a time"] = int((has_event & ~has_time).sum())
     values = np.column_stack([time, event])
     values[~(has_time & has_event) | unusable] = np.nan
     _check(times, events, values)
-    return values, dict(left_out), written
+    return values, dict(+left_out), written
 
 
 def _read_times(column: LabelColumn) -> Floats:
