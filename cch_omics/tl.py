@@ -53,8 +53,8 @@ def cch(
         Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
         In memory, or a view of what is: not a backed file.
     target
-        The column of `.obs` with the labels: classes or numbers. `MODALITY:COLUMN` is a column of that modality's own
-        `.obs`.
+        The column of `.obs` with the labels: classes or numbers; of a survival time, what comes before `_time` and
+        `_event` in the names of its two columns. `MODALITY:COLUMN` is a column of that modality's own `.obs`.
     task
         A name in `cch_omics.tasks.TASKS`; by default seen from the column.
     modalities

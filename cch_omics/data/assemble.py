@@ -17,7 +17,7 @@ from cch_omics.data.numbers import dates_as_names
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Matrix, Notes, Source
 from cch_omics.errors import InputError, near, repeated, some
-from cch_omics.tasks import task_class
+from cch_omics.tasks import TASKS, task_class
 from cch_omics.tasks.base import LabelColumn
 from cch_omics.tasks.missing import known_texts
 from cch_omics.tasks.reading import guess_task, is_number
@@ -128,29 +128,98 @@ def _target(
     From text there is nothing to guess, so that there is nothing to remark on.
     """
     classes = comma_list(row.classes)
-    said = texts_at(source, row.target_column, "target", rows)
+    target = row.target_column
+    # Of a target that is no column itself the names of columns tell the task.
+    of_names = [name for name in TASKS if _columns(source, target, name)]
+    name = row.task or (of_names[0] if of_names and target not in source.clinical.columns else "")
+    texts = [] if name or classes else known_texts(texts_at(source, target, "target", rows))
+    name = name or ("classification" if classes else guess_task(texts))
+    names = _columns(source, target, name) or _expected(source, target, name)
+    columns = [_column(source, column, samples, rows, classes, splits) for column in names]
+    task, values, left_out = task_class(name).read(*columns)
+    missing = sum((Counter(column.missing) for column in columns), Counter())
+    remarks = [] if classes else task.remarks(row.target_name)
+    if not (row.task or classes):
+        remarks += _of_guess(source, target, name, len({text for text in texts if is_number(text)}))
+    if row.target_name != target:
+        remarks = [f"{row.target_name} is the column {target!r} of {source.clinical_where}.", *remarks]
+    return Target(row.target_name, task, values), dict(sorted((missing | left_out).items())), remarks
+
+
+def _column(
+    source: Source,
+    name: str,
+    samples: NDArray[np.str_],
+    rows: NDArray[np.int64],
+    classes: Sequence[str],
+    splits: SplitsConfig,
+) -> LabelColumn:
+    """What a column says of each sample, without texts that stand for a missing label."""
+    said = texts_at(source, name, "target", rows)
     texts = known_texts(said, classes)
-    missing = Counter(other for other, text in zip(said, texts, strict=True) if other != text)
-    name = row.task or ("classification" if classes else guess_task(texts))
-    column = LabelColumn(
-        where=f"{source.clinical_where}, column {row.target_column!r}",
+    return LabelColumn(
+        where=f"{source.clinical_where}, column {name!r}",
         samples=samples.tolist(),
         texts=texts,
         classes=classes,
         fewest=splits.fewest_patients,
-        missing=missing,
+        missing=Counter(other for other, text in zip(said, texts, strict=True) if other != text),
+        name=name,
     )
-    task, values, left_out = task_class(name).read(column)
-    numbers = {text for text in texts if is_number(text)}
-    remarks = [] if classes else task.remarks(row.target_name)
-    guessed = [
-        f"{row.target_name} has {len(numbers)} different numbers and was taken for a {name}; the sheet's column 'task' "
-        "can say otherwise."
+
+
+def _of_guess(source: Source, target: str, task: str, numbers: int) -> list[str]:
+    """Say that a column of so many different numbers was taken for a task, and that it may be part of another."""
+    said = [
+        f"{target} is one of the columns of a {other}: for that, write {whole!r} and {other!r} into the sheet's "
+        "columns 'target' and 'task'."
+        for other in TASKS
+        for whole in _wholes(source, target, other)
+        if other != task
     ]
-    remarks += guessed if numbers and not (row.task or classes) else []
-    if row.target_name != row.target_column:
-        remarks = [f"{row.target_name} is the column {row.target_column!r} of {source.clinical_where}.", *remarks]
-    return Target(row.target_name, task, values), dict(sorted((missing | left_out).items())), remarks
+    if numbers:
+        guess = f"{target} has {numbers} different numbers and was taken for a {task}; the sheet's column 'task' can"
+        said.insert(0, f"{guess} say otherwise.")
+    return said
+
+
+def _ways(target: str, task: str) -> list[list[str]]:
+    """The ways in which the columns of a target may be called."""
+    return [[f"{target}{ending}" for ending in endings] for endings in task_class(task).columns]
+
+
+def _columns(source: Source, target: str, task: str) -> list[str]:
+    """The columns of a target in the clinical table; none if it lacks one of them."""
+    found = [way for way in _ways(target, task) if set(way) <= set(source.clinical.columns)]
+    return found[0] if found else []
+
+
+def _wholes(source: Source, column: str, task: str) -> list[str]:
+    """Targets that have a column of the clinical table among several."""
+    endings = {ending for way in task_class(task).columns if len(way) > 1 for ending in way}
+    names = {column.removesuffix(ending) for ending in endings if column.endswith(ending)}
+    return sorted(name for name in names if column in _columns(source, name, task))
+
+
+def _expected(source: Source, target: str, task: str) -> list[str]:
+    """The columns of a target of which one is not there; if it needs several, it is said which.
+
+    Raises
+    ------
+    InputError
+        If a target of several columns lacks one.
+    """
+    ways = _ways(target, task)
+    if len(ways[0]) == 1:
+        return ways[0]
+    said = [" and ".join(map(repr, way)) for way in ways]
+    meant = _wholes(source, target, task)
+    raise InputError(
+        f"{source.clinical_where}, target {target!r} of the task {task}",
+        f"no column {' or '.join(repr(name) for name in ways[0] if name not in source.clinical.columns)}",
+        f"columns {said[0]}, or {', or '.join(said[1:])}",
+        f"Write the target as {meant[0]!r}." if meant else near(ways[0][0], source.clinical.columns),
+    )
 
 
 def _modality_names(source: Source, row: SheetRow) -> list[str]:

@@ -2,8 +2,9 @@
 
 A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X` float32 with NaN for missing values;
 `.obs` has the columns `group`, `site` and `label` (the target's values as numbers, NaN where missing: of classes their
-positions); `.uns["cch_omics"]` has `format_version`, `name`, `target`, `task`, `task_parameters` (JSON), `teachers`,
-`left_out` (JSON: one view or two, and the reason), `label_budget` and `derived_from`.
+positions; of a survival time `label_time` and `label_event`); `.uns["cch_omics"]` has `format_version`, `name`,
+`target`, `task`, `task_parameters` (JSON), `teachers`, `left_out` (JSON: one view or two, and the reason),
+`label_budget` and `derived_from`.
 """
 
 import json
@@ -28,6 +29,7 @@ from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.runtime.apart import read_apart, read_here
 from cch_omics.runtime.files import atomic
 from cch_omics.tasks import make_task
+from cch_omics.tasks.base import Task
 
 FORMAT_VERSION = 3
 _KEY = "cch_omics"
@@ -180,8 +182,9 @@ def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Mat
 
 def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
     """Write a cohort, each of whose samples has a modality, as `.h5mu`: the same bytes for the same cohort."""
+    names, labels = _label_columns(cohort.target.task), cohort.target.values.reshape(len(cohort.samples), -1)
     obs = pd.DataFrame(
-        {"group": cohort.groups, "site": cohort.sites, "label": cohort.target.values},
+        {"group": cohort.groups, "site": cohort.sites, **dict(zip(names, labels.T, strict=True))},
         index=pd.Index(cohort.samples.astype(object), name="sample"),
     )
     modalities = {
@@ -219,6 +222,7 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
         )
     obs = mdata.obs.sort_index()
     task = make_task(str(about["task"]), json.loads(about["task_parameters"]))
+    labels = obs[_label_columns(task)].to_numpy(dtype=np.float64)
     modalities = {
         name: Modality(
             values=np.asarray(adata.X, dtype=np.float32),
@@ -232,13 +236,18 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
         samples=np.array(obs.index.tolist(), dtype=np.str_),
         groups=np.array(obs["group"].tolist(), dtype=np.str_),
         sites=np.array(obs["site"].tolist(), dtype=np.str_),
-        target=Target(str(about["target"]), task, obs["label"].to_numpy(dtype=np.float64)),
+        target=Target(str(about["target"]), task, labels[:, 0] if labels.shape[1] == 1 else labels),
         modalities=modalities,
         teachers=tuple(str(view) for view in about["teachers"]),
         label_budget=float(about["label_budget"]),
         derived_from=str(about["derived_from"]),
         left_out={tuple(views): reason for views, reason in json.loads(about["left_out"])},
     )
+
+
+def _label_columns(task: Task) -> list[str]:
+    """Columns of `.obs` with the target's values."""
+    return [f"label{ending}" for ending in task.columns[0]]
 
 
 @contextmanager

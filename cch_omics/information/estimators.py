@@ -58,6 +58,8 @@ class Estimator:
         (B, n, n) distances. Computed once, used by all selections.
     select
         What was prepared, (B, S, b) positions and (B, S, b) valid -> the same of B * S selections.
+    of_gains
+        Whether X is not the representation, but each sample's gain of log-likelihood (`likelihood.likelihood_gains`).
     of_selections
         (x, y, index, valid, neighbours=k) as of `run` -> its Estimates, by what many selections of the same samples
         share; None where that has no answer.
@@ -67,6 +69,7 @@ class Estimator:
     prepare: Callable[[Tensor, Tensor], Tensor] = points_themselves
     select: Callable[[Tensor, Tensor, Tensor], Tensor] = select_points
     of_selections: Callable[..., Estimates | None] | None = None
+    of_gains: bool = False
 
 
 def run(estimator: Estimator, x: Tensor, y: Tensor, index: Tensor, valid: Tensor, *, neighbours: int) -> Estimates:

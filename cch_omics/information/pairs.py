@@ -30,6 +30,7 @@ from cch_omics.errors import InputError
 from cch_omics.information import averaging
 from cch_omics.information.folds import Batch, batches, members_of, principal_components
 from cch_omics.information.half_samples import half_samples
+from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.information.terms import TERMS, Folds, Suite, on_simulations, with_covariance
 from cch_omics.models.out_of_fold import Encoding
@@ -104,11 +105,12 @@ def estimate_pairs(
     views = [name for name in place if any(name in pair for pair in unordered)]
     _check_encodings(cohort, splits, encodings, views)
 
+    gains = {name: _gains(cohort, splits, encodings[name], name) for name in views} if suite.label.of_gains else {}
     parts: list[Batch] = list(batches(splits, len(views), torch.device(device).type))
 
     def estimate(number: int) -> dict[Pair, Folds]:
         of_batch = _estimate_batch(
-            cohort, splits, encodings, views, unordered, parts[number], suite, settings, seed, device
+            cohort, splits, encodings, views, unordered, parts[number], suite, gains, settings, seed, device
         )
         return dict(of_batch)
 
@@ -182,8 +184,8 @@ def _label_estimator(name: str, task: Task) -> str:
     if name == "auto":
         return task.label_estimator
     kind = ESTIMATORS[task.label_estimator].y
-    if ESTIMATORS[name].y != kind:
-        fitting = ", ".join(entry.name for entry in ESTIMATORS.values() if entry.y == kind)
+    if ESTIMATORS[name].y not in {kind, "any"}:
+        fitting = ", ".join(entry.name for entry in ESTIMATORS.values() if entry.y in {kind, "any"})
         raise InputError(
             "config key information.label",
             f"{name}, an estimator of {ESTIMATORS[name].y} labels, with a target of {task.name}",
@@ -191,6 +193,16 @@ def _label_estimator(name: str, task: Task) -> str:
             "With `auto` each task has an estimator that fits.",
         )
     return name
+
+
+def _gains(cohort: Cohort, splits: Splits, encoding: Encoding, view: str) -> NDArray[np.float64]:
+    """(S, n) gains of log-likelihood of the labelled training samples that have the view; 0 elsewhere."""
+    found = np.zeros(splits.inner.shape)
+    for s, labelled in enumerate(splits.labelled & cohort.profiled(view)):
+        found[s, labelled] = likelihood_gains(
+            cohort.target.task, encoding.outputs[s, labelled], cohort.target.values[labelled], splits.inner[s, labelled]
+        )
+    return found
 
 
 def _estimate_batch(
@@ -201,6 +213,7 @@ def _estimate_batch(
     pairs: Iterable[Pair],
     batch: Batch,
     suite: Suite,
+    gains: Mapping[str, NDArray[np.float64]],
     settings: InformationConfig,
     seed: int,
     device: torch.device | str,
@@ -223,14 +236,16 @@ def _estimate_batch(
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
         held_out = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
         components[name] = principal_components(held_out, has[name], settings.dimension)
-        space[name] = suite.space(components[name], has[name])
+        gained = tensor(gains[name][split, members.sample][..., None]) if gains else None
+        space[name] = suite.space(components[name], gained, has[name])
 
     for a, b in pairs:
         paired = has[a] & has[b]
         keep = half_samples(draws, starts, stratum.masked_fill(~paired, -1), patient, paired)
         values, covariance, flags = with_covariance(suite, space[a], space[b], labels, labelled, paired, keep)
         simulated, truth = (np.full((len(batch), settings.simulations, TERMS), np.nan) for _ in range(2))
-        if len(full):
+        # What is simulated is a representation and a label; there is no model of the encoder's outputs.
+        if len(full) and not suite.label.of_gains:
             at = tensor(full)
             simulated[full], truth[full] = on_simulations(
                 suite,

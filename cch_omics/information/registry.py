@@ -22,7 +22,7 @@ class Entry:
     name
         As in the configuration and in tables.
     y
-        What Y is: `continuous`, points or a number; or `discrete`, a class.
+        What Y is: `continuous`, points or a number; `discrete`, a class; or `any` label, as every task has likelihoods.
     estimates, needs, limits, reference
         What it estimates, the least it takes, where it fails, where it is from.
     code
@@ -30,7 +30,7 @@ class Entry:
     """
 
     name: str
-    y: Literal["continuous", "discrete"]
+    y: Literal["continuous", "discrete", "any"]
     estimates: str
     needs: str
     limits: str
@@ -126,6 +126,18 @@ TABLE = (
         ),
         reference="Ross 2014, PLoS ONE 9, e87357, eq. 6",
         code="cch_omics.information.ross:ROSS",
+    ),
+    Entry(
+        name="likelihood",
+        y="any",
+        estimates="a lower bound of I(X;Y): how much likelier labels are with held-out outputs of X's model",
+        needs="two labels in a fold, and some in the others",
+        limits=(
+            "As low as the model is poor. Not like for like with I(T;S) by ksg, and not calibrated by simulations: the "
+            "gap has an estimate, and no correction."
+        ),
+        reference="Barber, Agakov 2003, NeurIPS 16",
+        code="cch_omics.information.likelihood:LIKELIHOOD",
     ),
 )
 ESTIMATORS = {entry.name: entry for entry in TABLE}

@@ -88,10 +88,13 @@ class Suite:
         between, cross_check, of_label = (ESTIMATORS[name].load() for name in names)
         return cls(between, cross_check, of_label, settings.neighbours)
 
-    def space(self, components: Tensor, valid: Tensor) -> Space:
-        """Prepare (B, n, d) components."""
-        ways = {estimator.prepare for estimator in (self.between, self.cross_check, self.label)}
-        return {prepare: prepare(components, valid) for prepare in ways}
+    def space(self, components: Tensor, gains: Tensor | None, valid: Tensor) -> Space:
+        """Prepare (B, n, d) components, and (B, n, 1) gains of log-likelihood if the label's estimator takes these."""
+        ways = {self.between.prepare, self.cross_check.prepare}
+        if gains is None:
+            ways.add(self.label.prepare)
+        space = {prepare: prepare(components, valid) for prepare in ways}
+        return space if gains is None else space | {self.label.prepare: self.label.prepare(gains, valid)}
 
     def labels(self, points: Tensor, known: Tensor) -> Tensor:
         """(B, n) classes as they are; numbers standardised among those that are known, and prepared."""
@@ -217,7 +220,9 @@ def on_simulations(
         found = model.simulate(strength[part], noise[:, part])
         count = len(strength[part])
         here, known_here = paired.repeat_interleave(count, 0), known.repeat_interleave(count, 0)
-        space_a, space_b = (suite.space(principal_components(x, here, x.shape[-1]), here) for x in (found.a, found.b))
+        space_a, space_b = (
+            suite.space(principal_components(x, here, x.shape[-1]), None, here) for x in (found.a, found.b)
+        )
         labels = suite.labels(found.label, known_here)
         terms, _ = suite.terms(space_a, space_b, labels, known_here, here[:, None])
         values.append(terms.view(items, count, TERMS))

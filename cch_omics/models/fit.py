@@ -123,7 +123,10 @@ def fit(
         targets = [task.group_targets(values, each.train & each.labelled) for each in batch]
         n_models, width = models.stop - models.start, max(each.inputs.shape[2] for each in batch)
         starts = [
-            initialise(each.seeds, n_models, each.inputs.shape[2], settings.units, task.n_outputs) for each in batch
+            initialise(
+                each.seeds, n_models, each.inputs.shape[2], settings.units, target.start, shared=task.shared_head
+            )
+            for each, target in zip(batch, targets, strict=True)
         ]
 
         def gathered(members: Literal["train", "predicted"]) -> tuple[Samples, list[Drawn]]:
@@ -272,7 +275,7 @@ def fold_in(
                 fill=projection.fill.cpu().numpy(),
                 weight=weight.cpu().numpy(),
                 bias=(bias[:, 0] - projection.fill @ weight).cpu().numpy(),
-                head_weight=(head_weight.T * fitted.scale[-1]).contiguous().cpu().numpy(),
+                head_weight=(head_weight.T.expand(-1, len(head_bias)) * fitted.scale[-1]).contiguous().cpu().numpy(),
                 head_bias=(head_bias[:, 0] * fitted.scale[-1] + fitted.centre[-1]).cpu().numpy(),
             )
         )

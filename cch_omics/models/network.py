@@ -24,7 +24,7 @@ class Networks(nn.Module):
     weight, bias
         (G, M, r, k) and (G, M, r, 1).
     head_weight, head_bias
-        (G, M, C, r) and (G, M, C, 1).
+        (G, M, C, r), or (G, M, 1, r) where all outputs share their weights, and (G, M, C, 1).
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, head_weight: Tensor, head_bias: Tensor) -> None:
@@ -41,7 +41,8 @@ class Networks(nn.Module):
         # tanh(a) = 2 s - 1: the 2 and the 1 go into the head's small product.
         bias = (self.head_bias - self.head_weight.sum(3, keepdim=True)).flatten(0, 1)
         hidden = self._sigmoid(inputs).flatten(0, 1)
-        flat = torch.baddbmm(bias, self.head_weight.flatten(0, 1), hidden, alpha=2)
+        weight = self.head_weight.expand(-1, -1, self.head_bias.shape[2], -1)
+        flat = torch.baddbmm(bias, weight.flatten(0, 1), hidden, alpha=2)
         return flat.view(*self.head_bias.shape[:3], -1)
 
     def _sigmoid(self, inputs: Tensor) -> Tensor:
@@ -52,20 +53,29 @@ class Networks(nn.Module):
         return product.sigmoid().view(*self.bias.shape[:3], -1)
 
 
-def initialise(seeds: Sequence[int], n_models: int, n_inputs: int, n_units: int, n_outputs: int) -> Networks:
+def initialise(
+    seeds: Sequence[int], n_models: int, n_inputs: int, n_units: int, start: NDArray[np.float32], *, shared: bool
+) -> Networks:
     """Random networks, the same for all models of a group: what differs between them is then the teacher alone.
 
-    Each group has a generator of its own, so that a group is the same whatever it is batched with. Heads start at zero:
-    no output is likelier than another until the data speak. With few labels a random head would still be there when
-    training has to stop.
+    Each group has a generator of its own, so that a group is the same whatever it is batched with. The weights of heads
+    start at zero: no sample differs from another until the data speak. With few labels a random head would still be
+    there when training has to stop.
+
+    Parameters
+    ----------
+    start
+        (G, C) outputs that networks start from.
+    shared
+        Whether outputs share the weights of the head.
     """
     first = [torch.randn(n_units, n_inputs, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    shape = len(seeds), n_models
+    shape, n_outputs = (len(seeds), n_models), start.shape[1]
     return Networks(
         weight=(torch.stack(first) / n_inputs**0.5)[:, None].repeat(1, n_models, 1, 1),
         bias=torch.zeros(*shape, n_units, 1),
-        head_weight=torch.zeros(*shape, n_outputs, n_units),
-        head_bias=torch.zeros(*shape, n_outputs, 1),
+        head_weight=torch.zeros(*shape, 1 if shared else n_outputs, n_units),
+        head_bias=torch.as_tensor(start)[:, None, :, None].repeat(1, n_models, 1, 1),
     )
 
 

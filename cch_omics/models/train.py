@@ -32,7 +32,7 @@ class Samples:
     label_weight
         (G, n).
     soft
-        (G, M, C, n) soft targets; None for networks without a teacher.
+        (G, M, S, n) soft targets; None for networks without a teacher.
     soft_weight
         (G, M, n).
     """

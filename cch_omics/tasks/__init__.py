@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TASKS = {
     "classification": "cch_omics.tasks.classification:Classification",
     "regression": "cch_omics.tasks.regression:Regression",
+    "survival": "cch_omics.tasks.survival:Survival",
 }
 
 

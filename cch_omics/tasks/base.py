@@ -61,11 +61,14 @@ class GroupTargets:
         (G, T, n) float32 with T numbers a sample; anything where a sample has no label.
     centre, scale
         (G,) outputs of the task are centre + scale * outputs of the network.
+    start
+        (G, C) outputs that networks start from, in their own units.
     """
 
     values: NDArray[np.float32]
     centre: NDArray[np.float32]
     scale: NDArray[np.float32]
+    start: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The column of a clinical table that holds the labels of n samples.
+    """A column of a clinical table that holds the labels of n samples, or a part of them.
 
     Attributes
     ----------
@@ -104,6 +107,8 @@ class LabelColumn:
         Labels that the folds need.
     missing
         Samples by text that stands for a missing label.
+    name
+        Of the column.
     """
 
     where: str
@@ -112,6 +117,7 @@ class LabelColumn:
     classes: Sequence[str] = ()
     fewest: int = 1
     missing: Mapping[str, int] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,11 @@ class Task(Protocol):
     gain_sd: ClassVar[float]
     # Estimator of I(S;Y) where the configuration says `auto`, a name in the registry of estimators.
     label_estimator: ClassVar[str]
+    # What follows the target's name in the names of its columns, in each way in which tables name them. Values of one
+    # column are (n,), those of k columns (n, k).
+    columns: ClassVar[tuple[tuple[str, ...], ...]]
+    # Whether the outputs of a network share their weights, and differ by their biases alone.
+    shared_head: ClassVar[bool]
 
     @property
     def n_outputs(self) -> int:
@@ -233,7 +244,10 @@ class Task(Protocol):
         """(n,) position in `strata_names`, -1 without a label."""
 
     def label_points(self, values: Values) -> NDArray[Any]:
-        """(n,) labels as estimators of I(S;Y) take them: int64 classes, -1 where missing; or numbers, NaN."""
+        """(n,) labels as estimators of I(S;Y) take them: int64 classes, -1 where missing; or numbers, NaN.
+
+        Strata where the label estimator takes likelihoods instead.
+        """
 
     # --- Learning, in the engine --------------------------------------------------------------------------------------
 
@@ -252,10 +266,10 @@ class Task(Protocol):
         """(G, M, C, n) outputs, (G, T, n) targets, (G, n) weights that sum to one over samples -> (G, M)."""
 
     def soften(self, output: "Tensor", temperature: float) -> "Tensor":
-        """(..., C, n) outputs of a teacher in the student's units -> soft targets of the same shape."""
+        """(..., C, n) outputs of a teacher in the student's units -> (..., S, n) soft targets, S numbers a sample."""
 
     def soft_loss(self, output: "Tensor", soft: "Tensor", weight: "Tensor", temperature: float) -> "Tensor":
-        """(G, M, C, n) outputs and soft targets, (G, M, n) weights that sum to one over samples -> (G, M)."""
+        """(G, M, C, n) outputs, (G, M, S, n) soft targets, (G, M, n) weights that sum to one over samples -> (G, M)."""
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 
@@ -345,8 +359,8 @@ class Task(Protocol):
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 
     @classmethod
-    def read(cls, column: LabelColumn) -> tuple["Task", Values, dict[str, int]]:
-        """Make the task and the values of n samples from a column of a clinical table.
+    def read(cls, *columns: LabelColumn) -> tuple["Task", Values, dict[str, int]]:
+        """Make the task and the values of n samples from the columns of a clinical table, in the order of `columns`.
 
         Returns
         -------
@@ -356,7 +370,7 @@ class Task(Protocol):
         Raises
         ------
         InputError
-            If the column cannot be a target of the task, or has too few labels.
+            If the columns cannot be a target of the task, or have too few labels.
         """
 
     def remarks(self, target: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the audit's checks of every task share: halves of the patients, and values permuted over patients."""
+"""What tasks share in reading and auditing: ranges of numbers, halves of the patients, values permuted over them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +10,22 @@ from cch_omics.tasks.base import Floats, SiteDependence
 
 _CHUNK = 2048
 PERMUTATIONS = 199
+
+
+def quantile_edges(values: Floats, *, most: int, fewest: int) -> tuple[float, ...]:
+    """Increasing numbers that part (n,) values into at most so many ranges of equal size, none with less than `fewest`.
+
+    Where many values are equal, as counts are, ranges are joined.
+    """
+    known = np.sort(values)
+    parts = max(1, min(most, len(known) // fewest))
+    edges, below = [], 0
+    for edge in np.quantile(known, np.arange(1, parts) / parts) if parts > 1 else ():
+        position = int(np.searchsorted(known, edge))
+        if position - below >= fewest <= len(known) - position:
+            edges.append(float(edge))
+            below = position
+    return tuple(edges)
 
 
 def halves(strata: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.int64]:

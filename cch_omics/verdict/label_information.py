@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
+from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.tasks.base import Outputs
 
 
@@ -32,15 +33,7 @@ def label_information(
     values, task = cohort.target.values[samples], cohort.target.task
     if not len(values):
         return float("nan"), float("nan")
-    experts = np.asarray(outputs, dtype=np.float64)[..., None]
-    gained = np.empty(len(values))
-    for held_out in np.unique(fold):
-        test = fold == held_out
-        each = [
-            task.fit_pool(some[~test], values[~test]).log_likelihood(some[test], values[test])
-            for some in (experts, experts[..., :0])
-        ]
-        gained[test] = each[0] - each[1]
+    gained = likelihood_gains(task, outputs, values, fold)
     mean = float(gained.mean())
     sums = np.bincount(np.unique(cohort.groups[samples], return_inverse=True)[1], weights=gained - mean)
     n = len(sums)

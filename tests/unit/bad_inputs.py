@@ -254,6 +254,30 @@ def of_one_class(folder: Path) -> None:
     tables.cnv.iloc[1::2].to_csv(folder / "cnv.tsv", sep="\t")
 
 
+def follow_up(
+    times: Iterable[object] = (), events: Iterable[object] = (), names: tuple[str, str] = ("os_time", "os_event")
+) -> Change:
+    """Give the 39 samples of the clinical table a time and an event each, good ones where none are given."""
+
+    def spoil(folder: Path) -> None:
+        table = pd.read_csv(folder / "clinical.csv", index_col=0)
+        table[names[0]] = list(times) or [100 + 11 * number for number in range(39)]
+        table[names[1]] = list(events) or [number % 2 for number in range(39)]
+        table.to_csv(folder / "clinical.csv")
+
+    return spoil
+
+
+def time(bad: object) -> Change:
+    """All good times but one."""
+    return follow_up([bad if number == 3 else 100 + number for number in range(39)])
+
+
+def event(bad: object, codes: str = "01") -> Change:
+    """All good events but one."""
+    return follow_up(events=[bad if number == 3 else codes[number % 2] for number in range(39)])
+
+
 def truncated(folder: Path) -> None:
     file = folder / "rna.csv.gz"
     file.write_bytes(file.read_bytes()[:200])
@@ -684,6 +708,48 @@ NUMBERS = {
         ["'age'", "39 different numbers among 39 labels", "`regression`"],
     ),
 }  # fmt: skip
+ROW_3 = ["clinical.csv", "row 'S03'"]
+FOLLOW_UPS = {
+    "a time that is text": (time("lost"), {}, [*ROW_3, "'os_time'", "text: 'lost'", "as a number"]),
+    "a time with a limit": (time(">60"), {}, [*ROW_3, "text: '>60'"]),
+    "a time with a decimal comma": (time("12,5"), {}, [*ROW_3, "a decimal comma, or one", "decimal point"]),
+    "a time with its unit": (time("12 months"), {}, [*ROW_3, "text: '12 months'"]),
+    "an infinite time": (time("inf"), {}, [*ROW_3, "an infinite time", "last contact"]),
+    "a date": (time("2019-01-05"), {}, [*ROW_3, "a date: '2019-01-05'", "date of diagnosis"]),
+    "a date of another country": (time("05.01.2019"), {}, [*ROW_3, "a date: '05.01.2019'"]),
+    "a date with slashes": (time("1/5/19"), {}, [*ROW_3, "a date: '1/5/19'"]),
+    "many negative times": (
+        follow_up([number - 9.5 for number in range(39)]), {},
+        ["'os_time'", "10 of 39 times that are not above zero", "-9.5 of S00", "another day"],
+    ),
+    "many times of zero": (follow_up([number % 5 for number in range(39)]), {}, ["'os_time'", "8 of 39", "0 of S00"]),
+    "equal times": (follow_up([365] * 39), {}, ["'os_time'", "the time 365 for all 39 samples"]),
+    "no time": (follow_up(["NA"] * 39), {}, ["os_time", "no follow-up of any sample"]),
+    "times and events of different samples": (
+        follow_up([*range(1, 20), *[""] * 20], [*[""] * 19, *[0, 1] * 10]), {}, ["no follow-up of any sample"],
+    ),
+    "all censored": (follow_up(events=[0] * 39), {}, ["'os_event'", "no event of any of 39 samples", "censored"]),
+    "all alive": (follow_up(events=["alive"] * 39), {}, ["'os_event'", "no event of any of 39 samples"]),
+    "fewer events than folds need": (
+        follow_up(events=[1] * 6 + [0] * 33), {}, ["'os_event'", "6 events", "at least 7", "fewer folds"],
+    ),
+    "three kinds of events": (event("2"), {}, [*ROW_3, "'os_event'", "'2' among '0', '1', '2'", "count the others"]),
+    "an event in words nobody knows": (event("perhaps"), {}, [*ROW_3, "'perhaps'", "1 for an event and 0 for none"]),
+    "a number of events": (event("7"), {}, [*ROW_3, "'7'"]),
+    "a cause of death": (event("other cause"), {}, [*ROW_3, "'other cause'", "keep one"]),
+    "no column of events": (
+        follow_up(names=("os_time", "dead")), {"task": "survival"},
+        ["clinical.csv", "target 'os' of the task survival", "no column 'os_event'", "and 'os_event', or 'os_MONTHS'"],
+    ),
+    "a column in place of the prefix": (
+        follow_up(), {"target": "os_time", "task": "survival"},
+        ["no column 'os_time_time' or 'os_time_event'", "Write the target as 'os'"],
+    ),
+    "classes of a survival time": (follow_up(), {"classes": "0,1"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "classes asked to be a survival time": (
+        None, {"target": "subtype", "task": "survival"}, ["target 'subtype'", "no column 'subtype_time'"],
+    ),
+}  # fmt: skip
 TEACHERS = {
     "a view of an unknown modality": ("rna+cnvs", ["column teachers", "'cnvs' in 'rna+cnvs'", "Did you mean 'cnv'"]),
     "a modality twice in a view": ("rna+rna", ["column teachers", "'rna' twice in 'rna+rna'"]),
@@ -710,6 +776,8 @@ def _cases() -> list[Case]:
     for title, (change, columns, said) in NUMBERS.items():
         row = {"target": "dose", "task": "regression", **columns}
         add("A number as target", title, spoilt(change, row, {}), *said)
+    for title, (change, columns, said) in FOLLOW_UPS.items():
+        add("A survival time as target", title, spoilt(change, {"target": "os", **columns}, {}), *said)
     section = "The sheet's column `teachers`"
     for title, (cell, said) in TEACHERS.items():
         add(section, title, planned_teachers(cell), *said)
@@ -800,8 +868,6 @@ def _cases() -> list[Case]:
         add("Configuration", f"{name} given twice", configured(content), "config.yaml", key, "second time")
     for name, (lines, said) in WRONG_SHEETS.items():
         add("The sheet", name, sheet(lines), "cohorts.tsv", *said)
-    survival = sheet(["cohort\tsource\ttarget\ttask", "a\tdemo:tcga-brca\tos\tsurvival"])
-    add("The sheet", "times until an event", survival, "column task", "'survival'", "does not support survival times")
     for name, (source, modalities, said) in WRONG_SOURCES.items():
         add("Sources, when the work is planned", name, planned(source, modalities), *said)
     for name, (change, said) in {

@@ -24,7 +24,8 @@ def make_cohort(
     Parameters
     ----------
     task
-        `classification`: classes a, b, ... that the latent tells apart; `regression`: a number that is linear in it.
+        `classification`: classes a, b, ... that the latent tells apart; `regression`: a number that is linear in it;
+        `survival`: a time whose hazard is log-linear in it, half of the patients censored.
     permuted
         Whether labels are drawn without regard to the features.
     teachers
@@ -52,13 +53,18 @@ def make_cohort(
     if permuted:
         known = random.permutation(known)
     known[random.random(n) < 0.1] = np.nan
+    targets = {
+        "classification": lambda: _classes(known, n_classes),
+        "regression": lambda: _number(known, latent, permuted),
+        "survival": lambda: _time(known, latent, permuted),
+    }
     samples = np.array([f"P{i:03d}" for i in range(n)])
     return Cohort(
         name="made",
         samples=samples,
         groups=samples,
         sites=np.full(n, ""),
-        target=_number(known, latent, permuted) if task == "regression" else _classes(known, n_classes),
+        target=targets[task](),
         modalities=modalities,
         teachers=teachers or tuple(modalities),
         label_budget=label_budget,
@@ -81,10 +87,27 @@ def _number(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
     return Target("score", Regression.of(numbers), numbers)
 
 
+def _time(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
+    """The same samples lack it as lack the class."""
+    from cch_omics.tasks.survival import Survival
+
+    random = np.random.default_rng(1)
+    hazard = 0.05 * np.exp(latent @ np.array([1.0, -0.5, 0.5, 0.25]))
+    death, last = random.exponential(1 / hazard), random.exponential(20, size=len(latent))
+    values = np.column_stack([np.minimum(death, last), death <= last]).astype(float)
+    if permuted:
+        values = random.permutation(values)
+    values[~np.isfinite(labels)] = np.nan
+    return Target("os", Survival.of(values), values)
+
+
 def scrambled(cohort: Cohort, members: np.ndarray, *, values: bool = True) -> Cohort:
     """The cohort with every label, and every value of the omics if asked, of the members (n,) changed."""
     target = cohort.target
-    if isinstance(target.task, Classification):
+    if target.values.ndim > 1:
+        other = np.column_stack([40 - 3 * target.values[:, 0] % 11, 1 - target.values[:, 1]])
+        labels = np.where(members[:, None], other, target.values)
+    elif isinstance(target.task, Classification):
         labels = np.where(members, (target.values + 1) % len(target.task.classes), target.values)
     else:
         labels = np.where(members, 40 - 3 * target.values, target.values)

@@ -10,9 +10,11 @@ from cch_omics.runtime.formats import write_json, write_table
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.survival import Survival
 
 SUBTYPE = Classification(("LumA", "LumB", "Her2", "Basal"))
 DOSE = Regression((-1.0, 0.25, 1.5))
+OS = Survival((300.0, 800.0, 2000.0), (0.0, 500.0), (0.0, 900.0))
 # Tables of intermediate/.
 INTERMEDIATE = ("summary", "performance", "comparisons")
 

@@ -64,7 +64,7 @@ def make(task: str) -> Made:
     return made
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     return make(request.param)
 
@@ -180,7 +180,8 @@ def test_soft_targets_are_those_of_the_encoders_that_may(made: Made, unlabelled:
                     continue
                 np.testing.assert_array_equal(teaching.outputs[m, g, learnt], said.soft_targets[s, g, rows][learnt])
                 np.testing.assert_array_equal(teaching.outputs[m, g, judged], said.outputs[s, rows][judged])
-    assert np.mean(moved) > 0.8
+    # One of a handful of labelled samples stays where it is now and then.
+    assert np.mean(moved) > (0.8 if unlabelled else 0.7)
 
 
 def test_unlabelled_samples_are_taught(made: Made) -> None:

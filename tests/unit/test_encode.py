@@ -40,7 +40,7 @@ class Made:
         return encode(cohort or self.cohort, view=view, **options)
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     cohort = make_cohort(n=72, task=request.param, teachers=("rna", "cnv", "mutation", "cnv+rna"))
     splits = make_splits(cohort, SplitsConfig(repeats=1, folds=3, inner_folds=3), seed=0)
@@ -152,9 +152,12 @@ def test_encoders_learn(made: Made) -> None:
     outputs, truth = made.encode("rna", settings=EncoderConfig()).outputs[0, tested], target.values[tested]
     if target.task.name == "classification":
         assert (outputs.argmax(1) == truth).mean() > 0.7
-    else:
+    elif target.task.name == "regression":
         assert spearmanr(outputs[:, 0], truth).statistic > 0.7
         assert ((outputs[:, 0] - truth) ** 2).mean() < 0.5 * truth.var()
+    else:
+        (c,) = target.task.evaluate(outputs[None], truth, np.zeros((1, 0)), truth)["uno_c"]
+        assert c > 0.65
 
 
 def test_outputs_are_in_the_unit_of_a_number() -> None:

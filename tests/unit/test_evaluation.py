@@ -65,7 +65,7 @@ class Made:
         return evaluate(self.cohort, self.splits, self.encodings, self.students, self.baselines, evidence, criterion)
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def made(request: pytest.FixtureRequest) -> Made:
     cohort = make_cohort(n=120, task=request.param, label_budget=0.7)
     splits = make_splits(cohort, SplitsConfig(repeats=2, folds=2, inner_folds=3), seed=0)
@@ -97,7 +97,7 @@ def test_gains_agree_with_a_plain_loop(made: Made) -> None:
 
     def by_hand(outputs: NDArray[np.float32], s: int, student: str) -> tuple[dict[str, float], int]:
         has = people.profiled(student)
-        test = np.array([splits.test[s, i] and has[i] and np.isfinite(values[i]) for i in range(len(values))])
+        test = np.array([splits.test[s, i] and has[i] and np.isfinite(values[i]).all() for i in range(len(values))])
         decision = task.decision(outputs[s], values, splits.labelled[s])
         train = values[splits.labelled[s] & has]
         found = task.evaluate(outputs[s][None, test], values[test], decision[None], train)

@@ -15,6 +15,7 @@ from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
 from cch_omics.information.averaging import COMBINATIONS, average_folds
 from cch_omics.information.folds import HELD
+from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.information.pairs import estimate_pairs, information_table
 from cch_omics.models.out_of_fold import Encoding
 from cch_omics.splits import Splits
@@ -420,3 +421,28 @@ def test_without_a_pair_there_is_no_row() -> None:
     none = estimate_pairs(alone, splits, encodings, SETTINGS, seed=0)
     assert none.empty and none.columns.tolist() == rows.columns.tolist()
     assert information_table(none).columns.tolist() == list(keys.INFORMATION_COLUMNS)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_the_likelihood_bound_is_the_mean_gain_of_the_pooled_folds(numbers: bool) -> None:
+    """Of each view's own model, in every task; its simulations are missing, and with them what they correct."""
+    cohort, splits, encodings = setting(numbers=numbers)
+    settings = SETTINGS.model_copy(update={"label": "likelihood"})
+    frame = estimate_pairs(cohort, splits, encodings, settings, seed=0).set_index(["fold", "teacher", "student"])
+    row = frame.loc[(1, "rna", "cnv")]
+    both = cohort.profiled("rna") & cohort.profiled("cnv")
+    for name, column in (("rna", "mi_teacher_label"), ("cnv", "mi_student_label")):
+        own = np.flatnonzero(splits.labelled[1] & cohort.profiled(name))
+        gained = np.full(len(cohort.samples), np.nan)
+        gained[own] = likelihood_gains(
+            cohort.target.task, encodings[name].outputs[1, own], cohort.target.values[own], splits.inner[1, own]
+        )
+        means, weights = [], []
+        for j in range(splits.n_inner):
+            fold = both & (splits.inner[1] == j)
+            means.append(gained[fold & splits.labelled[1]].mean())
+            weights.append(fold.sum())
+        assert row[column] == pytest.approx(np.average(means, weights=weights))
+        assert row[f"{column}_se"] > 0
+    assert row["gap"] == pytest.approx(row["mi_teacher_student"] - row["mi_student_label"])
+    assert row["estimator"] == "ksg-likelihood" and frame["gap_at_zero"].isna().all()

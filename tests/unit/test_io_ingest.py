@@ -580,3 +580,58 @@ def test_tcga_brca_er_status_keeps_the_unlabelled(tmp_path):
     assert len(cohort.samples) == 769
     assert list(cohort.modalities) == ["rna", "cnv"]
     assert cohort.target.observed.sum() == 271
+
+
+def followed(names=("os_time", "os_event")):
+    """Thirty-nine samples with a follow-up, of two of which a part is missing and one time is zero."""
+    tables = make_tables()
+    time = (100 + 11.5 * np.arange(39)).astype(object)
+    event = (np.arange(39) % 2).astype(object)
+    time[[2, 7]], event[3] = [None, 0], "NA"
+    tables.clinical[names[0]], tables.clinical[names[1]] = time, event
+    return tables
+
+
+@pytest.mark.parametrize("task", ["", "survival"])
+def test_two_columns_are_a_survival_time(tmp_path, task):
+    cohort, notes = from_folder(tmp_path / "a", followed(), target="os", task=task)
+    assert cohort.target.task.name == "survival" and cohort.target.values.shape == (40, 2)
+    assert cohort.target.observed.sum() == 36 and not cohort.target.observed[[2, 3, 7, 39]].any()
+    np.testing.assert_array_equal(cohort.target.values[10], [215, 0])
+    assert notes.values_treated_as_missing == {
+        "0 of S07 as time": 1,
+        "NA": 1,
+        "a time without an event or its absence": 1,
+        "an event or its absence without a time": 1,
+    }
+    for name in ("one", "two"):
+        write_cohort(cohort, tmp_path / f"{name}.h5mu")
+    assert (tmp_path / "one.h5mu").read_bytes() == (tmp_path / "two.h5mu").read_bytes()
+    same(read_cohort(tmp_path / "one.h5mu"), cohort)
+    report = audit(cohort, notes)
+    assert report["task"] == "survival" and report["summary"]["events"] == 17
+    assert any("seem to be months" not in said and "seem to be days" in said for said in report["warnings"])
+
+
+@pytest.mark.parametrize(("names", "target"), [(("OS_MONTHS", "OS_STATUS"), "OS"), (("PFI.time", "PFI"), "PFI")])
+def test_columns_may_be_called_as_in_cbioportal_and_xena(tmp_path, names, target):
+    tables = followed(names)
+    if target == "OS":
+        tables.clinical[names[1]] = ["1:DECEASED" if number % 2 else "0:LIVING" for number in range(39)]
+    cohort, _ = from_folder(tmp_path / "a", tables, target=target, task="survival")
+    assert cohort.target.task.name == "survival" and cohort.target.values[11].tolist() == [226.5, 1]
+    assert cohort.target.task.unit == ("months" if target == "OS" else "days")
+
+
+def test_a_column_of_the_targets_name_is_looked_at_first(tmp_path):
+    tables = followed()
+    tables.clinical["os"] = tables.clinical["subtype"]
+    assert from_folder(tmp_path / "a", tables, target="os")[0].target.task.name == "classification"
+    assert from_folder(tmp_path / "b", tables, target="os", task="survival")[0].target.task.name == "survival"
+
+
+@pytest.mark.parametrize("target", ["os_time", "os_event"])
+def test_a_part_of_a_survival_time_is_remarked_on(tmp_path, target):
+    _, notes = from_folder(tmp_path / "a", followed(), target=target)
+    said = [remark for remark in notes.remarks if "columns of a survival" in remark]
+    assert len(said) == 1 and f"{target} is one of" in said[0] and "write 'os' and 'survival'" in said[0]

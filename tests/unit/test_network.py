@@ -28,7 +28,10 @@ def test_each_network_is_a_hidden_layer_and_a_head() -> None:
 
 
 def test_networks_start_alike_in_a_group_and_by_their_seed_whatever_else_starts() -> None:
-    networks, alone = initialise([3, 8], M, K, R, C), initialise([8], 1, K, R, C)
+    networks, alone = (
+        initialise(seeds, m, K, R, np.zeros((len(seeds), C), dtype=np.float32), shared=False)
+        for seeds, m in (([3, 8], M), ([8], 1))
+    )
     torch.testing.assert_close(networks.weight[0, 0], networks.weight[0, 1], rtol=0, atol=0)
     torch.testing.assert_close(networks.weight[1, :1], alone.weight[0], rtol=0, atol=0)
     assert (networks.weight[0, 0] != networks.weight[1, 0]).all()

@@ -54,7 +54,7 @@ def taught(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 def test_permuted_labels_yield_no_gain_over_self_and_no_teacher(task: str) -> None:
     encoder = EncoderConfig(units=6, components=10, max_epochs=20)
     settings = DistillationConfig(weight=0.5, temperature=2.0)

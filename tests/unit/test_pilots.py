@@ -306,7 +306,7 @@ def test_a_gain_without_an_error_is_left_out() -> None:
 # The table
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
     cohort = make_cohort(n=300, task=task, n_classes=2, label_budget=0.6)
     # Two samples of some patients.
@@ -315,7 +315,7 @@ def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
     encodings = {
         name: encoding_of(cohort, splits, name, seed=seed, signal=2.0) for seed, name in enumerate(cohort.modalities)
     }
-    taught = students_of(cohort, splits, "cnv", with_controls("cnv", {"rna": 1.0, "mutation": 0.0}))
+    taught = students_of(cohort, splits, "cnv", with_controls("cnv", {"rna": 3.0, "mutation": 0.0}))
     table = pilots(cohort, splits, encodings, {"cnv": taught})
     assert tuple(table.columns) == COLUMNS
     # Neither self nor shuffled controls; every split, and the full cohort.

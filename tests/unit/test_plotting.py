@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import DOSE, SUBTYPE, tables, verdicts
+from report_tables import DOSE, OS, SUBTYPE, tables, verdicts
 
 from cch_omics import keys, pl
 from cch_omics.errors import InputError
@@ -106,8 +106,8 @@ def test_pairs_without_a_gap_or_a_gain_are_left_out():
 
 @pytest.mark.parametrize(
     ("task", "linear"),
-    [(SUBTYPE, "penalised logistic regression"), (DOSE, "ridge regression")],
-    ids=["classification", "regression"],
+    [(SUBTYPE, "penalised logistic regression"), (DOSE, "ridge regression"), (OS, "penalised Cox regression")],
+    ids=["classification", "regression", "survival"],
 )
 def test_models_are_ordered_and_the_chosen_one_is_bold(task, linear):
     models = tables(["a", "b", "c"], task)["performance"].query("metric == @task.primary and student == 'c'")

@@ -21,6 +21,7 @@ from cch_omics.student.predict import predict, predict_file
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.survival import Survival
 
 N, P, UNITS, CLASSES = 20, 30, 4, ("Basal", "LumA", "LumB")
 FEATURES = [f"GENE-{j}" for j in range(P)]
@@ -137,6 +138,22 @@ def test_a_number_is_predicted_as_it_is(values: np.ndarray, tmp_path: Path) -> N
     sparse = np.where(np.arange(N)[:, None] == 3, np.nan, values)
     blank = predict(made, IDS, FEATURES, sparse)["prediction"].isna()
     assert list(np.flatnonzero(blank)) == [3]
+
+
+def test_a_risk_is_predicted_with_probabilities_to_live(values: np.ndarray, tmp_path: Path) -> None:
+    follow_up = np.column_stack([np.linspace(10, 900, N), np.arange(N) % 2])
+    task = Survival((100.0, 400.0, 800.0))
+    made = make_one(values, task, follow_up, np.zeros(0))
+    write_student(tmp_path / "rna", made)
+    table(values).to_csv(tmp_path / "new.csv")
+    frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.tsv")
+    assert list(frame) == ["sample", "prediction", "survival_at_365", "survival_at_730", "feature_coverage"]
+    expected = task.predictions(made.network.outputs(values), np.zeros(0))
+    pd.testing.assert_frame_equal(frame[list(expected)], expected, check_exact=True)
+    assert "pam50 (survival: the time to an event, in days, until 800" in (tmp_path / "rna/MODEL_CARD.md").read_text()
+    sparse = np.where(np.arange(N)[:, None] == 3, np.nan, values)
+    blank = predict(made, IDS, FEATURES, sparse)[list(expected)].isna()
+    assert blank.iloc[3].all() and blank.to_numpy().sum() == 3
 
 
 @pytest.mark.parametrize("ending", FORMATS)

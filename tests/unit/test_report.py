@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import DOSE, SUBTYPE, audit, tables, write_results
+from report_tables import DOSE, OS, SUBTYPE, audit, tables, write_results
 
 from cch_omics import keys
 from cch_omics.config import ReportConfig
@@ -22,7 +22,7 @@ from cch_omics.report.results import read_results
 from cch_omics.report.sentences import headline
 from cch_omics.runtime.formats import write_json
 
-TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE], ids=lambda task: task.name)
+TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE, OS], ids=lambda task: task.name)
 MODALITIES = ["rna", "mirna", "cnv"]
 VOID = {"meta", "link", "br", "img", "hr"}
 
@@ -168,6 +168,15 @@ def test_gains_have_the_unit_of_their_metric():
     assert "below -1" in text and "from 1.5" in text
 
 
+def test_survival_is_told_in_its_own_metrics():
+    text = Page(made_up_page(OS)).text
+    assert "gains in Uno's C." in text and "of Uno's C: consider that model instead" in text
+    assert "survival (the time to an event, in days, until 2000)" in text
+    assert "penalised Cox regression" in text and "integrated Brier score" in text
+    assert "event before 500" in text and "censored from 900" in text
+    assert "balanced accuracy" not in text and "points of" not in text
+
+
 def test_an_advised_teacher_that_did_harm_is_said_to_disagree(tmp_path):
     results = read(tmp_path / "c" / "t", summary=with_gain(tables(MODALITIES), "cnv", "none", -0.05))
     assert answer_of(results, "cnv").verdict == keys.DISTIL
@@ -233,9 +242,9 @@ def test_where_nothing_is_better_than_chance_the_first_sentence_says_so(tmp_path
 
     nothing = results_of("nothing", MODALITIES)
     text = Page(cohort_page(nothing, ReportConfig(), {})).text
-    shown = "balanced accuracy, %: 25.0" if task is SUBTYPE else "R²: 0.000"
+    shown = {"classification": "balanced accuracy, %: 25.0", "regression": "R²: 0.000", "survival": "Uno's C: 0.500"}
     first = "No model, with or without a teacher, baselines included, is shown to predict t better than chance "
-    first += f"({shown})"
+    first += f"({shown[task.name]})"
     assert f"The answer {first}" in text
     assert headline(nothing, answers(nothing)).startswith(first)
     assert "No model on cnv, baselines included, is shown" in caveats(nothing, "cnv")

@@ -15,7 +15,7 @@ from cch_omics.splits import load_splits, make_splits, save_splits
 SETTINGS = SplitsConfig(repeats=2, folds=3, inner_folds=4)
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "regression", "survival"])
 def cohort(request: pytest.FixtureRequest) -> Cohort:
     """Two samples for each patient."""
     cohort = make_cohort(n=120, task=request.param)
@@ -57,7 +57,7 @@ def test_a_patient_seen_at_two_sites_joins_one_of_them(cohort: Cohort) -> None:
     assert (splits.test[:, 0] == splits.test[:, 10]).all()
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 def test_folds_are_stratified(task: str) -> None:
     cohort = make_cohort(n=300, task=task)
     splits = make_splits(cohort, SETTINGS, seed=0)
@@ -69,7 +69,7 @@ def test_folds_are_stratified(task: str) -> None:
             assert (np.abs(counts - everywhere / 4) <= 2).all()
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 def test_label_budget_keeps_a_fraction_of_each_stratum_of_each_training_set(task: str) -> None:
     cohort = make_cohort(n=300, label_budget=0.2, task=task)
     splits = make_splits(cohort, SETTINGS, seed=0)

@@ -31,7 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "information": {"subsamples": 4, "simulations": 8, "dimension": 3},
 }
 NO_DISTILLATION = {"criterion": {"rule": "cch"}}
-TARGETS = {"classification": "subtype", "regression": "score"}
+TARGETS = {"classification": "subtype", "regression": "score", "survival": "os"}
 
 
 def of(cohort: Cohort) -> mudata.MuData:
@@ -47,7 +47,9 @@ def of(cohort: Cohort) -> mudata.MuData:
     values: Any = cohort.target.values
     if cohort.target.task.name == "classification":
         values = np.array([*cohort.target.task.strata_names, None], dtype=object)[cohort.target.strata]
-    return make_mudata(modalities, pd.DataFrame({cohort.target.name: values}, index=cohort.samples), {})
+    names = [f"{cohort.target.name}{ending}" for ending in cohort.target.task.columns[0]]
+    obs = pd.DataFrame(values.reshape(len(values), -1), columns=names, index=cohort.samples)
+    return make_mudata(modalities, obs, {})
 
 
 @pytest.fixture

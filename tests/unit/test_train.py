@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy, kl_div, logsigmoid
 
 from cch_omics.models.network import Drawn, InputDropout, Networks, initialise
 from cch_omics.models.train import EPSILON, EarlyStopping, Samples, Schedule, train
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.survival import Survival
 
 B, F, M, N, K, R = 3, 2, 3, 30, 6, 4
 G = B * F
@@ -24,11 +25,20 @@ SEEDS = list(range(G))
 WEIGHT, TEMPERATURE = 0.6, 2.0
 # The loss of every other group of a block judges, as inner folds do.
 JUDGES = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(B, 1, 1)
-TASKS = {"classification": Classification(("a", "b", "c")), "regression": Regression()}
+TASKS: dict[str, Task] = {
+    "classification": Classification(("a", "b", "c")),
+    "regression": Regression(),
+    "survival": Survival((1.0, 2.0, 3.0)),
+}
 
 
 def schedule(epochs: int = 60, patience: int = 9, check_every: int = 3, dropout: float = 0.25) -> Schedule:
     return Schedule(epochs, patience, check_every, learning_rate=0.05, weight_decay=0.3, dropout=dropout)
+
+
+def start_of(task: Task, seeds: list[int], n_models: int) -> Networks:
+    start = np.zeros((len(seeds), task.n_outputs), dtype=np.float32)
+    return initialise(seeds, n_models, K, R, start, shared=task.shared_head)
 
 
 @dataclass
@@ -53,7 +63,7 @@ class Problem:
     ) -> tuple[Networks, Tensor]:
         given = given or schedule()
         n_models = 1 if self.samples.soft is None else self.samples.soft.shape[1]
-        start = initialise(seeds, n_models, K, R, self.task.n_outputs).double()
+        start = start_of(self.task, seeds, n_models).double()
         dropout = InputDropout(self.samples.inputs, [Drawn(N, K, np.arange(N))] * len(seeds), seeds, given.dropout)
         return train(
             start,
@@ -80,6 +90,10 @@ def problem(kind: str) -> Problem:
         target = outputs.mT
         if kind == "classification":
             target = torch.nn.functional.one_hot(outputs.argmax(2), task.n_outputs).mT.float()
+        if kind == "survival":
+            # Exposure to each interval, and the events in it.
+            exposure = torch.rand(G, task.n_outputs, N, generator=random)
+            target = torch.cat([exposure * (outputs.mT > 0), exposure], 1)
         labelled = (torch.rand(G, N, generator=random) < 0.6).float()
         taught = (torch.rand(G, M, N, generator=random) < 0.8).float()
         labelled[:, 20:24] = taught[..., 20:24] = 0
@@ -108,8 +122,16 @@ def stated_loss(kind: str, outputs: Tensor, samples: Samples, g: int, m: int) ->
     if kind == "classification":
         labels = cross_entropy(outputs, target, reduction="none")
         taught = kl_div((outputs / TEMPERATURE).log_softmax(1), soft, reduction="none").sum(1) * TEMPERATURE**2
-    else:
+    elif kind == "regression":
         labels, taught = ((outputs - target) ** 2)[:, 0], ((outputs - soft) ** 2)[:, 0]
+    else:
+
+        def of_hazards(logits: Tensor, parts: Tensor) -> Tensor:
+            events, exposure = parts.chunk(2, 1)
+            return -(events * logsigmoid(logits) + (exposure - events) * logsigmoid(-logits)).sum(1)
+
+        labels = of_hazards(outputs, target)
+        taught = of_hazards(outputs / TEMPERATURE, soft) * TEMPERATURE**2
     return (1 - WEIGHT) * (samples.label_weight[g] * labels).sum() + WEIGHT * (samples.soft_weight[g, m] * taught).sum()
 
 
@@ -122,9 +144,11 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
     losses, kept = torch.zeros(len(checks), G, M, dtype=torch.float64), {}
     for g in range(G):
         for m in range(M):
-            start = [parameter[g, m] for parameter in initialise(SEEDS, M, K, R, made.task.n_outputs).parameters()]
-            first, head = torch.nn.Linear(K, R).double(), torch.nn.Linear(R, made.task.n_outputs).double()
-            parameters = first.weight, first.bias, head.weight, head.bias
+            start = [parameter[g, m] for parameter in start_of(made.task, SEEDS, M).parameters()]
+            first, heads = torch.nn.Linear(K, R).double(), 1 if made.task.shared_head else made.task.n_outputs
+            head = torch.nn.Linear(R, heads, bias=False).double()
+            shift = torch.nn.Parameter(torch.zeros(made.task.n_outputs).double())
+            parameters = first.weight, first.bias, head.weight, shift
             with torch.no_grad():
                 for parameter, value in zip(parameters, start, strict=True):
                     parameter.copy_(value.reshape(parameter.shape))
@@ -134,12 +158,12 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
             dropout = InputDropout(made.samples.inputs[[g]], [Drawn(N, K, np.arange(N))], [SEEDS[g]], given.dropout)
             for epoch in range(1, given.epochs + 1):
                 optimizer.zero_grad()
-                outputs = head(torch.tanh(first(dropout.draw()[0])))
+                outputs = head(torch.tanh(first(dropout.draw()[0]))) + shift
                 stated_loss(kind, outputs, made.samples, g, m).backward()
                 optimizer.step()
                 if epoch in checks:
                     with torch.no_grad():
-                        outputs = head(torch.tanh(first(made.held_out.inputs[g])))
+                        outputs = head(torch.tanh(first(made.held_out.inputs[g]))) + shift
                         losses[checks.index(epoch), g, m] = stated_loss(kind, outputs, made.held_out, g, m)
                     kept[epoch, g, m] = [parameter.detach().clone() for parameter in parameters]
     scores = JUDGES.double() @ losses.view(len(checks), B, F, M)
@@ -155,7 +179,7 @@ def plain(made: Problem, given: Schedule) -> tuple[Networks, Tensor, Tensor]:
                     finish[b, m] = epoch
                     break
     epochs = epochs.view(G, M)
-    shapes = [parameter.shape[2:] for parameter in initialise([0], 1, K, R, made.task.n_outputs).parameters()]
+    shapes = [parameter.shape[2:] for parameter in start_of(made.task, [0], 1).parameters()]
     chosen = [
         torch.stack([torch.stack([kept[int(epochs[g, m]), g, m][p].view(shape) for m in range(M)]) for g in range(G)])
         for p, shape in enumerate(shapes)
@@ -217,7 +241,7 @@ def test_padding_changes_nothing(made: Problem) -> None:
         return Samples(*(torch.nn.functional.pad(each, by) for each, by in zip(tensors, more, strict=True)))
 
     samples, held_out = padded(made.samples), padded(made.held_out)
-    start = initialise(SEEDS, M, K, R, made.task.n_outputs).double()
+    start = start_of(made.task, SEEDS, M).double()
     start = Networks(torch.nn.functional.pad(start.weight.detach(), (0, 3)), *list(start.parameters())[1:])
     dropout = InputDropout(samples.inputs, [Drawn(N, K, np.arange(N))] * G, SEEDS, schedule().dropout)
     options = {"weight": WEIGHT, "temperature": TEMPERATURE}
@@ -241,7 +265,7 @@ def test_samples_of_no_weight_change_nothing(made: Problem) -> None:
 
 @pytest.fixture
 def stopping() -> tuple[EarlyStopping, Networks]:
-    networks = initialise([0, 1, 2], 1, K, R, 1)
+    networks = start_of(Regression(), [0, 1, 2], 1)
     # Groups 0 and 1 go without one fold each and are judged on the other one, group 2 on both.
     judges = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]])
     return EarlyStopping(networks, judges, 4), networks

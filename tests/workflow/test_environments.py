@@ -42,7 +42,8 @@ def test_the_requirements_are_what_the_package_imports() -> None:
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add((node.module or "").partition(".")[0])
-    required = {{"scikit-learn": "sklearn", "pyyaml": "yaml"}.get(name, name) for name in requirements()}
+    names = {"scikit-learn": "sklearn", "scikit-survival": "sksurv", "pyyaml": "yaml"}
+    required = {names.get(name, name) for name in requirements()}
     # The package is what Snakemake calls, not the other way round.
     assert imported - set(sys.stdlib_module_names) - {PACKAGE_ROOT.name} == required - {"snakemake"}
 

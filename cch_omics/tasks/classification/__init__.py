@@ -73,6 +73,8 @@ class Classification:
     # 0.035, 0.028 and 0.022 at the three label budgets of docs/decisions.md, 0.015 to 0.037 with any group left out.
     gain_sd: ClassVar[float] = 0.03
     label_estimator: ClassVar[str] = "ross"
+    columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
+    shared_head: ClassVar[bool] = False
 
     @property
     def n_outputs(self) -> int:
@@ -122,6 +124,7 @@ class Classification:
             values=np.broadcast_to(one_hot, (n_groups, *one_hot.shape)),
             centre=np.zeros(n_groups, dtype=np.float32),
             scale=np.ones(n_groups, dtype=np.float32),
+            start=np.zeros((n_groups, len(self.classes)), dtype=np.float32),
         )
 
     def label_loss(self, output: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
@@ -200,9 +203,9 @@ class Classification:
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 
     @classmethod
-    def read(cls, column: LabelColumn) -> tuple["Classification", Floats, dict[str, int]]:
+    def read(cls, *columns: LabelColumn) -> tuple["Classification", Floats, dict[str, int]]:
         """Classes that the sheet lists, or all texts in alphabetical order."""
-        classes, values, left_out = reading.read_classes(column)
+        classes, values, left_out = reading.read_classes(*columns)
         return cls(classes), values, left_out
 
     def remarks(self, target: str) -> list[str]:

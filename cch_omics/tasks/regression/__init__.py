@@ -23,6 +23,7 @@ from cch_omics.tasks.base import (
     SiteDependence,
     Values,
 )
+from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.regression import reading
 from cch_omics.tasks.regression.gain import r2_gain
 from cch_omics.tasks.regression.metrics import r2, rmse, spearman
@@ -59,6 +60,8 @@ class Regression:
     # That of classification: no number has been chosen on cohorts with numbers yet.
     gain_sd: ClassVar[float] = 0.03
     label_estimator: ClassVar[str] = "ksg"
+    columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
+    shared_head: ClassVar[bool] = False
 
     @classmethod
     def of(cls, values: Values, fewest: int = MIN_PER_STRATUM) -> "Regression":
@@ -66,15 +69,7 @@ class Regression:
 
         Where many values are equal, as counts are, strata are joined.
         """
-        known = np.sort(np.asarray(values)[np.isfinite(values)])
-        n_strata = max(1, min(STRATA, len(known) // fewest))
-        edges, below = [], 0
-        for edge in np.quantile(known, np.arange(1, n_strata) / n_strata) if n_strata > 1 else ():
-            position = int(np.searchsorted(known, edge))
-            if position - below >= fewest <= len(known) - position:
-                edges.append(float(edge))
-                below = position
-        return cls(tuple(edges))
+        return cls(quantile_edges(np.asarray(values)[np.isfinite(values)], most=STRATA, fewest=fewest))
 
     @property
     def n_outputs(self) -> int:
@@ -135,6 +130,7 @@ class Regression:
             values=standardised[:, None].astype(np.float32),
             centre=centre.astype(np.float32),
             scale=scale.astype(np.float32),
+            start=np.zeros((len(members), 1), dtype=np.float32),
         )
 
     def label_loss(self, output: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
@@ -201,8 +197,9 @@ class Regression:
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 
     @classmethod
-    def read(cls, column: LabelColumn) -> tuple["Regression", Floats, dict[str, int]]:
+    def read(cls, *columns: LabelColumn) -> tuple["Regression", Floats, dict[str, int]]:
         """Finite numbers that differ, two or more for each fold."""
+        (column,) = columns
         values = reading.read_numbers(column)
         return cls.of(values, max(MIN_PER_STRATUM, column.fewest)), values, {}
 
