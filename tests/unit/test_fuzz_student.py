@@ -113,8 +113,11 @@ def test_bytes_of_the_weights_changed_with_their_checksum(
     position = data.draw(
         st.one_of(st.integers(0, 700), st.integers(0, len(content) - 1)).map(lambda p: p % len(content))
     )
-    content[position : position + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    (folder / WEIGHTS_FILE).write_bytes(bytes(content[: data.draw(st.sampled_from([len(content), position]))]))
+    written = data.draw(st.binary(max_size=8))
+    content[position : position + data.draw(st.sampled_from([len(written), len(written), 0]))] = written
+    (folder / WEIGHTS_FILE).write_bytes(
+        bytes(content[: data.draw(st.sampled_from([len(content), len(content), position]))])
+    )
     about = json.loads((folder / ABOUT_FILE).read_text())
     if data.draw(st.booleans()):
         about["weights_sha256"] = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
