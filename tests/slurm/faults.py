@@ -74,7 +74,7 @@ FAULTS = (
     Fault(
         "test_the_disk_is_full",
         "the disk full while a job writes",
-        "The job fails with `No space left on device`; no half-written file stays.",
+        "The job fails with `no space left on device`; no half-written file stays.",
         "What did not fit.",
         "With space again, by the same command: that job, from the splits it had finished.",
     ),
