@@ -15,6 +15,7 @@ from cch_omics.errors import InputError, repeated, some
 from cch_omics.runtime.files import atomic
 from cch_omics.runtime.formats import is_formula, table_text
 from cch_omics.student.bundle import ABOUT_FILE, Student, read_student
+from cch_omics.tasks.missing import missing_code
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def predict(
     Raises
     ------
     InputError
-        If the table has too few of the student's features, names something twice, or has an infinite value.
+        If the table has too few of the student's features, names something twice, or has an infinite value or a number
+        that stands for a missing one.
     """
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
     aligned = _align(student, sample_ids, names, _numbers(values, sample_ids, names, where), where)
@@ -208,6 +210,8 @@ def _align(
             "finite numbers, or nothing where a value is missing",
             "Mend or blank them; a logarithm of zero is a common cause.",
         )
+    if code := missing_code(aligned):
+        raise code.refused(f"{where}, sample {ids[code.row]!r}, feature {student.features[code.column]!r}")
     return aligned
 
 

@@ -131,7 +131,7 @@ def missing_code(values: NDArray[np.floating[Any]]) -> Code | None:
     It is the lowest or the highest of all, and far outside the others. Zero is none: nothing was found.
     """
     for extreme in (np.fmin, np.fmax):
-        value = float(extreme.reduce(values, axis=None))
+        value = float(extreme.reduce(values, axis=None, initial=np.nan))
         if value == 0 or not np.isfinite(value):
             continue
         found = values == value

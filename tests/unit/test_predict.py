@@ -387,6 +387,14 @@ def test_an_infinite_value_is_refused_where_it_is(student: Student, values: np.n
     assert "sample 'TCGA-04', feature 'GENE-7': found an infinite value" in refused(student, IDS, FEATURES, spoilt)
 
 
+@pytest.mark.parametrize("code", [-9999, 1e30])
+def test_a_number_that_stands_for_a_missing_value_is_refused(student: Student, values: np.ndarray, code: float) -> None:
+    spoilt = values.copy()
+    spoilt[4:8, 7] = code
+    said = refused(student, IDS, FEATURES, spoilt)
+    assert f"sample 'TCGA-04', feature 'GENE-7': found the number {code:g} (4 such)" in said
+
+
 def test_names_that_occur_twice_are_refused(student: Student, values: np.ndarray) -> None:
     assert "the sample id 'TCGA-01' more than once" in refused(student, [IDS[1], *IDS[1:]], FEATURES, values)
     assert "the feature 'GENE-1' more than once" in refused(student, IDS, [FEATURES[1], *FEATURES[1:]], values)
