@@ -9,6 +9,8 @@ from cch_omics.cli import main
 from cch_omics.runtime import intact
 from cch_omics.runtime.intact import damage, set_aside_damaged
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:

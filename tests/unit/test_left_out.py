@@ -25,6 +25,8 @@ from cch_omics.runtime.formats import read_json, read_table
 from cch_omics.splits import make_splits
 from cch_omics.views import is_left_out, teachers_of, views_of
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
 # A stratum needs six patients.
 SPLITS = {"repeats": 1, "folds": 2, "inner_folds": 3}
 SETTINGS = {
