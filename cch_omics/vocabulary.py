@@ -156,6 +156,11 @@ def shows(metric: Metric, value: float) -> bool:
     return bool(np.isfinite(value)) and round(metric.scale * value, metric.digits) != 0
 
 
+def is_harm(metric: Metric, gain: float, high: float) -> bool:
+    """Whether a teacher did harm: the interval of its gain lies below 0, and the gain is not shown as 0."""
+    return high < 0 and shows(metric, gain)
+
+
 def better_than_chance(task: Task, mean: float, low: float) -> bool:
     """Whether the interval of a mean of the primary metric lies above chance; the best possible mean has none."""
     return low > task.chance or mean >= task.metrics[task.primary].high

@@ -43,7 +43,7 @@ NORMAL_95 = 1.959963984540054
 
 Pair = tuple[str, str]
 # Of a row, before those of `averaging`.
-PAIR_COLUMNS = (*keys.SPLIT_COLUMNS, "teacher", "student", "estimator", "cross_check_estimator", "dim")
+FIRST_COLUMNS = (*keys.SPLIT_COLUMNS, "teacher", "student", "estimator", "cross_check_estimator", "dim")
 
 
 def estimate_pairs(
@@ -95,7 +95,7 @@ def estimate_pairs(
         If an encoding lacks a training sample of its view, or the label estimator does not fit the task.
     """
     pairs = [(t, s) for t in cohort.teachers for s in cohort.modalities if t in teachers_of(cohort, s)]
-    columns = [*PAIR_COLUMNS, *averaging.COLUMNS]
+    columns = [*FIRST_COLUMNS, *averaging.COLUMNS]
     if not pairs:
         return pd.DataFrame(columns=columns)
     suite = Suite.of(settings, label := _label_estimator(settings.label, cohort.target.task))

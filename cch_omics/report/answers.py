@@ -193,20 +193,16 @@ def _of_advised(pair: Row, metric: Metric) -> list[str]:
 
 def _missed(pairs: pd.DataFrame, metric: Metric) -> list[str]:
     """Say which teacher was not advised and did help."""
-    said = []
-    for row in (
-        pairs[pairs["clear"] & (pairs["gain"] > 0)]
-        .sort_values("gain", ascending=False, kind="stable")
-        .head(1)
-        .to_dict("records")
-    ):
-        disagree = "Verdict and realised gain disagree: with" if row["verdict"] == keys.DO_NOT_DISTIL else "With"
-        left = "" if row["verdict"] == keys.DO_NOT_DISTIL else ", which the evidence leaves undecided,"
-        said.append(
-            f"{disagree} the teacher {row['teacher']}{left} it gained {with_unit(metric, row['gain'])} over training "
-            "alone on test patients."
-        )
-    return said
+    helped = pairs[pairs["clear"] & (pairs["gain"] > 0)].sort_values("gain", ascending=False, kind="stable")
+    if helped.empty:
+        return []
+    best = helped.iloc[0]
+    teacher, gained = best["teacher"], with_unit(metric, best["gain"])
+    if best["verdict"] == keys.DO_NOT_DISTIL:
+        with_it = f"Verdict and realised gain disagree: with the teacher {teacher}"
+    else:
+        with_it = f"With the teacher {teacher}, which the evidence leaves undecided,"
+    return [f"{with_it} it gained {gained} over training alone on test patients."]
 
 
 def behind_baselines(student: str, model: str, results: Results) -> list[str]:

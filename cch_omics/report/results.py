@@ -12,7 +12,7 @@ from cch_omics import keys
 from cch_omics.runtime.formats import read_json, read_table
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Metric, Task
-from cch_omics.vocabulary import better_than_chance, shows
+from cch_omics.vocabulary import better_than_chance, is_harm, shows
 
 PAIR = list(keys.PAIR_COLUMNS)
 INTERVAL = ["gain", "ci_low", "ci_high"]
@@ -118,8 +118,9 @@ class Results:
             part = part.rename(columns={name: prefix + name for name in INTERVAL})
             table = table.merge(part, on=PAIR, how="left", validate="one_to_one")
         shown, of_self = (table[name].map(lambda gain: shows(metric, gain)) for name in ("gain", "self_gain"))
+        harmed = [is_harm(metric, *of) for of in table[["gain", "ci_high"]].itertuples(index=False)]
         outcome = np.select(
-            [table["ci_high"].isna(), shown & (table["ci_high"] < 0), of_self & (table["self_ci_low"] > 0)],
+            [table["ci_high"].isna(), np.array(harmed, dtype=bool), of_self & (table["self_ci_low"] > 0)],
             ["not measured", "harmed", "gained"],
             "no clear difference",
         )

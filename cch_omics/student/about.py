@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cch_omics.tasks.base import Task
-from cch_omics.vocabulary import number, shows
+from cch_omics.vocabulary import is_harm, number
 
 FORMAT: Final = "cch_omics student"
 # Raised whenever a bundle written by this code could not be used by the code before it.
@@ -48,14 +48,12 @@ class Training(_Part):
 def did_harm(chosen: Record, gains: Iterable[Record], task: Task) -> bool:
     """Whether the teacher that a row of teachers.tsv chooses did harm on test patients.
 
-    It did if the whole interval of its gain over training alone, in rows of summary.tsv, lies below zero, and the gain
-    is not shown as zero.
+    Its gain over training alone is in rows of summary.tsv (`vocabulary.is_harm`).
     """
     of = (chosen["teacher"], chosen["recipe"], task.primary, "none")
     return any(
         (row["teacher"], row["recipe"], row["metric"], row["control"]) == of
-        and number(row["ci_high"]) < 0
-        and shows(task.metrics[task.primary], number(row["gain"]))
+        and is_harm(task.metrics[task.primary], number(row["gain"]), number(row["ci_high"]))
         for row in gains
     )
 

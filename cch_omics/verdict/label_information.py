@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.tasks.base import Outputs
+from cch_omics.tasks.influence import variance_over_patients
 
 
 def label_information(
@@ -35,6 +36,4 @@ def label_information(
         return float("nan"), float("nan")
     gained = likelihood_gains(task, outputs, values, fold)
     mean = float(gained.mean())
-    sums = np.bincount(np.unique(cohort.groups[samples], return_inverse=True)[1], weights=gained - mean)
-    n = len(sums)
-    return mean, float(np.sqrt(n / (n - 1) * (sums @ sums)) / len(values)) if n > 1 else float("nan")
+    return mean, float(np.sqrt(variance_over_patients((gained - mean) / len(values), cohort.groups[samples])))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.tasks.base import Floats, Gain
+from cch_omics.tasks.influence import variance_over_patients
 from cch_omics.tasks.regression.pool import fit_pool
 
 
@@ -47,12 +48,8 @@ def r2_gain(alone: Floats, taught: Floats, teacher: Floats, values: Floats, grou
     design = pool.design(experts)
     slope = -2 * (alone - taught)[~labelled] * pool.scale / (n * variance)
     gradient = slope @ design[~labelled]
-    patient = np.unique(groups, return_inverse=True)[1]
-    of_patients = np.bincount(patient, weights=influence)
+    sampled = variance_over_patients(influence, groups)
     # One more of a label moves theta by its covariance times the slope of its log-density.
     residual = (known - pool.mean(experts[labelled])) / pool.scale
     influence[labelled] += (design[labelled] * residual[:, None] / pool.noise) @ pool.covariance @ gradient
-    if len(of_patients) < 2:
-        return Gain(gain, float("nan"), influence)
-    sampled = len(of_patients) / (len(of_patients) - 1) * float(of_patients @ of_patients)
     return Gain(gain, float(np.sqrt(sampled + gradient @ pool.covariance @ gradient)), influence)

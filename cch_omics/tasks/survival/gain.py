@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.tasks.base import Floats, Gain
+from cch_omics.tasks.influence import variance_over_patients
 from cch_omics.tasks.survival.metrics import ahead, counted_events, later
 
 
@@ -33,11 +34,8 @@ def c_gain(alone: Floats, taught: Floats, values: Floats, groups: NDArray[np.int
     influence[known] = of_after - of_before
     if not np.isfinite(after - before):
         return Gain(float("nan"), float("nan"), np.zeros(n))
-    of_patients = np.bincount(np.unique(groups, return_inverse=True)[1], weights=influence)
-    n_patients = len(np.unique(groups[known]))
-    if n_patients < 2:
-        return Gain(after - before, float("nan"), influence)
-    return Gain(after - before, float(np.sqrt(n_patients / (n_patients - 1) * of_patients @ of_patients)), influence)
+    variance = variance_over_patients(influence[known], groups[known])
+    return Gain(after - before, float(np.sqrt(variance)), influence)
 
 
 def concordance(risk: Floats, values: Floats, tau: float) -> tuple[float, Floats]:
