@@ -188,9 +188,16 @@ class Slurm:
         return max((job.id for job in self.jobs()), default=0)
 
     def has_ended(self, job: int) -> bool:
-        """Whether the node has done with all steps of a job, whatever the controller thinks of it."""
-        log = (self.folder / "slurmd.log").read_text()
-        return all(f"[{job}.{step}] done with job" in log for step in ("batch", 0))
+        """Whether no step of a job is left on the node, whatever the controller thinks of it.
+
+        Each step has a socket until its very end; by these the node decides whether a job runs already.
+        """
+        return not list((self.folder / "spool").glob(f"{short_host()}_{job}.*"))
+
+    def resume(self) -> None:
+        """Put the node back into service if it is down or drained."""
+        if self.call("sinfo", "--noheader", "--format=%t").startswith(("down", "drain", "drng")):
+            self.call("scontrol", "update", f"NodeName={short_host()}", "State=RESUME")
 
     def logs(self) -> str:
         files = [self.folder / name for name in ("munge.log", "slurmctld.log", "slurmd.log")]

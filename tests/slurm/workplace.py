@@ -116,7 +116,7 @@ class Run:
                 command, cwd=path, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
 
-    def finish(self, *, fails: bool = False, seconds: float = 1500) -> str:
+    def finish(self, *, fails: bool = False, seconds: float = 600) -> str:
         """Wait for its end: what it said."""
         try:
             status = self.process.wait(timeout=seconds)
