@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cch_omics.cohort import Cohort
+from cch_omics.cohort import Cohort, Target
 from cch_omics.config import SplitsConfig
 from cch_omics.errors import InputError
 from cch_omics.runtime.files import atomic
 from cch_omics.runtime.formats import read_arrays
+from cch_omics.tasks.base import Task
 
 # Times a label budget that the folds may need; below it the audit says what was used.
 MOST_OVER_BUDGET = 2
@@ -31,7 +32,7 @@ class Splits:
     inner
         (S, n) inner fold of a training sample, -1 for a test sample.
     labelled
-        (S, n) training samples whose label may be used (all labelled ones at a label budget of 1).
+        (S, n) training samples whose label may be used: those within the label budget.
     """
 
     repeat: NDArray[np.int64]
@@ -59,15 +60,20 @@ class Splits:
         """Position of the full cohort, and number of outer splits."""
         return len(self.fold) - 1
 
+    def task(self, target: Target, split: int) -> Task:
+        """The task of a target as it is used in a split: fitted to the labels that may be used there."""
+        return target.task.trained_on(target.values[self.labelled[split]])
+
     def entropy(self, split: int) -> tuple[int, int]:
         """Two non-negative numbers that name a split, for the seeds of what is random in it."""
         return int(self.repeat[split]) + 1, int(self.fold[split]) + 1
 
 
 def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
-    """Draw the outer splits, the inner folds of each and the labels that may be used.
+    """Draw the labels that may be used, the outer splits, and the inner folds of each.
 
-    Outer and inner folds are stratified by target (a missing label is a stratum of its own) and keep the samples of one
+    The labels are the same ones in every split: who has 15% of them has one set. Outer and inner folds are stratified
+    by target (a label beyond the budget, and a missing one, are strata of their own) and keep the samples of one
     patient together; with `by_site` the outer folds keep a tissue source site together. Inner folds are drawn once for
     all modalities.
 
@@ -79,21 +85,21 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
     _check_folds(cohort, settings)
     n = len(cohort.samples)
     outer_groups = _site_groups(cohort) if settings.by_site else cohort.groups
+    strata = cohort.target.strata
+    kept = _kept_labels(cohort, settings)
+    outer_strata = np.where(kept | (strata < 0), strata, strata + len(cohort.target.task.strata_names))
     test = [
         (repeat, fold, folds == fold)
         for repeat in range(settings.repeats)
-        for folds in [_folds(cohort.target.strata, outer_groups, settings.folds, _seed(seed, 0, repeat))]
+        for folds in [_folds(outer_strata, outer_groups, settings.folds, _seed(seed, 0, repeat))]
         for fold in range(settings.folds)
     ]
     test.append((-1, -1, np.zeros(n, dtype=bool)))
 
     inner = np.full((len(test), n), -1, dtype=np.int64)
-    labelled = np.zeros((len(test), n), dtype=bool)
     for s, (repeat, fold, is_test) in enumerate(test):
         train = np.flatnonzero(~is_test)
-        kept = _kept_labels(cohort, train, settings, _seed(seed, 1, repeat + 1, fold + 1))
-        labelled[s, train[kept]] = True
-        usable = np.where(kept, cohort.target.strata[train], -1)
+        usable = np.where(kept, strata, -1)[train]
         inner[s, train] = _folds(
             usable, cohort.groups[train], settings.inner_folds, _seed(seed, 2, repeat + 1, fold + 1)
         )
@@ -101,7 +107,7 @@ def make_splits(cohort: Cohort, settings: SplitsConfig, *, seed: int) -> Splits:
         repeat=np.array([repeat for repeat, _, _ in test]),
         fold=np.array([fold for _, fold, _ in test]),
         inner=inner,
-        labelled=labelled,
+        labelled=(inner >= 0) & kept,
     )
 
 
@@ -132,16 +138,18 @@ def _folds(strata: NDArray[np.int64], groups: NDArray[np.str_], folds: int, seed
     return fold
 
 
-def _kept_labels(cohort: Cohort, train: NDArray[np.int64], settings: SplitsConfig, seed: int) -> NDArray[np.bool_]:
-    """(n_train,) whose labels are within the budget: the same fraction of each stratum, at least one an inner fold."""
-    strata = cohort.target.strata[train]
+def _kept_labels(cohort: Cohort, settings: SplitsConfig) -> NDArray[np.bool_]:
+    """(n,) whose labels are within the budget: the same fraction of each stratum, or as many as the folds need."""
+    strata = cohort.target.strata
     if cohort.label_budget == 1:
         return strata >= 0
-    random = np.random.default_rng(seed)
-    kept = np.zeros(len(train), dtype=bool)
+    patients, patient = np.unique(cohort.groups, return_inverse=True)
+    order = np.random.default_rng(_seed(settings.label_draw, 1)).permutation(len(patients))[patient]
+    kept = np.zeros(len(strata), dtype=bool)
     for stratum in range(len(cohort.target.task.strata_names)):
         members = np.flatnonzero(strata == stratum)
-        kept[random.permutation(members)[: settings.labels_kept(len(members), cohort.label_budget)]] = True
+        first = members[np.argsort(order[members], kind="stable")]
+        kept[first[: settings.labels_kept(len(members), cohort.label_budget)]] = True
     return kept
 
 

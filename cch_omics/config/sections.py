@@ -71,6 +71,9 @@ class SplitsConfig(Section):
         "student of an inner fold saw neither that fold nor its own.",
     )
     by_site: bool = Field(False, description="Keep all patients of a tissue source site in one outer fold.")
+    label_draw: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
+        0, description="Seed with which the labels of a `label_budget` are drawn, once for all splits of a cohort."
+    )
 
     @property
     def fewest_patients(self) -> int:
@@ -78,21 +81,14 @@ class SplitsConfig(Section):
         return max(self.folds, -(-self.inner_folds * self.folds // (self.folds - 1)))
 
     def labels_kept(self, labels: int, budget: float) -> int:
-        """How many of the labels of a stratum of a training set a budget keeps: at least one for each inner fold."""
-        return min(labels, max(round(budget * labels), self.inner_folds))
+        """How many of the labels of a stratum of the cohort a budget keeps: at least as many as the folds need."""
+        return min(labels, max(round(budget * labels), self.fewest_patients))
 
     def label_shares(self, labels: Mapping[str, int], budget: float) -> tuple[float, dict[str, float]]:
-        """Share of the labels that a budget keeps of a training set without an outer fold: of all, and by stratum.
-
-        Parameters
-        ----------
-        labels
-            Of the cohort, by stratum.
-        """
-        trained = {name: round(count * (1 - 1 / self.folds)) for name, count in labels.items()}
-        kept = {name: self.labels_kept(count, budget) for name, count in trained.items()}
-        shares = {name: kept[name] / max(count, 1) for name, count in trained.items()}
-        return sum(kept.values()) / max(sum(trained.values()), 1), shares
+        """Share of the labels of a cohort, given by stratum, that a budget keeps: of all, and by stratum."""
+        kept = {name: self.labels_kept(count, budget) for name, count in labels.items()}
+        shares = {name: kept[name] / max(count, 1) for name, count in labels.items()}
+        return sum(kept.values()) / max(sum(labels.values()), 1), shares
 
 
 class EncoderConfig(Section):

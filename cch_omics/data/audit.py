@@ -37,7 +37,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
     dict
         - `format_version`, `cohort`, `source`, `origin` (published source and license, where known)
         - `target`, `task` (its name) and its `parameters`, `task_guessed` (whether the sheet left it open)
-        - `label_budget`: share of a training set's labels, `asked` and `used`, and used of each of the `strata`
+        - `label_budget`: share of the labels that training may use, `asked` and `used`, and used of each of the `strata`
         - `samples`, `patients`, `labelled`, `derived_from`, `teachers` (views that may teach)
         - `left_out`: what neither teaches nor learns: `views`, one view, or two that do not teach each other, and the
           `reason`, a sentence; nothing else is said of a modality that was left out

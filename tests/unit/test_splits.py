@@ -70,18 +70,31 @@ def test_folds_are_stratified(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "survival"])
-def test_label_budget_keeps_a_fraction_of_each_stratum_of_each_training_set(task: str) -> None:
+def test_label_budget_keeps_a_fraction_of_each_stratum_the_same_labels_in_every_split(task: str) -> None:
     cohort = make_cohort(n=300, label_budget=0.2, task=task)
     splits = make_splits(cohort, SETTINGS, seed=0)
     strata, observed = cohort.target.strata, cohort.target.observed
-    assert not (splits.labelled & splits.test).any()
-    assert not splits.labelled[:, ~observed].any()
-    for s in range(len(splits.fold)):
-        expected = np.maximum(np.round(0.2 * np.bincount(strata[splits.train[s] & observed])), 4)
-        np.testing.assert_array_equal(np.bincount(strata[splits.labelled[s]]), expected)
-        # Every inner fold has some of each.
+    kept = splits.labelled[splits.full]
+    expected = np.maximum(np.round(0.2 * np.bincount(strata[observed])), SETTINGS.fewest_patients)
+    np.testing.assert_array_equal(np.bincount(strata[kept]), expected)
+    np.testing.assert_array_equal(splits.labelled, splits.train & kept)
+    for s in range(splits.full):
+        # Each training set has its part of them, and every inner fold some of each.
+        of_split = np.bincount(strata[splits.labelled[s]], minlength=len(expected))
+        assert (np.abs(of_split - expected * (1 - 1 / SETTINGS.folds)) <= 1).all()
         for fold in range(4):
             assert len(np.unique(strata[splits.labelled[s] & (splits.inner[s] == fold)])) == len(expected)
+
+
+def test_other_draws_of_labels_leave_their_number_and_the_seed_of_the_splits_does_not_draw_them() -> None:
+    cohort = make_cohort(n=300, label_budget=0.2)
+    of_draw = [
+        make_splits(cohort, SETTINGS.model_copy(update={"label_draw": draw}), seed=seed).labelled[-1]
+        for draw, seed in [(0, 0), (0, 1), (1, 0)]
+    ]
+    np.testing.assert_array_equal(of_draw[0], of_draw[1])
+    assert of_draw[0].sum() == of_draw[2].sum()
+    assert (of_draw[0] != of_draw[2]).any()
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -98,11 +111,11 @@ def test_shares_of_labels_are_those_that_splits_keep(budget: float) -> None:
     splits = make_splits(cohort, SETTINGS, seed=0)
     labels = np.bincount(cohort.target.strata[cohort.target.observed]).tolist()
     used, by_stratum = SETTINGS.label_shares(dict(enumerate(labels)), budget)  # type: ignore[arg-type]
-    trained = splits.train[:-1] & cohort.target.observed
-    assert abs(splits.labelled[:-1].sum() / trained.sum() - used) < 0.01
+    kept, observed = splits.labelled[splits.full], cohort.target.observed
+    assert kept.sum() / observed.sum() == pytest.approx(used)
     for stratum, share in by_stratum.items():
         here = cohort.target.strata == stratum
-        assert abs((splits.labelled[:-1] & here).sum() / (trained & here).sum() - share) < 0.01
+        assert (kept & here).sum() / (observed & here).sum() == pytest.approx(share)
 
 
 def test_all_labels_are_kept_without_a_budget(cohort: Cohort) -> None:
