@@ -68,8 +68,15 @@ PERFORMANCE_COLUMNS = ("student", "model", "metric", "mean", "ci_low", "ci_high"
 # intermediate/comparisons.tsv: the primary metric of a student minus that of a baseline on the same test samples.
 COMPARISON_COLUMNS = ("student", "model", "baseline", "difference", "ci_low", "ci_high")
 
+# intermediate/predictions.tsv: of students that may be delivered, before the columns of the task.
+PREDICTION_COLUMNS = ("student", "model", *SPLIT_COLUMNS, "sample")
+
 # intermediate/criteria.tsv: score and decision of each criterion for each pair, beside the realised gain.
 CRITERIA_COLUMNS = ("cohort", "target", "metric", "criterion", *PAIR_COLUMNS, "score", "decision", "gain")
+
+# intermediate/advised.tsv: the gain of following a criterion, over the outer training sets.
+ADVISED_INTERVAL = ("advised_gain", "ci_low", "ci_high", "n_splits")
+ADVISED_COLUMNS = ("cohort", "target", "metric", "criterion", "student", "taught", *ADVISED_INTERVAL)
 
 # scorecard.tsv
 SCORECARD_COLUMNS = (
@@ -81,5 +88,5 @@ SCORECARD_COLUMNS = (
     "spearman",
     "sign_accuracy",
     "abstention",
-    "regret",
+    "advised_gain",
 )

@@ -32,6 +32,7 @@ def cch(
     modalities: Collection[str] = (),
     teachers: Collection[str] = (),
     classes: Collection[object] = (),
+    transform: str = "",
     group: str = "",
     splits: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
@@ -63,6 +64,8 @@ def cch(
         Views that may teach, such as `rna` or `rna+cnv`; by default every modality.
     classes
         Those to use; by default all. Labels of other classes count as missing.
+    transform
+        Of a number: models learn its logarithm (`log`) or its normal scores (`rank_normal`), fitted on training labels.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
     splits, encoder, information, criterion, distillation
@@ -98,6 +101,7 @@ def cch(
             "modalities": comma_cell(modalities),
             "teachers": ";".join(map(str, teachers)),
             "classes": comma_cell(classes),
+            "transform": transform,
             "group": group,
         },
         "tl.cch",

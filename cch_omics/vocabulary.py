@@ -169,3 +169,17 @@ def better_than_chance(task: Task, mean: float, low: float) -> bool:
 def with_unit(metric: Metric, value: float) -> str:
     """Format a difference of two values of a metric and say in what it is: "+1.2 points", "+0.053 of R²"."""
     return f"{difference(metric, value)} {metric.unit or f'of {metric.title}'}"
+
+
+def score(metric: Metric, value: float) -> str:
+    """Say what a model reached: "balanced accuracy 74.4%", "Uno's C 0.621"."""
+    unit = {"points": "%", "": ""}.get(metric.unit, f" {metric.unit}")
+    return f"{metric.title} {shown(metric, value)}{unit}"
+
+
+def compared(metric: Metric, value: float) -> str:
+    """Say a difference of two values of a metric in words: "5.6 points higher", "0.030 lower", "the same"."""
+    if not shows(metric, value):
+        return "the same"
+    amount = f"{unsigned(abs(metric.scale * value), metric.digits)} {metric.unit}".strip()
+    return f"{amount} {'higher' if value > 0 else 'lower'}"

@@ -8,7 +8,7 @@ import typer
 from cch_omics.cli.command import CohortOutput, Log, PageOutput, Seed, Settings, command, file, sections
 from cch_omics.cli.written import Written, is_download
 from cch_omics.config import comma_list
-from cch_omics.keys import CRITERIA_COLUMNS
+from cch_omics.keys import ADVISED_COLUMNS, CRITERIA_COLUMNS
 
 
 @command
@@ -58,9 +58,12 @@ def pool(
     from cch_omics.report import write_pooled_report
     from cch_omics.runtime.formats import read_table, write_table
 
-    tables = [read_table(folder / "intermediate" / "criteria.tsv", CRITERIA_COLUMNS) for folder in folders]
-    criteria = concatenated(tables, CRITERIA_COLUMNS)
-    card = pd.concat([score(criteria, pooled=True), score(criteria, pooled=False)], ignore_index=True)
+    criteria, advised = (
+        concatenated([read_table(folder / "intermediate" / f"{name}.tsv", columns) for folder in folders], columns)
+        for name, columns in (("criteria", CRITERIA_COLUMNS), ("advised", ADVISED_COLUMNS))
+    )
+    cards = [score(criteria, advised, pooled=pooled) for pooled in (True, False)]
+    card = pd.concat(cards, ignore_index=True)
     write_table(card, scorecard)
     config = sections("pool", settings).report
     write_pooled_report(folders, output, config, scorecard=card, unfinished=unfinished or [])

@@ -264,12 +264,15 @@ def evaluate(
     performance: Annotated[Path, Written("TSV", "mean scores of every model")],
     comparisons: Annotated[Path, Written("TSV", "students against baselines")],
     criteria: Annotated[Path, Written("TSV", "score and decision of every criterion for every pair")],
+    advised: Annotated[Path, Written("TSV", "gain of following each criterion, for every student")],
+    predictions: Annotated[Path, Written("TSV", "predictions of the students for test samples")],
     bundles: Annotated[Path, Written("DIR", "a folder per student with its model", ours=is_students)],
     settings: Settings = "{}",
     log: Log = None,
 ) -> None:
     """Score every student on the test patients and the criteria by the gains; save the chosen students."""
     from cch_omics.evaluation import evaluate
+    from cch_omics.evaluation.predictions import predictions_on_test
     from cch_omics.models.out_of_fold import load_by_student
     from cch_omics.runtime.formats import read_table, write_table
     from cch_omics.student import write_students
@@ -293,8 +296,12 @@ def evaluate(
     write_table(found.performance, performance)
     write_table(found.comparisons, comparisons)
     write_table(found.criteria, criteria)
-    advised = read_table(teachers, TEACHER_COLUMNS)
-    write_students(read, drawn, distilled, advised, decided, found.performance, found.summary, bundles)
+    write_table(found.advised, advised)
+    chosen = read_table(teachers, TEACHER_COLUMNS)
+    on_test = predictions_on_test(read, drawn, distilled, chosen)
+    write_table(on_test, predictions)
+    measured = found.performance, found.summary, found.advised
+    write_students(read, drawn, distilled, chosen, decided, *measured, on_test, bundles)
 
 
 @command

@@ -119,7 +119,7 @@ class InformationConfig(Section):
         "it.",
     )
     label: Annotated[str, Choice(WITH_LABEL)] = Field(
-        "auto", description="Estimator of I(H_S;Y) and I(H_T;Y); auto = that of the task."
+        "auto", description="Estimator of I(H_S;Y) and I(H_T;Y); auto = that of the task, or of few labels."
     )
     neighbours: Annotated[int, Field(ge=1, le=100)] = Field(3, description="k of the estimators by nearest neighbours.")
     dimension: Annotated[int, Field(ge=1, le=1000)] = Field(

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from cch_omics.config.base import Choice, Section, input_error, near
 from cch_omics.errors import InputError
-from cch_omics.tasks import TASKS
+from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 # Names of files and folders are made of them; file systems take 255 bytes.
@@ -45,8 +45,11 @@ class SheetRow(Section):
     modalities: str = Field("", description="Comma list; empty = all.")
     group: str = Field("", description="Column of patient ids; empty = from the barcode.")
     classes: str = Field("", description="Comma list; other values count as missing; empty = all.")
+    transform: Annotated[str, Choice(("", *TRANSFORMS["regression"]))] = Field(
+        "", description="Of a number, fitted on training labels: models learn what it makes of them; empty = none."
+    )
     label_budget: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="Fraction of each training set's labels kept."
+        1.0, description="Fraction of the labels that training may use."
     )
     derived_from: str = Field("", description="Modality that the target was defined from.")
     teachers: str = Field(
@@ -258,6 +261,23 @@ def check_modality(name: str, where: str) -> None:
         raise InputError(where, f"the modality {name!r}", NAME_RULE, "Rename the modality in the source.")
 
 
+def check_transform(transform: str, task: str, where: str) -> None:
+    """Refuse a transform of a target whose task has none.
+
+    Raises
+    ------
+    InputError
+        If it is not one of the task's.
+    """
+    if transform not in {"", NO_TRANSFORM, *TRANSFORMS.get(task, ())}:
+        raise InputError(
+            where,
+            f"{transform!r} beside the task {task!r}",
+            "an empty cell",
+            "Only the number of a regression is transformed: empty one of the two cells.",
+        )
+
+
 def _views(cell: str) -> list[str]:
     """Views of the column `teachers`, without blanks inside them; none for an empty cell."""
     return ["+".join(name.strip() for name in view.split("+")) for view in cell.split(";")] if cell.strip() else []
@@ -354,6 +374,8 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
             "an empty cell",
             "Only a classification has classes: empty one of the two cells.",
         )
+    if row.task:
+        check_transform(row.transform, row.task, f"{where}, {kind} transform")
     for item in modalities:
         check_modality(item, f"{where}, {kind} modalities")
     check_views(_views(row.teachers), f"{where}, {kind} teachers", modalities)

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort, Modality, Target
-from cch_omics.config import NAME_PATTERN, IngestConfig, SheetRow, SplitsConfig, comma_list, teachers_of_row
+from cch_omics.config import (
+    NAME_PATTERN,
+    IngestConfig,
+    SheetRow,
+    SplitsConfig,
+    check_transform,
+    comma_list,
+    teachers_of_row,
+)
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, sites_of, texts_at
 from cch_omics.data.left_out import modalities_left_out, shortcoming, teachers_left_out
@@ -134,13 +142,14 @@ def _target(
     name = row.task or (of_names[0] if of_names and target not in source.clinical.columns else "")
     texts = [] if name or classes else known_texts(texts_at(source, target, "target", rows))
     name = name or ("classification" if classes else guess_task(texts))
+    check_transform(row.transform, name, f"{source.clinical_where}, column {target!r}, 'transform' of the sheet")
     names = _columns(source, target, name) or _expected(source, target, name)
-    columns = [_column(source, column, samples, rows, classes, splits) for column in names]
+    columns = [_column(source, column, samples, rows, classes, row.transform, splits) for column in names]
     task, values, left_out = task_class(name).read(*columns)
     missing = sum((Counter(column.missing) for column in columns), Counter())
-    remarks = [] if classes else task.remarks(row.target_name)
+    remarks = [] if classes else task.remarks(row.target_name, values)
     if not (row.task or classes):
-        remarks += _of_guess(source, target, name, len({text for text in texts if is_number(text)}))
+        remarks += _of_guess(source, target, name, names, len({text for text in texts if is_number(text)}))
     if row.target_name != target:
         remarks = [f"{row.target_name} is the column {target!r} of {source.clinical_where}.", *remarks]
     return Target(row.target_name, task, values), dict(sorted((missing | left_out).items())), remarks
@@ -152,6 +161,7 @@ def _column(
     samples: NDArray[np.str_],
     rows: NDArray[np.int64],
     classes: Sequence[str],
+    transform: str,
     splits: SplitsConfig,
 ) -> LabelColumn:
     """What a column says of each sample, without texts that stand for a missing label."""
@@ -165,11 +175,12 @@ def _column(
         fewest=splits.fewest_patients,
         missing=Counter(other for other, text in zip(said, texts, strict=True) if other != text),
         name=name,
+        transform=transform,
     )
 
 
-def _of_guess(source: Source, target: str, task: str, numbers: int) -> list[str]:
-    """Say that a column of so many different numbers was taken for a task, and that it may be part of another."""
+def _of_guess(source: Source, target: str, task: str, columns: Sequence[str], numbers: int) -> list[str]:
+    """Say that a column of so many numbers, or columns, were taken for a task, and that it may be part of another."""
     said = [
         f"{target} is one of the columns of a {other}: for that, write {whole!r} and {other!r} into the sheet's "
         "columns 'target' and 'task'."
@@ -180,6 +191,12 @@ def _of_guess(source: Source, target: str, task: str, numbers: int) -> list[str]
     if numbers:
         guess = f"{target} has {numbers} different numbers and was taken for a {task}; the sheet's column 'task' can"
         said.insert(0, f"{guess} say otherwise.")
+    if len(columns) > 1:
+        said.insert(
+            0,
+            f"{target} was taken for a {task} because the columns {' and '.join(map(repr, columns))} are there; the "
+            "sheet's columns 'target' and 'task' can say otherwise.",
+        )
     return said
 
 

@@ -37,7 +37,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
     dict
         - `format_version`, `cohort`, `source`, `origin` (published source and license, where known)
         - `target`, `task` (its name) and its `parameters`, `task_guessed` (whether the sheet left it open)
-        - `label_budget`: share of the labels that training may use, `asked` and `used`, and used of each of the `strata`
+        - `label_budget`: share of the labels training may use, `asked` and `used`, and used of each of the `strata`
         - `samples`, `patients`, `labelled`, `derived_from`, `teachers` (views that may teach)
         - `left_out`: what neither teaches nor learns: `views`, one view, or two that do not teach each other, and the
           `reason`, a sentence; nothing else is said of a modality that was left out
@@ -52,15 +52,17 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
           by modality and stratum, how many of them an inner fold will have whose label may be used
         - `duplicates`: by modality, pairs of samples of different patients that have the same values
         - `join`: `level`; `clinical` (`ids`, `in_no_table`); `unlabelled_samples`; `patients_with_several_samples`;
+          `patients_with_different_labels`, who have them in several samples;
           `tables`: by modality `file`, `ids`, `in_clinical`, `not_in_clinical`, `turned`, `left_out` (rows by reason),
           `features_left_out` (by reason); `samples`: what each sample has; `left_out`: reasons by table and id
         - `leakage`: by modality `feature`, `stratum`, `measure`, `value`: the best single feature on held-out patients
           (`Task.single_feature`), the stratum that it tells from the rest ("" = it predicts the target as a whole),
           what `value` is (such as "AUROC"), and how much of it, all null with too few labels; `flagged`;
-          `defines_target`
+          `defines_target`; `named_like_target`: features that are called as the target or one of its columns is
         - `site_confounding`: `sites`, `samples`, `measure`, `value`, `chance`, `p_value`, `flagged`: how well the
           tissue source site alone predicts the target (`Task.site_dependence`); null where sites are unknown or labels
           too few
+        - `at_sites`: sentences about what single sites have alone (`Task.at_sites`)
         - `warnings`: sentences
     """
     names = list(cohort.modalities)
@@ -103,6 +105,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "join": _join(cohort, notes),
         "leakage": {name: _leakage(cohort, name) for name in names},
         "site_confounding": _site_confounding(cohort),
+        "at_sites": _at_sites(cohort),
     }
     report["warnings"] = [*notes.remarks, *audit_warnings(report)]
     return report
@@ -187,6 +190,7 @@ def _join(cohort: Cohort, notes: Notes) -> dict[str, Any]:
         "clinical": {"ids": notes.clinical_ids, "in_no_table": len(notes.clinical_left_out)},
         "unlabelled_samples": int((~cohort.target.observed).sum()),
         "patients_with_several_samples": int((np.unique(cohort.groups, return_counts=True)[1] > 1).sum()),
+        "patients_with_different_labels": _with_different_labels(cohort),
         "tables": tables,
         "samples": {
             str(sample): ", ".join(name for name, member in has.items() if member[position])
@@ -206,13 +210,37 @@ def _leakage(cohort: Cohort, name: str) -> dict[str, Any]:
         "value": None if best is None else best.value,
         "flagged": best is not None and best.suspicious,
         "defines_target": name == cohort.derived_from,
+        "named_like_target": _named_like_target(cohort, name),
     }
 
 
-def _site_confounding(cohort: Cohort) -> dict[str, Any] | None:
+def _named_like_target(cohort: Cohort, name: str) -> list[str]:
+    target = cohort.target
+    columns = {f"{target.name}{ending}".casefold() for endings in target.task.columns for ending in endings}
+    return [str(feature) for feature in cohort.modalities[name].features if str(feature).casefold() in columns]
+
+
+def _with_different_labels(cohort: Cohort) -> list[str]:
+    known = cohort.target.observed
+    patients, codes = np.unique(cohort.groups[known], return_inverse=True)
+    labels = np.unique(np.column_stack([codes, cohort.target.values[known]]), axis=0)
+    return [str(name) for name in patients[np.bincount(labels[:, 0].astype(np.int64), minlength=len(patients)) > 1]]
+
+
+def _at_known_sites(cohort: Cohort) -> NDArray[np.int64]:
+    """One labelled sample of each patient whose site is known."""
     known = cohort.target.observed & (cohort.sites != "")
-    # One sample of each patient.
-    first = np.flatnonzero(known)[np.unique(cohort.groups[known], return_index=True)[1]]
+    return np.flatnonzero(known)[np.unique(cohort.groups[known], return_index=True)[1]]
+
+
+def _at_sites(cohort: Cohort) -> list[str]:
+    first = _at_known_sites(cohort)
+    target = cohort.target
+    return target.task.at_sites(target.name, target.values[first], cohort.sites[first]) if len(first) else []
+
+
+def _site_confounding(cohort: Cohort) -> dict[str, Any] | None:
+    first = _at_known_sites(cohort)
     sites = cohort.sites[first]
     n_sites = len(np.unique(sites))
     found = cohort.target.task.site_dependence(cohort.target.values[first], sites) if n_sites > 1 else None

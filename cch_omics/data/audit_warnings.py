@@ -3,6 +3,7 @@
 from typing import Any
 
 from cch_omics.data.scale import scale_warning
+from cch_omics.errors import some
 
 # Fraction of missing values of a modality from which it is reported.
 SPARSE = 0.2
@@ -23,8 +24,8 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
     if raised:
         listed = ", ".join(f"{share:.0%} of {name!r}" for name, share in raised.items())
         said.append(
-            f"label_budget asks for {budget['asked']:.1%} of the labels. Every inner fold needs one of every stratum, "
-            f"so a training set keeps {listed}: {budget['used']:.1%} in all."
+            f"label_budget asks for {budget['asked']:.1%} of the labels. The folds need some of every stratum, "
+            f"so training may use {listed}: {budget['used']:.1%} in all."
         )
     if report["values_treated_as_missing"]:
         listed = ", ".join(f"{value!r} ({count})" for value, count in report["values_treated_as_missing"].items())
@@ -49,6 +50,11 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
             said.append(f"{name}: {modality['missing_fraction']:.0%} of its values are missing.")
     if count := join["patients_with_several_samples"]:
         said.append(f"{count} patients have several samples: they stay together in every split.")
+    if patients := join["patients_with_different_labels"]:
+        said.append(
+            f"{len(patients)} patients have samples of which {report['target']} differs, such as {some(patients, 3)}: "
+            "is one of them wrong?"
+        )
     for name, pairs in report["duplicates"].items():
         if pairs:
             listed = "; ".join(f"{one} and {two}" for one, two in pairs[:3])
@@ -66,12 +72,18 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
     for name, leak in report["leakage"].items():
         if leak["defines_target"]:
             said.append(f"{name}: the target was defined from it, so its own accuracy is optimistic.")
+        if leak["named_like_target"]:
+            said.append(
+                f"{name}: features called like the target {report['target']}: {some(leak['named_like_target'], 3)}. If "
+                "they are the target, take them out."
+            )
         if leak["flagged"]:
             tells = f" (for {leak['stratum']!r})" if leak["stratum"] else ""
             said.append(
                 f"{name}: the single feature {leak['feature']} predicts {report['target']}{tells}, {leak['measure']} "
                 f"{leak['value']:.3f} on held-out patients: a leak of the label, or biology that defines it."
             )
+    said += report["at_sites"]
     site = report["site_confounding"]
     if site is not None and site["flagged"]:
         said.append(

@@ -10,6 +10,13 @@ normal, and m_y = (y, 0). Of x, only z = x A' / p = t + noise * e' (e' standard 
 y, of v or of another modality: z is a sufficient statistic, and the mutual information between two modalities, or with
 the label, is that of their z. Given the class, the z of all modalities are jointly normal; with a number, they are
 jointly normal with it.
+
+In a cohort with survival times the number y is not seen. It is the log-hazard, in units of 1 / EFFECT, of an event at
+time T, and follow-up ends at a time C that depends on nothing:
+
+    P(T > t | y) = exp(-(t / SCALE)^SHAPE exp(EFFECT y)),   P(C > t) = exp(-c (t / SCALE)^SHAPE),
+
+with c such that the stated fraction is censored. The label is the follow-up, min(T, C) and whether T <= C.
 """
 
 import os
@@ -22,6 +29,7 @@ import numpy as np
 import pandas as pd
 from mudata import MuData
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from cch_omics.data.mudata import make_mudata, write_mudata
 from cch_omics.errors import InputError
@@ -34,6 +42,14 @@ PRIORS = (0.4, 0.35, 0.25)
 CORNERS: Floats = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])
 SITES = ("A1", "A2", "AC", "AN", "AR", "B6", "BH", "C8", "D8", "E2", "E9", "GM")
 MONTE_CARLO = 200_000
+# Of survival times: the logarithm of the hazard ratio of one standard deviation; Weibull's scale, in days, and shape.
+EFFECT = 1.5
+SCALE = 1500.0
+SHAPE = 1.3
+# Nodes of integrals over a normal variable, and logarithms of (t / SCALE)^SHAPE of those over time.
+NORMAL_NODES, NORMAL_WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
+NORMAL_WEIGHTS = NORMAL_WEIGHTS / NORMAL_WEIGHTS.sum()
+LOG_TIMES: Floats = np.linspace(-25.0, 8.0, 600)
 
 
 @dataclass(frozen=True)
@@ -62,17 +78,21 @@ class Channel:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A cohort of n patients, one sample each, of whom the fraction `labelled` have a known label: class or number."""
+    """A cohort of n patients, one sample each, of whom the fraction `labelled` have a known label.
+
+    It is a class; without `classes` a number; and with a fraction `censored` a survival time.
+    """
 
     n: int
     labelled: float
     modalities: dict[str, Channel]
     classes: tuple[str, ...] = CLASSES
+    censored: float | None = None
 
     @property
     def target(self) -> str:
-        """Name of the label's column."""
-        return "subtype" if self.classes else "score"
+        """Name of the target: of a survival time what comes before `_time` and `_event`."""
+        return "subtype" if self.classes else "score" if self.censored is None else "os"
 
 
 SIMULATED: dict[str, Simulated] = {
@@ -115,27 +135,43 @@ SIMULATED: dict[str, Simulated] = {
         },
         classes=(),
     ),
+    # A survival time, whose log-hazard the modalities know as they know the number; half of the patients are censored.
+    "survival": Simulated(
+        n=400,
+        labelled=0.85,
+        modalities={
+            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
+            "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
+            "rppa": Channel(features=40, label=0.5, shared=0.5, noise=0.6, missing=0.01),
+        },
+        classes=(),
+        censored=0.5,
+    ),
 }
 
 
 def simulate(name: str, *, seed: int = 0) -> MuData:
     """Draw a cohort of `SIMULATED`.
 
-    Returns
-    -------
-    MuData
-        Modalities as in `SIMULATED`, samples with barcodes as in TCGA, each with at least one modality. `.obs` has the
-        target (a categorical or a number, missing where the label is not known) and `tissue_source_site`. Of each
-        modality, `.obsm["sufficient"]` holds z, (n, 2). `.uns["known_information"]` is the table of
-        `known_information`.
-
     Raises
     ------
     InputError
         If there is no cohort of that name.
     """
-    cohort = _cohort(name)
-    rng = np.random.default_rng([seed, *name.encode()])
+    return draw(_cohort(name), np.random.default_rng([seed, *name.encode()]))
+
+
+def draw(cohort: Simulated, rng: np.random.Generator) -> MuData:
+    """Draw a cohort.
+
+    Returns
+    -------
+    MuData
+        Its modalities, samples with barcodes as in TCGA, each with at least one modality. `.obs` has the target (a
+        categorical, a number, or a time in days and 1 for an event or 0; missing where the label is not known) and
+        `tissue_source_site`. Of each modality, `.obsm["sufficient"]` holds z, (n, 2). `.uns["known_information"]` is
+        the table of `information_of`.
+    """
     n = cohort.n
     labels = _draw_labels(cohort, n, rng)
     place = CORNERS[labels] if cohort.classes else np.column_stack([labels, np.zeros(n)])
@@ -156,12 +192,13 @@ def simulate(name: str, *, seed: int = 0) -> MuData:
             var=pd.DataFrame(index=[f"{modality}_{j:03d}" for j in range(channel.features)]),
             obsm={"sufficient": sufficient[rows]},
         )
-    label = pd.Series(labels, index=samples)
-    if cohort.classes:
-        label = label.map(dict(enumerate(cohort.classes))).astype(pd.CategoricalDtype(list(cohort.classes)))
-    label = label.where(rng.random(n) < cohort.labelled)
-    obs = pd.DataFrame({cohort.target: label, "tissue_source_site": sites.astype(object)}, index=samples)
-    return make_mudata(adatas, obs, {"known_information": known_information(name)})
+    known = rng.random(n) < cohort.labelled
+    obs = _label_columns(cohort, labels, rng).set_index(samples).apply(lambda column: column.where(known))
+    return make_mudata(
+        adatas,
+        obs.assign(tissue_source_site=sites.astype(object)),
+        {"known_information": information_of(cohort)},
+    )
 
 
 def write_simulated(name: str, path: str | os.PathLike[str], *, seed: int = 0) -> None:
@@ -170,23 +207,30 @@ def write_simulated(name: str, path: str | os.PathLike[str], *, seed: int = 0) -
 
 
 def known_information(name: str) -> pd.DataFrame:
-    """True mutual information of the sufficient statistics of a cohort of `SIMULATED`.
-
-    With a number as label it is exact: of jointly normal variables it is -1/2 log(1 - r^2) in each of the two
-    dimensions, which are independent (Cover and Thomas 2006, Elements of Information Theory, section 8.5). With classes
-    it is the mean over 200,000 draws of ratios of the densities, which are known: exact to about 0.003 nats.
-
-    Returns
-    -------
-    DataFrame
-        One row per ordered pair: `teacher, student, teacher_student, student_label, teacher_label, gap`, in nats.
+    """`information_of` a cohort of `SIMULATED`.
 
     Raises
     ------
     InputError
         If there is no cohort of that name.
     """
-    cohort = _cohort(name)
+    return information_of(_cohort(name))
+
+
+def information_of(cohort: Simulated) -> pd.DataFrame:
+    """True mutual information of the sufficient statistics.
+
+    With a number as label it is exact: of jointly normal variables it is -1/2 log(1 - r^2) in each of the two
+    dimensions, which are independent (Cover and Thomas 2006, Elements of Information Theory, section 8.5). With classes
+    it is the mean over 200,000 draws of ratios of the densities, which are known: exact to about 0.003 nats. With a
+    survival time it is that between the modalities of the number, and with the follow-up, time and whether it ended
+    with the event, by numerical integration (`of_follow_up`).
+
+    Returns
+    -------
+    DataFrame
+        One row per ordered pair: `teacher, student, teacher_student, student_label, teacher_label, gap`, in nats.
+    """
     between, with_label = (_of_classes if cohort.classes else _of_number)(cohort)
     rows = [
         {
@@ -214,7 +258,49 @@ def _of_number(cohort: Simulated) -> tuple[Floats, Floats]:
         squared = covariance**2 / np.outer(variance, variance)
         np.fill_diagonal(squared, 0)
         between -= np.log1p(-squared) / 2
-    return between, np.log1p(label**2 / rest.diagonal()) / 2
+    if cohort.censored is None:
+        return between, np.log1p(label**2 / rest.diagonal()) / 2
+    correlation = np.sqrt(label**2 / (label**2 + rest.diagonal()))
+    return between, np.array([of_follow_up(float(each), cohort.censored) for each in correlation])
+
+
+def of_follow_up(correlation: float, censored: float) -> float:
+    """Information, in nats, between a follow-up and a normal variable that has a correlation with the log-hazard y.
+
+    With censored = 0 it is that with the time of the event itself. In the unit u = (t / SCALE)^SHAPE both times are
+    exponential, and nothing of SCALE and SHAPE is left: with h = exp(EFFECT y), a follow-up that ends at u has density
+    exp(-(h + c) u) times h if it ends with the event, and times c if not. Three integrals, over the variable, over y
+    given the variable and over log u, are sums over nodes; a finer grid changes the fifth digit.
+    """
+    y = correlation * NORMAL_NODES[:, None] + np.sqrt(1 - correlation**2) * NORMAL_NODES
+    hazard, ending = np.exp(EFFECT * y), _censoring_rate(censored) if censored else 0.0
+    u = np.exp(LOG_TIMES)
+    found = 0.0
+    for density in (hazard, np.full_like(hazard, ending)) if ending else (hazard,):
+        given = np.einsum("ij,j,iju->iu", density, NORMAL_WEIGHTS, np.exp(-(hazard + ending)[..., None] * u))
+        whole = NORMAL_WEIGHTS @ given
+        # Where both vanish, they add nothing.
+        ratio = np.log(np.maximum(given, 1e-300) / np.maximum(whole, 1e-300))
+        found += float(np.trapezoid(NORMAL_WEIGHTS @ (given * ratio) * u, LOG_TIMES))
+    return found
+
+
+def follow_up(event: Floats, censored: float, rng: np.random.Generator) -> Floats:
+    """(n,) times of the event, as they are drawn here -> (n, 2) follow-up, of which the fraction `censored` is."""
+    if not censored:
+        return np.column_stack([event, np.ones(len(event))])
+    last = SCALE * rng.exponential(1 / _censoring_rate(censored), size=len(event)) ** (1 / SHAPE)
+    return np.column_stack([np.minimum(event, last), event <= last]).astype(np.float64)
+
+
+def _censoring_rate(censored: float) -> float:
+    """Rate c with which follow-up ends, in the unit u, so that a fraction is censored: the mean of c / (c + h)."""
+
+    def excess(log_rate: float) -> float:
+        rate = np.exp(log_rate)
+        return float(NORMAL_WEIGHTS @ (rate / (rate + np.exp(EFFECT * NORMAL_NODES)))) - censored
+
+    return float(np.exp(brentq(excess, -30.0, 30.0)))
 
 
 def _of_classes(cohort: Simulated) -> tuple[Floats, Floats]:
@@ -254,6 +340,17 @@ def _cohort(name: str) -> Simulated:
 def _draw_labels(cohort: Simulated, n: int, rng: np.random.Generator) -> NDArray[Any]:
     """(n,) classes from 0, or numbers."""
     return rng.choice(len(cohort.classes), size=n, p=PRIORS) if cohort.classes else rng.normal(size=n)
+
+
+def _label_columns(cohort: Simulated, labels: NDArray[Any], rng: np.random.Generator) -> pd.DataFrame:
+    """What is observed of (n,) labels: a class, a number, or a follow-up."""
+    if cohort.classes:
+        return pd.DataFrame({cohort.target: pd.Categorical(np.array(cohort.classes)[labels], list(cohort.classes))})
+    if cohort.censored is None:
+        return pd.DataFrame({cohort.target: labels})
+    event = SCALE * (rng.exponential(size=len(labels)) * np.exp(-EFFECT * labels)) ** (1 / SHAPE)
+    values = follow_up(event, cohort.censored, rng)
+    return pd.DataFrame(values, columns=[f"{cohort.target}_time", f"{cohort.target}_event"])
 
 
 def _observe(channel: Channel, hidden: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import CriterionConfig
+from cch_omics.evaluation.advised import advised_gains
 from cch_omics.evaluation.gains import comparisons, gains, performance, scores_of_models, summarise
 from cch_omics.evaluation.scorecard import criteria_table, scorecard
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
@@ -25,6 +26,7 @@ class Evaluation:
     performance: pd.DataFrame
     comparisons: pd.DataFrame
     criteria: pd.DataFrame
+    advised: pd.DataFrame
     scorecard: pd.DataFrame
 
 
@@ -48,6 +50,7 @@ def evaluate(
     references = scores_of_models(cohort, splits, baselines, column="baseline")
     summary = summarise(gained_over)
     criteria = criteria_table(cohort.name, cohort.target, evidence, criterion, summary)
+    advised = advised_gains(cohort.name, cohort.target, evidence, criterion, gained_over)
     return Evaluation(
         gains=gained_over,
         references=references,
@@ -55,5 +58,6 @@ def evaluate(
         performance=performance(scores, references, cohort.target.task.metrics),
         comparisons=comparisons(scores, references, cohort.target.task.primary),
         criteria=criteria,
-        scorecard=scorecard(criteria),
+        advised=advised,
+        scorecard=scorecard(criteria, advised),
     )

@@ -45,18 +45,18 @@ def score_models(
     n_test
         (J,) test samples with the modality and a label.
     """
-    values, task = cohort.target.values, cohort.target.task
-    scores = np.full((len(outputs), splits.full, len(task.metrics)), np.nan)
+    values, metrics = cohort.target.values, cohort.target.task.metrics
+    scores = np.full((len(outputs), splits.full, len(metrics)), np.nan)
     tested = splits.test[: splits.full] & cohort.profiled(modality) & cohort.target.observed  # (J, n)
     for j, test in enumerate(tested):
         complete = np.flatnonzero(np.isfinite(outputs[:, j, test]).all((-2, -1)))
         if not len(complete):
             continue
-        usable = splits.labelled[j]
+        usable, task = splits.labelled[j], splits.task(cohort.target, j)
         decisions = np.stack([task.decision(outputs[v, j], values, usable) for v in complete])
         trained = usable & cohort.profiled(modality)
         found = task.evaluate(outputs[complete, j][:, test], values[test], decisions, values[trained])
-        scores[complete, j] = np.stack([found[name] for name in task.metrics], axis=-1)
+        scores[complete, j] = np.stack([found[name] for name in metrics], axis=-1)
     return scores, tested.sum(1)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from cch_omics.tasks.base import Metric
 
@@ -51,7 +51,7 @@ def corrected_interval(
     if n < 2 or folds < 2:
         return mean, float("nan"), float("nan")
     error = np.sqrt((1 / n + 1 / (folds - 1)) * known.var(ddof=1))
-    arm = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * error)
+    arm = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * error)
     return mean, *_within(mean, arm, low, high)
 
 

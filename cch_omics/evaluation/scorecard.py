@@ -3,17 +3,21 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from cch_omics import keys
 from cch_omics.cohort import Target
 from cch_omics.config import CriterionConfig
+from cch_omics.tasks.ranks import rankdata
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.verdict.rule import may_teach
 
 # Beside the rule in force.
 SHOWN = ("pilot", "cch", "accuracy_difference", "always", "never")
 PAIR = list(keys.PAIR_COLUMNS)
+
+
+def compared(rule: str) -> tuple[str, ...]:
+    """Names of the criteria on the scorecard: the rule in force comes first."""
+    return tuple(dict.fromkeys((rule, *SHOWN)))
 
 
 def criteria_table(
@@ -40,7 +44,7 @@ def criteria_table(
     realised = realised[[*PAIR, "gain"]]
     full = evidence["repeat"] == -1
     parts = []
-    for name in dict.fromkeys((criterion.rule, *SHOWN)):
+    for name in compared(criterion.rule):
         rule = CRITERIA[name]
         scored = evidence.assign(score=[rule.score(row) for row in evidence.to_dict("records")])
         if rule.needs_distillation and scored["score"].isna().all():
@@ -57,20 +61,21 @@ def criteria_table(
     return pd.concat(parts, ignore_index=True)[list(keys.CRITERIA_COLUMNS)]
 
 
-def scorecard(criteria: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
+def scorecard(criteria: pd.DataFrame, advised: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
     """How well each criterion foretold the realised gains.
 
     - `spearman`: of the score with the mean gain; NaN for a constant score. Over the pairs that have a score.
     - `sign_accuracy`: share of right decisions among the decided: `distil` is right if the mean gain is positive,
       `do_not_distil` if it is not. `abstention`: share of undecided pairs.
-    - `regret`: mean over students of the best mean gain (training alone is 0) minus that of the choice: the teacher
-      with the highest score among those that `may_teach` allows (the mean of equals), alone if there is none.
+    - `advised_gain`: of following the criterion, mean over students; NaN where that of one was not measured.
 
     Parameters
     ----------
     criteria
         Of `criteria_table`, of one cohort and target or of several, put together. Pairs without a measured gain are not
         counted.
+    advised
+        Of `advised.advised_gains`, of the same cohorts and targets.
     pooled
         Over all cohorts and targets with the same metric (named "all") instead of one row for each.
 
@@ -81,6 +86,7 @@ def scorecard(criteria: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
     """
     measured = criteria[np.isfinite(criteria["gain"].to_numpy(dtype=np.float64))]
     by = ["metric", "criterion"] if pooled else ["cohort", "target", "metric", "criterion"]
+    followed = advised.groupby(by)["advised_gain"].agg(lambda gain: gain.mean(skipna=False))
     rows = []
     for key, part in measured.groupby(by, sort=False):
         gain = part["gain"].to_numpy(dtype=np.float64)
@@ -88,7 +94,6 @@ def scorecard(criteria: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
         decision = part["decision"].to_numpy(dtype=str)
         scored, decided = np.isfinite(score), decision != keys.UNDECIDED
         right = (decision == keys.DISTIL) == (gain > 0)
-        students = part.groupby(["cohort", "target", "student"])
         rows.append(
             (
                 *(("all", "all", *key) if pooled else key),
@@ -96,7 +101,7 @@ def scorecard(criteria: pd.DataFrame, *, pooled: bool = False) -> pd.DataFrame:
                 _rank_correlation(score[scored], gain[scored]),
                 float(right[decided].mean()) if decided.any() else float("nan"),
                 float(1 - decided.mean()),
-                float(np.mean([_regret(each) for _, each in students])),
+                float(followed.get(key, np.nan)),
             )
         )
     return pd.DataFrame(rows, columns=list(keys.SCORECARD_COLUMNS))
@@ -107,12 +112,3 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
-def _regret(candidates: pd.DataFrame) -> float:
-    """Of the choice for one student."""
-    best = max(0.0, float(candidates["gain"].max()))
-    allowed = candidates[may_teach(candidates["decision"].to_numpy(), candidates["score"].to_numpy())]
-    if allowed.empty:
-        return best
-    return best - float(allowed.loc[allowed["score"] == allowed["score"].max(), "gain"].mean())

@@ -61,7 +61,7 @@ def average_folds(values: Floats, covariance: Floats, weights: Floats) -> tuple[
     return share @ values, np.einsum("j,jab->ab", share**2, covariance + between)
 
 
-def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, float | int | str]:
+def row(folds: Folds, neighbours: int, fewest_labels: int, *, first_teaches: bool) -> dict[str, float | int | str]:
     """Average over the folds of one split, weighted by their paired samples.
 
     Parameters
@@ -69,7 +69,9 @@ def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, floa
     folds
         Of the pair (a, b).
     neighbours
-        k: a fold with fewer than k + 2 samples or labels does not enter.
+        k: a fold with fewer than k + 2 samples does not enter.
+    fewest_labels
+        Nor does one with fewer labels than that.
     first_teaches
         Whether a teaches b, or b teaches a.
 
@@ -86,7 +88,7 @@ def row(folds: Folds, neighbours: int, *, first_teaches: bool) -> dict[str, floa
         finite = np.isfinite(values[:, :terms]).all(1) & np.isfinite(covariance[:, :terms, :terms]).all((1, 2))
         return np.asarray(finite)
 
-    used = known(3) & (np.minimum(folds.n_paired, folds.n_labelled) >= neighbours + 2)
+    used = known(3) & (folds.n_paired >= neighbours + 2) & (folds.n_labelled >= fewest_labels)
     mean, spread, share = np.full(TERMS, np.nan), np.full((TERMS, TERMS), np.nan), np.zeros(len(used))
     if used.any():
         share[used] = folds.n_paired[used] / folds.n_paired[used].sum()

@@ -59,7 +59,7 @@ class Estimator:
     select
         What was prepared, (B, S, b) positions and (B, S, b) valid -> the same of B * S selections.
     of_gains
-        Whether X is not the representation, but each sample's gain of log-likelihood (`likelihood.likelihood_gains`).
+        Whether X is not the representation, but each sample's gain of log-likelihood (`tasks.likelihood`).
     of_selections
         (x, y, index, valid, neighbours=k) as of `run` -> its Estimates, by what many selections of the same samples
         share; None where that has no answer.

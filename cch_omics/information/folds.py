@@ -64,12 +64,13 @@ def members_of(cohort: Cohort, splits: Splits, batch: Batch, *, subsamples: int,
     """Samples of the inner folds of a batch, with the random numbers behind S half-samples of each."""
     held_out = [np.flatnonzero(splits.inner[s] == j) for s, j in batch]
     shape = (len(batch), max(1, max(map(len, held_out))))
-    points, strata = cohort.target.task.label_points(cohort.target.values), cohort.target.strata
+    values, strata = cohort.target.values, cohort.target.strata
+    points = {s: splits.task(cohort.target, s).label_points(values) for s in {s for s, _ in batch}}
     members = Members(
         sample=np.zeros(shape, dtype=np.int64),
         exists=np.zeros(shape, dtype=bool),
         labelled=np.zeros(shape, dtype=bool),
-        label=np.zeros(shape, dtype=points.dtype),
+        label=np.zeros(shape, dtype=points[batch[0][0]].dtype),
         stratum=np.full(shape, -1),
         patient=np.zeros(shape, dtype=np.int64),
         keys=np.ones((shape[0], subsamples, shape[1])),
@@ -80,7 +81,7 @@ def members_of(cohort: Cohort, splits: Splits, batch: Batch, *, subsamples: int,
         members.sample[item, :n] = samples
         members.exists[item, :n] = True
         members.labelled[item, :n] = labelled
-        members.label[item, :n] = points[samples]
+        members.label[item, :n] = points[s][samples]
         members.stratum[item, :n] = np.where(labelled, strata[samples], -1)
         members.patient[item, :n] = np.unique(cohort.groups[samples], return_inverse=True)[1]
         # Each fold has a generator of its own, so that it is the same whatever it is batched with.

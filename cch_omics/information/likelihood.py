@@ -9,27 +9,10 @@ a fold are enough.
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.information.estimators import Estimates, Estimator
 from cch_omics.information.masked import mean_over
-from cch_omics.tasks.base import Floats, Outputs, Task, Values
-
-
-def likelihood_gains(task: Task, outputs: Outputs, values: Values, fold: NDArray[np.int64]) -> Floats:
-    """(m, C) held-out outputs, (m, ...) labels and (m,) inner folds -> (m,) log p(y | outputs) - log p(y), in nats."""
-    experts = np.asarray(outputs, dtype=np.float64)[..., None]
-    gained = np.empty(len(values))
-    for held_out in np.unique(fold):
-        test = fold == held_out
-        each = [
-            task.fit_pool(some[~test], values[~test]).log_likelihood(some[test], values[test])
-            for some in (experts, experts[..., :0])
-        ]
-        gained[test] = each[0] - each[1]
-    return gained
 
 
 def gains_themselves(gains: Tensor, valid: Tensor) -> Tensor:
@@ -38,9 +21,9 @@ def gains_themselves(gains: Tensor, valid: Tensor) -> Tensor:
 
 
 def mean_gain(x: Tensor, y: Tensor, valid: Tensor, *, neighbours: int = 0) -> Estimates:
-    """Mean of (B, n, 1) `likelihood_gains` over two valid samples or more; what was observed, y, is in them already."""
+    """Mean of (B, n, 1) `likelihood_gains` over valid samples; what was observed, y, is in them already."""
     n = valid.sum(-1)
-    return Estimates(mean_over(x[..., 0], valid).masked_fill(n < 2, math.nan), n, {})
+    return Estimates(mean_over(x[..., 0], valid).masked_fill(n < 1, math.nan), n, {})
 
 
 LIKELIHOOD = Estimator(mean_gain, gains_themselves, of_gains=True)

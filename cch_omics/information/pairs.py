@@ -30,16 +30,17 @@ from cch_omics.errors import InputError
 from cch_omics.information import averaging
 from cch_omics.information.folds import Batch, batches, members_of, principal_components
 from cch_omics.information.half_samples import half_samples
-from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.information.terms import TERMS, Folds, Suite, on_simulations, with_covariance
 from cch_omics.models.out_of_fold import Encoding
 from cch_omics.runtime.parallel import each_part
 from cch_omics.splits import Splits
-from cch_omics.tasks.base import Task
+from cch_omics.tasks.likelihood import likelihood_gains
 from cch_omics.views import teachers_of, views_of
 
 NORMAL_95 = 1.959963984540054
+# Labels of a fold that have a mean gain of log-likelihood and an error of it.
+FEWEST_GAINS = 2
 
 Pair = tuple[str, str]
 # Of a row, before those of `averaging`.
@@ -61,9 +62,9 @@ def estimate_pairs(
 
     A row's values are means over inner folds; all standard errors in it are those of sums of its terms under one
     covariance (`averaging.average_folds`), which half-samples of the patients give (`half_samples`). A fold contributes
-    nothing, and is counted in `flags`, if a term cannot be estimated there (one class; fewer than k + 2 samples) or if
-    most half-samples are too small for an estimate. Nothing is clipped; if no fold is left, values are NaN, but for
-    I(T;S) if the label terms alone are to blame.
+    nothing, and is counted in `flags`, if a term cannot be estimated there (one class; fewer than k + 2 samples, or
+    labels unless it is by likelihood) or if most half-samples are too small for an estimate. Nothing is clipped; if no
+    fold is left, values are NaN, but for I(T;S) if the label terms alone are to blame.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def estimate_pairs(
     columns = [*FIRST_COLUMNS, *averaging.COLUMNS]
     if not pairs:
         return pd.DataFrame(columns=columns)
-    suite = Suite.of(settings, label := _label_estimator(settings.label, cohort.target.task))
+    suite = Suite.of(settings, label := _label_estimator(settings, cohort, splits))
     place = {name: position for position, name in enumerate(views_of(cohort))}
     # Both directions of a pair share their estimates.
     unordered = sorted({_in_order(pair, place) for pair in pairs}, key=lambda pair: (place[pair[0]], place[pair[1]]))
@@ -137,7 +138,10 @@ def estimate_pairs(
                     "cross_check_estimator": f"{settings.cross_check}-{label}",
                     "dim": min(settings.dimension, encodings[teacher].representation.shape[2]),
                     **averaging.row(
-                        joined[first, second][of_split], settings.neighbours, first_teaches=teacher == first
+                        joined[first, second][of_split],
+                        settings.neighbours,
+                        FEWEST_GAINS if suite.label.of_gains else settings.neighbours + 2,
+                        first_teaches=teacher == first,
                     ),
                 }
             )
@@ -179,10 +183,16 @@ def _in_order(pair: Pair, place: Mapping[str, int]) -> Pair:
     return first, second
 
 
-def _label_estimator(name: str, task: Task) -> str:
-    """Name of the estimator of I(S;Y): as configured, or the task's own."""
+def _label_estimator(settings: InformationConfig, cohort: Cohort, splits: Splits) -> str:
+    """Name of the estimator of I(S;Y): as configured; or the task's own, and likelihoods where labels are few.
+
+    They are where half of an inner fold of the full cohort has fewer than k + 2, or fewer than two of each stratum:
+    most folds would have no estimate, or no error, by neighbours.
+    """
+    name, task = settings.label, cohort.target.task
     if name == "auto":
-        return task.label_estimator
+        needed = 2 * max(settings.neighbours + 2, 2 * len(task.strata_names)) * splits.n_inner
+        return task.label_estimator if splits.labelled[splits.full].sum() >= needed else "likelihood"
     kind = ESTIMATORS[task.label_estimator].y
     if ESTIMATORS[name].y not in {kind, "any"}:
         fitting = ", ".join(entry.name for entry in ESTIMATORS.values() if entry.y in {kind, "any"})
@@ -200,7 +210,10 @@ def _gains(cohort: Cohort, splits: Splits, encoding: Encoding, view: str) -> NDA
     found = np.zeros(splits.inner.shape)
     for s, labelled in enumerate(splits.labelled & cohort.profiled(view)):
         found[s, labelled] = likelihood_gains(
-            cohort.target.task, encoding.outputs[s, labelled], cohort.target.values[labelled], splits.inner[s, labelled]
+            splits.task(cohort.target, s),
+            encoding.outputs[s, labelled],
+            cohort.target.values[labelled],
+            splits.inner[s, labelled],
         )
     return found
 

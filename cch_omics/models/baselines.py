@@ -4,10 +4,10 @@ They are fitted on the labelled training samples of a split only, and each along
 of boosting) on which the inner folds choose, as they do for the networks.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import islice
 
-import joblib  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from cch_omics.cohort import Cohort
 from cch_omics.config import BaselinesConfig
 from cch_omics.models.out_of_fold import Model, OutOfFold
+from cch_omics.runtime.parallel import each_part
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Floats, Task, Values
 
@@ -47,28 +48,27 @@ def fit_baselines(
         key=lambda job: -cohort.modalities[job[0]].values.size,
     )
 
-    def arguments(modality: str, b: int, s: int) -> tuple[Any, ...]:
+    def work(job: tuple[str, int, int]) -> Floats:
+        modality, b, s = job
         data = cohort.modalities[modality]
         rows = data.rows
         of_split = cohort.target.values[rows], splits.inner[s, rows], splits.labelled[s, rows]
-        return (modality, b, s), task, names[b], data.values, *of_split, seed
+        # The matrices are small, and the order of summation is fixed with one thread.
+        with threadpool_limits(1):
+            return fit_fold(splits.task(cohort.target, s), names[b], data.values, *of_split, seed)
 
+    # Here, and not in every process anew.
+    for name in names:
+        import_module(task.baselines[name].library)
     # Processes rather than threads: LightGBM keeps its number of threads in a global variable, and crashes now and then
     # when it is used from two of them.
-    pool = joblib.Parallel(n_jobs=threads, return_as="generator_unordered")
-    fitted = pool(joblib.delayed(_fit_job)(*arguments(*job)) for job in jobs)
+    fitted = each_part(work, jobs, threads=threads, device="cpu")
     for done, ((modality, b, s), predicted) in enumerate(fitted, start=1):
         outputs[modality][b, s, cohort.modalities[modality].rows] = predicted
         progress(done, len(jobs))
     models = tuple(Model(name) for name in names)
     epochs = np.zeros(shape[:2], dtype=np.int64)
     return {modality: OutOfFold(models, each, (), epochs) for modality, each in outputs.items()}
-
-
-def _fit_job(job: tuple[str, int, int], *arguments: Any) -> tuple[tuple[str, int, int], Floats]:
-    # The matrices are small, and the order of summation is fixed with one thread.
-    with threadpool_limits(1):
-        return job, fit_fold(*arguments)
 
 
 def fit_fold(
@@ -80,7 +80,9 @@ def fit_fold(
     usable: NDArray[np.bool_],
     seed: int,
 ) -> Floats:
-    """Fit one baseline in one split; the step of its path is the one with the smallest held-out loss.
+    """Fit one baseline in one split; its path is followed as long as the held-out loss of the inner folds falls.
+
+    The steps that are left out, of weak penalties and many rounds, are those that take longest.
 
     Parameters
     ----------
@@ -97,13 +99,20 @@ def fit_fold(
     model = task.baselines[baseline]
     folds = [(usable & (inner != k), inner == k) for k in range(inner.max(initial=-1) + 1)]
     folds.append((usable, inner < 0))
-    paths = [model.path(values[train], target[train], values[predicted], seed) for train, predicted in folds]
-    loss = np.zeros(model.steps)
-    for (_, predicted), outputs in zip(folds[:-1], paths[:-1], strict=True):
-        scored = usable[predicted]
-        loss += task.loss(outputs[:, scored], target[predicted][scored]).sum(-1)
-    step = int(loss.argmin())
-    result = np.empty((len(target), task.n_outputs))
-    for (_, predicted), outputs in zip(folds, paths, strict=True):
-        result[predicted] = outputs[step]
+
+    def path(train: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Iterator[Floats]:
+        yield from model.path(values[train], target[train], values[predicted], seed)
+
+    result, least, steps = np.empty((len(target), task.n_outputs)), np.inf, 0
+    for outputs in zip(*(path(*fold) for fold in folds[:-1]), strict=True):
+        held_out = np.empty_like(result)
+        for (_, predicted), each in zip(folds[:-1], outputs, strict=True):
+            held_out[predicted] = each
+        scored = usable & (inner >= 0)
+        loss = task.loss(held_out[scored], target[scored]).sum()
+        if steps and not loss < least:
+            break
+        result, least, steps = held_out, loss, steps + 1
+    train, predicted = folds[-1]
+    result[predicted] = next(islice(path(train, predicted), max(steps - 1, 0), None))
     return result

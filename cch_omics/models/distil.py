@@ -71,7 +71,7 @@ def distil(
     if not taught_by:
         return _with_alone(own, models, [], splits)
     n_splits, n_samples = splits.inner.shape
-    target, task = cohort.target, cohort.target.task
+    n_outputs = cohort.target.task.n_outputs
     data = cohort.modalities[student]
     rows = data.rows
 
@@ -107,8 +107,6 @@ def distil(
         ]
         fitted = fit(
             sets,
-            task,
-            target.values[rows],
             encoder,
             [teaching(s, of_split) for s, of_split in zip(batch, sets, strict=True)],
             weight=settings.weight,
@@ -117,7 +115,7 @@ def distil(
         return [result(*of_split) for of_split in zip(batch, sets, fitted, strict=True)]
 
     def result(s: int, sets: TrainingSets, trained: Fitted) -> Arrays:
-        outputs = np.full((len(taught_by), n_samples, task.n_outputs), np.nan, dtype=np.float32)
+        outputs = np.full((len(taught_by), n_samples, n_outputs), np.nan, dtype=np.float32)
         predicted = trained.predict(sets.inputs)
         for g, members in enumerate(sets.predicted):
             outputs[:, rows[members]] = predicted[g][:, members]
@@ -127,7 +125,7 @@ def distil(
                 arrays |= network_arrays(network, f"network{m}")
         return arrays
 
-    at_once = splits_at_once(device, len(rows), splits.n_inner + 1, len(taught_by), task.n_outputs, encoder)
+    at_once = splits_at_once(device, len(rows), splits.n_inner + 1, len(taught_by), n_outputs, encoder)
     done = over_splits(
         distil_splits, n_splits, threads=threads, device=device, progress=progress, at_once=at_once, state=state
     )

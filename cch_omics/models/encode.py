@@ -40,7 +40,7 @@ def encode(
     if is_left_out(cohort, view):
         return NO_ENCODING
     n_splits, n_samples = splits.inner.shape
-    target, task = cohort.target, cohort.target.task
+    n_outputs = cohort.target.task.n_outputs
     rows = np.flatnonzero(cohort.profiled(view))
     n_sets = splits.n_inner + comb(splits.n_inner, 2) + 1
 
@@ -49,15 +49,15 @@ def encode(
             training_sets(cohort, splits, s, view, settings, seed=seed, device=device, without_pairs=True)
             for s in batch
         ]
-        fitted = fit(sets, task, target.values[rows], settings)
+        fitted = fit(sets, settings)
         results: list[Arrays] = []
         for s, of_split, trained in zip(batch, sets, fitted, strict=True):
             hidden, predicted = (
                 each[:, 0] for each in (trained.represent(of_split.inputs), trained.predict(of_split.inputs))
             )
             representation = np.full((n_samples, settings.units), np.nan, dtype=np.float32)
-            outputs = np.full((n_samples, task.n_outputs), np.nan, dtype=np.float32)
-            soft_targets = np.full((splits.n_inner + 1, n_samples, task.n_outputs), np.nan, dtype=np.float32)
+            outputs = np.full((n_samples, n_outputs), np.nan, dtype=np.float32)
+            soft_targets = np.full((splits.n_inner + 1, n_samples, n_outputs), np.nan, dtype=np.float32)
             soft_targets[:, rows] = out_of_fold_soft_targets(of_split, predicted)
             for g in of_split.singles:
                 held_out = of_split.predicted[g]
@@ -77,7 +77,7 @@ def encode(
             results.append(arrays)
         return results
 
-    at_once = splits_at_once(device, len(rows), n_sets, 1, task.n_outputs, settings)
+    at_once = splits_at_once(device, len(rows), n_sets, 1, n_outputs, settings)
     done = over_splits(
         encode_splits, n_splits, threads=threads, device=device, progress=progress, at_once=at_once, state=state
     )

@@ -18,7 +18,7 @@ from cch_omics.models.train import Samples, Schedule, train
 from cch_omics.models.training_sets import TrainingSets, mean_weights, side_by_side, stack_padded
 from cch_omics.runtime.parallel import each_part
 from cch_omics.runtime.resume import Arrays, State
-from cch_omics.tasks.base import GroupTargets, Task, Values
+from cch_omics.tasks.base import GroupTargets
 
 # A loss curve is smooth at this scale.
 CHECK_EVERY = 5
@@ -86,8 +86,6 @@ class Fitted:
 
 def fit(
     sets: Sequence[TrainingSets],
-    task: Task,
-    values: Values,
     settings: EncoderConfig,
     teachings: Sequence[Teaching] | None = None,
     *,
@@ -100,8 +98,6 @@ def fit(
     ----------
     sets
         Of each split.
-    values
-        (n, ...) targets of the samples that have the view.
     teachings
         Of each split, all of M networks; None for one network without a teacher.
     weight, temperature
@@ -120,18 +116,18 @@ def fit(
     def train_part(splits: slice, models: slice) -> list[Fitted]:
         batch = sets[splits]
         taught = [None] * len(batch) if teachings is None else [each.models(models) for each in teachings[splits]]
-        targets = [task.group_targets(values, each.train & each.labelled) for each in batch]
+        targets = [each.task.group_targets(each.values, each.train & each.labelled) for each in batch]
         n_models, width = models.stop - models.start, max(each.inputs.shape[2] for each in batch)
         starts = [
             initialise(
-                each.seeds, n_models, each.inputs.shape[2], settings.units, target.start, shared=task.shared_head
+                each.seeds, n_models, each.inputs.shape[2], settings.units, target.start, shared=each.task.shared_head
             )
             for each, target in zip(batch, targets, strict=True)
         ]
 
         def gathered(members: Literal["train", "predicted"]) -> tuple[Samples, list[Drawn]]:
             of_splits = [
-                _gather(each, getattr(each, members), task, target, by, temperature)
+                _gather(each, getattr(each, members), target, by, temperature)
                 for each, target, by in zip(batch, targets, taught, strict=True)
             ]
             return _stacked([samples for samples, _ in of_splits]), [drawn for _, each in of_splits for drawn in each]
@@ -139,7 +135,8 @@ def fit(
         samples, drawn = gathered("train")
         networks, epochs = train(
             _joined(starts, width).to(device),
-            task,
+            # The losses of the others are the same: what was fitted in a split is in its targets.
+            batch[0].task,
             samples,
             gathered("predicted")[0],
             torch.stack([torch.as_tensor(each.judges(), device=device) for each in batch]),
@@ -165,7 +162,6 @@ def fit(
 def _gather(
     sets: TrainingSets,
     members: NDArray[np.bool_],
-    task: Task,
     target: GroupTargets,
     teaching: Teaching | None,
     temperature: float,
@@ -192,7 +188,7 @@ def _gather(
         inputs=samples.inputs,
         target=samples.target,
         label_weight=samples.label_weight,
-        soft=task.soften(soft, temperature),
+        soft=sets.task.soften(soft, temperature),
         soft_weight=mean_weights(exists[:, None] & teaching.samples[:, index].swapaxes(0, 1), device),
     ), drawn
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from cch_omics.models.network import InputDropout, Networks
 from cch_omics.tasks.base import Task
@@ -15,6 +16,7 @@ from cch_omics.tasks.base import Task
 # Far below any gradient that means something: one that is rounding alone, as that of an intercept which has nothing to
 # learn, must not become a step.
 EPSILON = 1e-6
+BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True)
@@ -211,11 +213,11 @@ def train(
         The networks, each at its best, and the (G, M) epochs until then.
     """
     stopping = EarlyStopping(networks, judges, schedule.patience)
-    optimizer = _optimizer(networks, schedule)
+    moments = Moments.none(networks)
     for epoch in range(1, schedule.epochs + 1):
-        optimizer.zero_grad()
+        networks.zero_grad()
         samples.loss(task, networks(dropout.draw()), weight, temperature).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        moments.step(networks, schedule)
         if epoch % schedule.check_every and epoch != schedule.epochs:
             continue
         with torch.no_grad():
@@ -228,27 +230,61 @@ def train(
                 break
             samples, held_out = leaving.of_samples(samples), leaving.of_samples(held_out)
             dropout.keep(leaving.groups)
-            kept = Networks(*(leaving.of_networks(parameter) for parameter in networks.parameters()))
-            optimizer = _optimizer(kept, schedule, replacing=(optimizer, networks, leaving))
-            networks = kept
+            networks = Networks(*(leaving.of_networks(parameter) for parameter in networks.parameters()))
+            moments = moments.of_networks(leaving)
     return Networks(**stopping.best), stopping.epochs.flatten(0, 1)
 
 
-def _optimizer(
-    networks: Networks,
-    schedule: Schedule,
-    replacing: tuple[torch.optim.AdamW, Networks, Leaving] | None = None,
-) -> torch.optim.AdamW:
-    """AdamW that decays weights and no biases; with the moments of the networks that stay of another one."""
-    groups = [
-        {"params": [networks.weight, networks.head_weight], "weight_decay": schedule.weight_decay},
-        {"params": [networks.bias, networks.head_bias], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, eps=EPSILON, fused=True)
-    if replacing is not None:
-        before, their, leaving = replacing
-        for new, old in zip(networks.parameters(), their.parameters(), strict=True):
-            state = before.state[old]
-            moments = {name: leaving.of_networks(state[name]) for name in ("exp_avg", "exp_avg_sq")}
-            optimizer.state[new] = {"step": state["step"], **moments}
-    return optimizer
+@dataclass(frozen=True)
+class Moments:
+    """What AdamW remembers of the gradients of networks.
+
+    The function of `torch.optim` and not its class, which loads the compiler of torch: that takes longer than many a
+    training.
+
+    Attributes
+    ----------
+    first, second
+        Running means of gradients and of their squares, by the name of a parameter.
+    steps
+        Taken so far, for each parameter.
+    """
+
+    first: dict[str, Tensor]
+    second: dict[str, Tensor]
+    steps: dict[str, Tensor]
+
+    @classmethod
+    def none(cls, networks: Networks) -> "Moments":
+        zero = {name: torch.zeros_like(parameter) for name, parameter in networks.named_parameters()}
+        steps = {name: torch.zeros((), device=each.device) for name, each in zero.items()}
+        return cls(zero, {name: each.clone() for name, each in zero.items()}, steps)
+
+    def of_networks(self, leaving: Leaving) -> "Moments":
+        """Those of the networks that stay."""
+        first, second = (
+            {name: leaving.of_networks(each) for name, each in of.items()} for of in (self.first, self.second)
+        )
+        return Moments(first, second, self.steps)
+
+    @torch.no_grad()
+    def step(self, networks: Networks, schedule: Schedule) -> None:
+        """Change networks by their gradients; weights decay, and biases do not."""
+        for name, parameter in networks.named_parameters():
+            assert parameter.grad is not None
+            adamw(
+                [parameter],
+                [parameter.grad],
+                [self.first[name]],
+                [self.second[name]],
+                [],
+                [self.steps[name]],
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=schedule.learning_rate,
+                weight_decay=0.0 if "bias" in name else schedule.weight_decay,
+                eps=EPSILON,
+                maximize=False,
+            )

@@ -23,6 +23,7 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
 from cch_omics.models.preprocess import as_tensor, fit_projection
 from cch_omics.splits import Splits
+from cch_omics.tasks.base import Task, Values
 from cch_omics.views import members
 
 
@@ -48,6 +49,8 @@ class TrainingSets:
         labels.
     seeds
         (G,).
+    task, values
+        The task as it is used in the split; (n, ...) values of its target.
     pairs
         The pairs of inner folds, if there are training sets without them.
     """
@@ -58,6 +61,8 @@ class TrainingSets:
     labelled: NDArray[np.bool_]
     inputs: Tensor
     seeds: tuple[int, ...]
+    task: Task
+    values: Values
     pairs: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -128,6 +133,8 @@ def training_sets(
         labelled=splits.labelled[split, rows],
         inputs=projected[[*range(n_inner), *(g for g, _ in pairs), n_inner]] if pairs else projected,
         seeds=tuple(seeds),
+        task=splits.task(cohort.target, split),
+        values=cohort.target.values[rows],
         pairs=pairs,
     )
 

@@ -21,6 +21,7 @@ SIMULATIONS = {
     "misleading": ("rna", "mutation"),
     "unrelated": ("rna", "cnv"),
     "number": ("rna", "cnv", "rppa"),
+    "survival": ("rna", "cnv", "rppa"),
 }
 # Sources that a step downloads into a folder.
 DOWNLOADS = ("cbioportal", "xena")

@@ -16,12 +16,15 @@ from cch_omics.student.about import TAUGHT_FOLDER
 from cch_omics.tasks.base import Metric
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.vocabulary import (
+    compared,
     deciding,
     difference,
     model_name,
     model_of,
+    number,
     quantity_value,
     recipe_name,
+    score,
     shows,
     with_unit,
 )
@@ -60,6 +63,11 @@ class Answer:
         One sentence: what to do.
     certainty
         How sure, and why.
+    score
+        What the advised model reached on test patients, in the metric's own unit; "" if that was not measured.
+    followed
+        What following the rule gained on test patients, with the choice of the teacher among what is judged; None where
+        no view may teach.
     gains
         What the candidate's student gained on test patients.
     caveats
@@ -73,6 +81,8 @@ class Answer:
     candidate: str
     advice: str
     certainty: str
+    score: str
+    followed: ShownGain | None
     gains: tuple[ShownGain, ...]
     caveats: tuple[str, ...]
 
@@ -106,6 +116,8 @@ def _answer(student: str, row: Row, pairs: pd.DataFrame, results: Results) -> An
         str(pair.get("teacher", "")),
         _advice(student, teacher, recipe, verdict),
         _certainty(student, teacher, pair, results.rule),
+        _score(student, model, results),
+        _followed(student, results),
         _gains(pair, results.metric) if pair else (),
         (
             *_chance(student, results),
@@ -151,15 +163,43 @@ def _certainty(student: str, teacher: str, pair: Row, rule: str) -> str:
     return " ".join([*said, str(pair["reason"])])
 
 
-def _gains(pair: Row, metric: Metric) -> tuple[ShownGain, ...]:
-    shown = []
-    for over, prefix in (("over training alone", ""), ("over the self control", "self_")):
-        mean, low, high = (pair[prefix + name] for name in ("gain", "ci_low", "ci_high"))
-        interval = f"95%: {difference(metric, low)} to {difference(metric, high)}" if np.isfinite(low) else ""
-        shown.append(
-            ShownGain(difference(metric, mean), over if np.isfinite(mean) else f"{over}: not measured", interval)
+def _score(student: str, model: str, results: Results) -> str:
+    """The mean score of the advised model beside others: "Uno's C 0.621: 0.030 higher than trained alone, ..."."""
+    metric, table = results.metric, results.performance
+    mine = table[(table["student"] == student) & (table["metric"] == results.task.primary)].set_index("model")["mean"]
+    reached = number(mine.get(model))
+    if not np.isfinite(reached):
+        return ""
+    others = ["alone"] * (model != "alone") + [name for name in results.task.baselines if name in mine]
+    compares = [
+        f"{compared(metric, reached - mine[name])} {'as' if same else 'than'} {model_name(name, results.task)}"
+        for name in others
+        if np.isfinite(number(mine.get(name)))
+        for same in [not shows(metric, reached - mine[name])]
+    ]
+    return f"{score(metric, reached)}{': ' if compares else ''}{', '.join(compares)}."
+
+
+def _followed(student: str, results: Results) -> ShownGain | None:
+    for row in results.advised[results.advised["student"] == student].to_dict("records"):
+        over = (
+            f"over training alone, with a teacher or none chosen inside each of {row['n_splits']} training sets "
+            f"(a teacher in {100 * row['taught']:.0f}%)"
         )
-    return tuple(shown)
+        return _shown_gain(over, row["advised_gain"], row["ci_low"], row["ci_high"], results.metric)
+    return None
+
+
+def _gains(pair: Row, metric: Metric) -> tuple[ShownGain, ...]:
+    return tuple(
+        _shown_gain(over, pair[f"{prefix}gain"], pair[f"{prefix}ci_low"], pair[f"{prefix}ci_high"], metric)
+        for over, prefix in (("over training alone", ""), ("over the self control", "self_"))
+    )
+
+
+def _shown_gain(over: str, mean: float, low: float, high: float, metric: Metric) -> ShownGain:
+    interval = f"95%: {difference(metric, low)} to {difference(metric, high)}" if np.isfinite(low) else ""
+    return ShownGain(difference(metric, mean), over if np.isfinite(mean) else f"{over}: not measured", interval)
 
 
 # --- Caveats ----------------------------------------------------------------------------------------------------------

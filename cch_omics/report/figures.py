@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cch_omics.report import model_plots, pair_plots
-from cch_omics.report.results import by_gap
+from cch_omics.report import model_plots, outcome_plots, pair_plots
+from cch_omics.report.results import Results, by_gap
 from cch_omics.report.style import figure, style, svg
 from cch_omics.tasks.base import Metric, Task
+from cch_omics.tasks.picture import Picture
+from cch_omics.vocabulary import model_name
 
 # Pairs beyond which the figure of the evidence shows the largest gaps only, and points carry no numbers.
 MAX_PAIRS = 60
@@ -22,6 +24,22 @@ class Panel:
 
     name: str
     svg: Markup
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the students of one omics predicted for test samples, and what was observed.
+
+    Attributes
+    ----------
+    said
+        Sentences by the name of the student.
+    """
+
+    student: str
+    picture: Picture
+    svg: Markup
+    said: Mapping[str, tuple[str, ...]]
 
 
 def gap_matrix(verdicts: pd.DataFrame) -> Markup:
@@ -86,3 +104,24 @@ def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str
             model_plots.model_performance(models, task, chosen=model, limits=limits, ax=ax)
             panels.append(Panel(student, svg(drawn, name=f"models-{number}", alt=alt)))
     return panels
+
+
+def outcomes(results: Results) -> list[Outcome]:
+    """One figure per student: the one that the rule chose beside the one trained alone; none if a task has no picture.
+
+    Both are drawn on the same scale.
+    """
+    drawn_of = []
+    for number, student in enumerate(results.students):
+        mine = results.predictions[results.predictions["student"] == student]
+        made = {str(model): results.task.picture(part) for model, part in mine.groupby("model", sort=False)}
+        pictures = {model_name(model, results.task): picture for model, picture in made.items() if picture}
+        if not pictures:
+            continue
+        first = next(iter(pictures.values()))
+        alt = f"{first.title} by the student of {student}, {' and '.join(pictures)}; the text below has the numbers."
+        with style():
+            svg_of = svg(outcome_plots.outcome(pictures), name=f"outcome-{number}", alt=alt, wide=len(pictures) > 1)
+        said = {name: picture.said for name, picture in pictures.items()}
+        drawn_of.append(Outcome(student, first, svg_of, said))
+    return drawn_of

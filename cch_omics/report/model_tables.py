@@ -11,7 +11,17 @@ from cch_omics.report.pair_tables import gain_cell
 from cch_omics.report.results import Results
 from cch_omics.report.tables import Column, Row, Table
 from cch_omics.tasks.base import Metric, Task
-from cch_omics.vocabulary import difference_heading, heading, model_name, rule_title, shown, shows, signed, unsigned
+from cch_omics.vocabulary import (
+    difference,
+    difference_heading,
+    heading,
+    model_name,
+    rule_title,
+    shown,
+    shows,
+    signed,
+    unsigned,
+)
 
 
 def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
@@ -84,6 +94,7 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
                 answer.student,
                 answer.verdict,
                 answer.teacher or "–",
+                answer.score or "not measured",
                 answer.candidate or "–",
                 *([f"{gain.mean}\n{gain.interval}".strip() for gain in answer.gains] or ["–", "–"]),
                 str(len(answer.caveats)),
@@ -95,6 +106,7 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
         Column("Student"),
         Column("Verdict", verdict=True),
         Column("Teacher"),
+        Column("The advised model on test patients", long=True),
         Column("Gains are from"),
         Column("Gain over alone", number=True),
         Column("Gain over self", number=True),
@@ -119,7 +131,7 @@ def scorecard_table(scorecard: pd.DataFrame, metric: Metric) -> Table:
             signed(row["spearman"]),
             _percent(row["sign_accuracy"]),
             _percent(row["abstention"]),
-            shown(metric, row["regret"]),
+            difference(metric, row["advised_gain"]),
         )
         rows.append(Row(cells))
     columns = (
@@ -129,11 +141,12 @@ def scorecard_table(scorecard: pd.DataFrame, metric: Metric) -> Table:
         Column("Spearman", number=True),
         Column("Sign right", number=True),
         Column("Abstained", number=True),
-        Column("Regret", number=True),
+        Column("Gain of following it", number=True),
     )
     caption = (
         "Spearman: rank correlation of score and gain; a criterion that knows nothing has 0. Sign right: of the pairs "
-        f"that it decided. Regret: what its teachers gained less than the best ones, in {difference_heading(metric)}."
+        "that it decided. Gain of following it: what the students that it chose in each outer training set gained over "
+        f"training alone on the test patients of that split, in {difference_heading(metric)}, mean over students."
     )
     return Table(caption, columns, rows, "scorecard.tsv")
 

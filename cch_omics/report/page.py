@@ -68,6 +68,7 @@ def cohort_page(results: Results, settings: ReportConfig, configuration: Mapping
         scorecard_table=model_tables.scorecard_table(results.scorecard, metric),
         models_sentence=sentences.models_sentence(results, given),
         model_panels=figures.model_panels(results.performance, task, chosen),
+        outcomes_of_students=figures.outcomes(results),
         comparisons_table=model_tables.comparisons_table(results, chosen),
         metrics_table=model_tables.metrics_table(results, chosen),
         audit_warnings=audit["warnings"],

@@ -60,6 +60,10 @@ class Results:
         verdicts.tsv and `EVIDENCE_COLUMNS` of the full cohort.
     teachers, information, scorecard, summary, performance, comparisons
         As in `keys`.
+    advised
+        What following the rule in force gained: rows of `keys.ADVISED_COLUMNS`.
+    predictions
+        Of students that may be delivered, for test samples: `keys.PREDICTION_COLUMNS` and those of `Task.on_test`.
     audit
         audit.json.
     """
@@ -74,6 +78,8 @@ class Results:
     summary: pd.DataFrame
     performance: pd.DataFrame
     comparisons: pd.DataFrame
+    advised: pd.DataFrame
+    predictions: pd.DataFrame
     audit: Mapping[str, Any]
 
     @property
@@ -146,18 +152,22 @@ def read_results(folder: Path) -> Results:
     verdicts = checked_table(folder / "verdicts.tsv", keys.VERDICT_COLUMNS)
     evidence = checked_table(folder / "evidence.tsv", (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS))
     of_cohort = evidence[evidence["repeat"] == -1].reindex(columns=[*PAIR, *EVIDENCE_COLUMNS])
+    teachers = checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS)
+    advised = checked_table(files / "advised.tsv", keys.ADVISED_COLUMNS)
     return Results(
         # The folder is where a reader looks them up.
         cohort=folder.resolve().parent.name,
         target=folder.resolve().name,
         task=make_task(audit["task"], audit["parameters"]),
         verdicts=verdicts.merge(of_cohort, on=PAIR, how="left", validate="one_to_one"),
-        teachers=checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS),
+        teachers=teachers,
         information=checked_table(folder / "information.tsv", keys.INFORMATION_COLUMNS),
         scorecard=checked_table(folder / "scorecard.tsv", keys.SCORECARD_COLUMNS),
         summary=checked_table(files / "summary.tsv", keys.SUMMARY_COLUMNS),
         performance=checked_table(files / "performance.tsv", keys.PERFORMANCE_COLUMNS),
         comparisons=checked_table(files / "comparisons.tsv", keys.COMPARISON_COLUMNS),
+        advised=advised[advised["criterion"].isin(teachers["rule"])],
+        predictions=checked_table(files / "predictions.tsv", keys.PREDICTION_COLUMNS),
         audit=audit,
     )
 

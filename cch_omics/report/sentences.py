@@ -94,14 +94,17 @@ def outcome_sentences(pairs: pd.DataFrame) -> str:
 
 
 def models_sentence(results: Results, given: Sequence[Answer]) -> str:
-    """Say which students lose to a baseline."""
+    """Say which students lose to a baseline: those that are advised, and those that are trained alone."""
     if results.comparisons.empty:
         return "No baseline was fitted."
-    behind = [answer.student for answer in given if behind_baselines(answer.student, answer.model, results)]
-    title = results.metric.title
-    if not behind:
-        return f"No advised student falls behind a baseline on its omics in mean {title}."
-    return f"The advised student loses to a baseline in mean {title} on {listed(behind)}."
+    title, said = results.metric.title, []
+    for what, of in (("advised student", ""), ("student trained alone", "alone")):
+        behind = [each.student for each in given if behind_baselines(each.student, of or each.model, results)]
+        if behind:
+            said.append(f"The {what} loses to a baseline in mean {title} on {listed(behind)}.")
+        else:
+            said.append(f"No {what} falls behind a baseline on its omics in mean {title}.")
+    return " ".join(said)
 
 
 def estimators(information: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cch_omics import keys
@@ -10,9 +11,9 @@ from cch_omics.errors import InputError, visible
 from cch_omics.planning.unfinished import KILLED, failure
 from cch_omics.report.results import checked_table
 from cch_omics.runtime.formats import read_json
-from cch_omics.tasks import task_class
+from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Metric
-from cch_omics.vocabulary import VERDICTS, difference, difference_heading, number, pair_names, probability, rule_title
+from cch_omics.vocabulary import VERDICTS, difference_heading, number, pair_names, probability, rule_title, with_unit
 
 COLUMNS = ("cohort", "target", "pair", "verdict", "P(gain > 0)", "P(gap > 0)", "gain", "chosen")
 # What the steps make for a cohort and target, in order.
@@ -109,7 +110,7 @@ def _read(folder: Path) -> tuple[list[Key], list[str], list[str]]:
     left_out = [each["reason"] for each in audit.get("left_out", [])]
     if not ((folder / "verdicts.tsv").is_file() and (folder / "teachers.tsv").is_file()):
         return [], [], left_out
-    task = task_class(audit["task"])
+    task = make_task(audit["task"], audit["parameters"])
     metric = task.metrics[task.primary]
     teachers = checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS)
     legend = [f"verdict: by {rule_title(rule)}" for rule in teachers["rule"].unique()]
@@ -138,7 +139,7 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
                 VERDICTS[row["verdict"]],
                 probability(row["p_gain_positive"]),
                 probability(row["p_gap_positive"]),
-                difference(metric, number(gains.get(key))),
+                with_unit(metric, gain) if np.isfinite(gain := number(gains.get(key))) else "–",
                 "yes" if key in chosen else "",
             )
         )

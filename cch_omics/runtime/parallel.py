@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -23,7 +24,7 @@ _work: Callable[[Any], Any]  # of a worker
 
 
 def each_part(
-    work: Callable[[Part], Result], parts: Sequence[Part], *, threads: int, device: torch.device | str
+    work: Callable[[Part], Result], parts: Sequence[Part], *, threads: int, device: "torch.device | str"
 ) -> Iterator[tuple[Part, Result]]:
     """Do the work of all parts, each on one core, and yield a part with its result as it is finished.
 
@@ -47,14 +48,13 @@ def each_part(
         A process was killed.
     """
     processes = min(threads, len(parts))
-    if processes <= 1 or torch.device(device).type != "cpu" or sys.platform != "linux":
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
+    if processes <= 1 or not str(device).startswith("cpu") or sys.platform != "linux":
+        before = _threads_of_torch(1)
         try:
             for part in parts:
                 yield part, work(part)
         finally:
-            torch.set_num_threads(before)
+            _threads_of_torch(before)
         return
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _start_worker, (work,))
     try:
@@ -70,10 +70,20 @@ def each_part(
         pool.shutdown(cancel_futures=True)
 
 
+def _threads_of_torch(threads: int) -> int:
+    """Set how many threads torch uses, and say how many it did; nothing loads it here where the work does without."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return threads
+    before = int(torch.get_num_threads())
+    torch.set_num_threads(threads)
+    return before
+
+
 def _start_worker(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
-    torch.set_num_threads(1)
+    _threads_of_torch(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it as well, and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -43,6 +43,8 @@ class Training(_Part):
     label_budget: Finite
     derived_from: str
     epochs: int
+    # Numbers that describe the labels that were used, as `Task.summary` has them.
+    labels: Record
 
 
 def did_harm(chosen: Record, gains: Iterable[Record], task: Task) -> bool:
@@ -66,8 +68,8 @@ class About(_Part):
     modality: str
     features: tuple[str, ...] = Field(min_length=1)
     task: TaskRecord
-    # How outputs become predictions: numbers of `Task.decision`.
-    decision: tuple[Finite, ...]
+    # How outputs become predictions: numbers of `Task.decision`; null is one that could not be learnt.
+    decision: tuple[Finite | None, ...]
     transforms: tuple[str, ...]
     # "alone" and "" for a student that had no teacher.
     recipe: str
@@ -80,6 +82,10 @@ class About(_Part):
     candidates: tuple[Record, ...]
     performance: tuple[Record, ...]
     gains: tuple[Record, ...]
+    # The row of advised.tsv: what following the rule gained; empty where no view could teach.
+    followed: Record
+    # Sentences on what was observed of test samples, beside what was predicted.
+    on_test: tuple[str, ...]
     data: str
     versions: dict[str, str]
     weights_sha256: str = ""

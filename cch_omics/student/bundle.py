@@ -137,7 +137,7 @@ def _make_task(about: About, where: str) -> Task:
     """Make the task of a bundle, and see that it can use the decision."""
     try:
         task = make_task(about.task.name, about.task.parameters)
-        task.predictions(np.zeros((1, task.n_outputs)), np.array(about.decision))
+        task.predictions(np.zeros((1, task.n_outputs)), np.array(about.decision, dtype=np.float64))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{where}, task and decision",

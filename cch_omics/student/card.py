@@ -7,13 +7,14 @@ from math import isfinite
 
 from cch_omics import keys
 from cch_omics.errors import visible
-from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, About, Record, did_harm
-from cch_omics.tasks.base import Task
+from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, About, Cell, Record, did_harm
+from cch_omics.tasks.base import Metric, Task
 from cch_omics.vocabulary import (
     CONTROLS,
     QUANTITIES,
     VERDICTS,
     better_than_chance,
+    compared,
     deciding,
     difference,
     difference_heading,
@@ -26,6 +27,7 @@ from cch_omics.vocabulary import (
     quantity_value,
     recipe_title,
     rule_title,
+    score,
     shown,
     shows,
     signed,
@@ -73,6 +75,7 @@ def model_card(about: About, task: Task) -> str:
         _why(about),
         "## How good it is",
         _performance(about, task),
+        *([f"On test samples: {' '.join(map(escape, about.on_test))}"] if about.on_test else []),
         "## Limits",
         limits,
         "## Data",
@@ -96,6 +99,10 @@ def _training(about: About) -> str:
         f"On {training.samples} samples of {escape(training.cohort)} with {escape(about.modality)}, "
         f"{training.labelled_samples} of them with a label that could be used, in {training.epochs} full-batch steps."
     )
+    # The number of labels is said already.
+    if known := {name: value for name, value in training.labels.items() if name != "n"}:
+        said = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in known.items())
+        text += f" Its labels: {', '.join(said)}."
     if training.label_budget < 1:
         text += f" Other labels were left out on purpose (`label_budget` {training.label_budget:.0%})."
     if not about.teacher:
@@ -188,6 +195,7 @@ def _performance(about: About, task: Task) -> str:
     parts = [
         *([] if above else [chance]),
         _losses(about, mine, means, task),
+        _reached(mine, means, primary),
         "Mean over the outer test folds, with 95% interval. These are of students made in the same way without the "
         "test patients; this one was then trained on all patients.",
         _table(("model", *(heading(metric) for metric in task.metrics.values())), rows),
@@ -197,6 +205,8 @@ def _performance(about: About, task: Task) -> str:
         for row in about.gains
         if (row["teacher"], row["recipe"], row["metric"]) == (about.teacher, about.recipe, task.primary)
     ]
+    if about.followed:
+        parts.append(_followed(about.followed, primary))
     if gains:
         parts += [
             f"Gain in {difference_heading(primary)} on the same test patients. Only a gain over the self control comes "
@@ -204,6 +214,25 @@ def _performance(about: About, task: Task) -> str:
             _table(("over", "gain (95% interval)"), gains),
         ]
     return "\n\n".join(parts)
+
+
+def _followed(row: Record, metric: Metric) -> str:
+    """What following the rule gained, with the choice of the teacher among what is judged."""
+    gained = _interval(row, "advised_gain", partial(difference, metric))
+    return (
+        f"The gain of following the rule over training alone, in {difference_heading(metric)}: {gained} (with 95% "
+        f"interval). Inside each of {row['n_splits']} training sets it chose a teacher or none, and a teacher in "
+        f"{100 * number(row['taught']):.0f}% of them."
+    )
+
+
+def _reached(mine: str, means: Mapping[str, float], metric: Metric) -> str:
+    """The score in words, beside that of the same network without a teacher."""
+    said = f"On test patients it reached {score(metric, means[mine])}"
+    if mine == "alone" or not isfinite(means.get("alone", float("nan"))):
+        return f"{said}."
+    than = compared(metric, means[mine] - means["alone"])
+    return f"{said}: {than}{' as' if than == 'the same' else ' than'} the same network trained alone."
 
 
 def _losses(about: About, mine: str, means: Mapping[str, float], task: Task) -> str:
@@ -224,6 +253,12 @@ def _losses(about: About, mine: str, means: Mapping[str, float], task: Task) -> 
     if any(model_kind(name) == "baseline" for name in better):
         said += " Baselines are not delivered: `references.tsv` of the run has their scores."
     return said
+
+
+def _plain(value: Cell) -> str:
+    """Format a number that describes the labels."""
+    found = number(value)
+    return f"{found:.4g}" if isfinite(found) else "not reached"
 
 
 def _interval(row: Record, key: str, show: Callable[[float], str]) -> str:

@@ -4,7 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from cch_omics.student.about import (
 )
 from cch_omics.student.bundle import Student, write_student
 from cch_omics.tasks.base import Task
+from cch_omics.vocabulary import model_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ TRANSFORMS = (
 )
 DATA_NOTE = (
     "The weights, and the mean, standard deviation and fill value of each feature, derive from the training cohort's "
-    "data; no sample's own values are stored. The terms of those data (licence, consent, data use agreement) may "
-    "cover what is derived from them: check them before passing this folder on."
+    "data; no sample's own values are stored, but some labels, without their samples, where a number is transformed to "
+    "normal scores. The terms of those data (licence, consent, data use agreement) may cover what is derived from "
+    "them: check them before passing this folder on."
 )
 FEATURES_AT_ONCE = 4096
 
@@ -61,12 +63,18 @@ class Records:
         Its row of teachers.tsv.
     candidates, performance, gains
         Its rows of verdicts.tsv, performance.tsv and summary.tsv.
+    followed
+        Its row of advised.tsv for the rule in force.
+    on_test
+        Sentences on what was observed of test samples (`Picture.said`).
     """
 
     verdict: Record
     candidates: Sequence[Record] = ()
     performance: Sequence[Record] = ()
     gains: Sequence[Record] = ()
+    followed: Record = field(default_factory=dict)
+    on_test: Sequence[str] = ()
 
 
 def write_students(
@@ -77,6 +85,8 @@ def write_students(
     verdicts: pd.DataFrame,
     performance: pd.DataFrame,
     summary: pd.DataFrame,
+    advised: pd.DataFrame,
+    on_test: pd.DataFrame,
     folder: str | os.PathLike[str],
 ) -> None:
     """Write the folder of bundles, one for each student: all of them or nothing.
@@ -91,8 +101,10 @@ def write_students(
     teachers, verdicts
         teachers.tsv and verdicts.tsv; an empty or missing teacher, or no row at all, means that the student is trained
         alone.
-    performance, summary
+    performance, summary, advised
         What the evaluation measured, for the record and the model card.
+    on_test
+        predictions.tsv: what the students predicted for test samples, for the record as well.
     folder
         Gets a folder for each student, and takes the place of one that is there.
 
@@ -102,25 +114,30 @@ def write_students(
         If teachers.tsv names a model that was not trained.
     """
     full = splits.full
-    labelled = splits.labelled[full]
+    labelled, task = splits.labelled[full], splits.task(cohort.target, full)
+    cohort = replace(cohort, target=replace(cohort.target, task=task))
     with atomic(folder) as draft:
         draft.mkdir()
         for name, models in students.items():
             # A student that nothing could teach has no row.
             alone: Record = {"student": name, "teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
             verdict = next(iter(_rows(teachers, name)), alone)
-            records = Records(verdict, *(_rows(table, name) for table in (verdicts, performance, summary)))
-            for place, model in delivered(records, cohort.target.task).items():
+            candidates, measured, gained = (_rows(table, name) for table in (verdicts, performance, summary))
+            followed = next(iter(_rows(advised[advised["criterion"] == verdict.get("rule")], name)), {})
+            records = Records(verdict, candidates, measured, gained, followed)
+            for place, model in delivered(records, task).items():
                 v = _find(models, name, model)
+                of_model = (on_test["student"] == name) & (on_test["model"] == model_of(model.recipe, model.teacher))
+                picture = task.picture(on_test[of_model])
                 student = make_student(
                     cohort,
                     name,
                     models.networks[v],
                     model,
-                    decision=cohort.target.task.decision(models.outputs[v, full], cohort.target.values, labelled),
+                    decision=task.decision(models.outputs[v, full], cohort.target.values, labelled),
                     labelled=labelled,
                     epochs=int(models.epochs[v, full]),
-                    records=records,
+                    records=replace(records, on_test=picture.said if picture else ()),
                 )
                 write_student(draft / name / place, student)
                 taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
@@ -164,13 +181,14 @@ def make_student(
         used = np.arange(len(source.features))
     mean, sd = _moments(source, used, network.fill)
     profiled = cohort.profiled(modality)
+    labels = task.summary(cohort.target.values[profiled & labelled])
     about = About(
         format=FORMAT,
         format_version=FORMAT_VERSION,
         modality=modality,
         features=tuple(str(name) for name in source.features[used]),
         task=TaskRecord(name=task.name, parameters=task.parameters),
-        decision=tuple(np.asarray(decision, dtype=float).tolist()),
+        decision=tuple(_cell(number) for number in decision),
         transforms=(*TRANSFORMS, *task.transforms),
         recipe=model.recipe,
         teacher=model.teacher,
@@ -184,11 +202,14 @@ def make_student(
             label_budget=cohort.label_budget,
             derived_from=cohort.derived_from,
             epochs=epochs,
+            labels={key: _cell(value) for key, value in labels.items()},
         ),
         verdict=records.verdict,
         candidates=tuple(records.candidates),
         performance=tuple(records.performance),
         gains=tuple(records.gains),
+        followed=records.followed,
+        on_test=tuple(records.on_test),
         data=DATA_NOTE,
         versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )

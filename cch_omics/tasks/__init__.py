@@ -16,6 +16,9 @@ TASKS = {
     "regression": "cch_omics.tasks.regression:Regression",
     "survival": "cch_omics.tasks.survival:Survival",
 }
+# What the sheet's column `transform` may say of a target, by task.
+NO_TRANSFORM, LOG, RANK_NORMAL = "none", "log", "rank_normal"
+TRANSFORMS = {"regression": (NO_TRANSFORM, LOG, RANK_NORMAL)}
 
 
 def task_class(name: str) -> "type[Task]":

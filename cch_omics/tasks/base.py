@@ -8,7 +8,7 @@ over samples are then contiguous.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+    from cch_omics.tasks.picture import Picture
 
 Floats = NDArray[np.float64]
 Outputs = NDArray[np.floating]
@@ -109,6 +111,8 @@ class LabelColumn:
         Samples by text that stands for a missing label.
     name
         Of the column.
+    transform
+        What the sheet's column `transform` names; "" = nothing.
     """
 
     where: str
@@ -118,6 +122,7 @@ class LabelColumn:
     fewest: int = 1
     missing: Mapping[str, int] = field(default_factory=dict)
     name: str = ""
+    transform: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,22 +184,24 @@ class Baseline:
     title
         In sentences: "penalised logistic regression".
     path
-        (n, p) training values, NaN where missing; (n, ...) their targets; (m, p) values to predict; seed -> (steps, m,
-        C) outputs.
+        (n, p) training values, NaN where missing; (n, ...) their targets; (m, p) values to predict; seed -> (m, C)
+        outputs of each step, fitted when it is asked for.
     steps
         Length of the path.
+    library
+        Module that a path imports when it is used, because it takes long: whoever reads results does not need it.
     """
 
     title: str
-    path: Callable[[NDArray[np.float32], Values, NDArray[np.float32], int], Floats]
+    path: Callable[[NDArray[np.float32], Values, NDArray[np.float32], int], Iterable[Floats]]
     steps: int
+    library: str
 
 
 class Task(Protocol):
     """A kind of target."""
 
     name: ClassVar[str]
-    metrics: ClassVar[Mapping[str, Metric]]
     # The metric that gains and verdicts are in.
     primary: ClassVar[str]
     # Standard deviation of what distilling truly gains in the primary metric, over pairs: the prior of a pilot's gain.
@@ -206,6 +213,10 @@ class Task(Protocol):
     columns: ClassVar[tuple[tuple[str, ...], ...]]
     # Whether the outputs of a network share their weights, and differ by their biases alone.
     shared_head: ClassVar[bool]
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What models are judged by."""
 
     @property
     def n_outputs(self) -> int:
@@ -228,6 +239,20 @@ class Task(Protocol):
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> "Task":
         """Make the task again."""
+
+    def trained_on(self, values: Values) -> "Task":
+        """Return the task as it is used in one outer split: what of it is fitted to labels is fitted to these.
+
+        Splits and their strata are those of the task itself. Numbers of outputs, of decisions and of metrics do not
+        depend on the labels, so that outputs of all splits stack; neither do `label_loss`, `soften` and `soft_loss`, so
+        that networks of several splits are trained side by side. Outputs of two splits may mean different things: they
+        are compared, pooled and judged within a split.
+
+        Parameters
+        ----------
+        values
+            (n, ...) labels of the training samples, missing where there is none or where it may not be used.
+        """
 
     def observed(self, values: Values) -> NDArray[np.bool_]:
         """(n, ...) -> (n,) whether a sample has a label."""
@@ -322,6 +347,7 @@ class Task(Protocol):
         values: Values,
         usable: NDArray[np.bool_],
         groups: NDArray[np.int64],
+        fold: NDArray[np.int64],
     ) -> Gain:
         """Gain of the taught student over the one trained alone in the primary metric, on held-out samples.
 
@@ -337,6 +363,8 @@ class Task(Protocol):
             (n,) whether the label may be used.
         groups
             (n,) patients.
+        fold
+            (n,) inner folds: each has networks of its own, whose outputs need not be comparable with those of others.
 
         Returns
         -------
@@ -346,6 +374,38 @@ class Task(Protocol):
 
     def fit_pool(self, outputs: Outputs, values: Values) -> Pool:
         """Fit the pool of E experts, of none too, to (n, C, E) held-out outputs of labelled samples."""
+
+    # --- Test samples, for a reader -----------------------------------------------------------------------------------
+
+    def on_test(
+        self,
+        outputs: Outputs,
+        values: Values,
+        decision: Floats,
+        train: NDArray[np.bool_],
+        test: NDArray[np.bool_],
+    ) -> "pd.DataFrame":
+        """What was predicted of test samples, and what was observed of them.
+
+        Parameters
+        ----------
+        outputs
+            (n, C) of models that did not see the sample.
+        values
+            (n, ...).
+        decision
+            (A,) of `decision`.
+        train, test
+            (n,) samples with outputs; those of the test have labels.
+
+        Returns
+        -------
+        DataFrame
+            A row for each test sample. What depends on all the samples of a split is computed here.
+        """
+
+    def picture(self, table: "pd.DataFrame") -> "Picture | None":
+        """Rows of `on_test` of all splits, of one model -> what a reader would like to see; None if nothing is."""
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 
@@ -373,8 +433,11 @@ class Task(Protocol):
             If the columns cannot be a target of the task, or have too few labels.
         """
 
-    def remarks(self, target: str) -> list[str]:
-        """Sentences about the task of a target that its owner should look at, where the sheet lists no classes."""
+    def remarks(self, target: str, values: Values) -> list[str]:
+        """Sentences about a target and its (n, ...) values for its owner, where the sheet lists no classes."""
+
+    def at_sites(self, target: str, values: Values, sites: NDArray[np.str_]) -> list[str]:
+        """Sentences about what single sites have alone, of (n, ...) observed values of one sample per patient."""
 
     def summary(self, values: Values) -> dict[str, float]:
         """Numbers that describe the observed of (n, ...) values beside the counts of strata; empty if none do."""

@@ -12,6 +12,10 @@ def standardise(values: NDArray[np.float32], predicted: NDArray[np.float32]) -> 
 
     Features that are constant or never observed there are dropped. Features are divided by the square root of their
     number as well, so that a sample has a squared norm of about one, whatever the number of features.
+
+    No one of n values is more than sqrt(n - 1) standard deviations from their mean (Samuelson 1968, J. Am. Stat. Assoc.
+    63:1522). A value to be predicted that is further away is moved to there: a gene that only one patient expresses is
+    all but constant without that patient, and would outweigh all others in the patient's prediction.
     """
     observed = ~np.isnan(values)
     count = np.maximum(observed.sum(0), 1)
@@ -21,7 +25,8 @@ def standardise(values: NDArray[np.float32], predicted: NDArray[np.float32]) -> 
     # Rounding leaves a constant feature with a scale of about 1e-16 of its value.
     kept = scale > 1e-9 * np.maximum(np.abs(centre), 1e-9)
     divisor = scale[kept] * np.sqrt(kept.sum())
-    test = predicted[:, kept] - centre[kept]
+    furthest = scale[kept] * np.sqrt(count[kept] - 1)
+    test = np.clip(predicted[:, kept] - centre[kept], -furthest, furthest)
     return centred[:, kept] / divisor, np.where(np.isnan(test), 0.0, test) / divisor
 
 

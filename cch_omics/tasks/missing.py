@@ -68,6 +68,8 @@ SPELLINGS = (
 # itself among at least a thousand others, and in three samples or more (the range is then that of its own column).
 _FAR, _FAR_OF_MANY, _FAR_REPEATED = 1000.0, 100.0, 8.0
 _MANY, _FEWEST_OTHERS, _REPEATED = 1000, 10, 3
+# Codes by custom, which need be farther by this only: -99, and whole numbers of three nines or more of either sign.
+_NINES, _FAR_NINES = re.compile(r"-99|-?999+"), 1.5
 # Whole numbers from zero that reach further are counts, which a negative number is not.
 _COUNTED = 100.0
 
@@ -150,11 +152,12 @@ def missing_code(values: NDArray[np.floating[Any]]) -> Code | None:
         varying = high > low
         apart = np.minimum(abs(value - low), abs(value - high))[varying] / (high - low)[varying]
         alone = min(abs(value - other) for other in others.values()) / span
+        far = _FAR_NINES if _NINES.fullmatch(f"{value:.15g}") else _FAR_OF_MANY if count >= _MANY else _FAR
         repeated = len(rows) >= _REPEATED and (
             (len(apart) > 0 and float(np.median(apart)) >= _FAR_REPEATED)
             or (value < 0 <= others[np.fmin] and span > _COUNTED and bool((values % 1 == 0)[~np.isnan(values)].all()))
         )
-        if repeated or alone >= (_FAR_OF_MANY if count >= _MANY else _FAR):
+        if repeated or alone >= far:
             row = int(rows[0])
             column = int(found[row].argmax())
             return Code(value, row, column, int(found.sum()), others[np.fmin], others[np.fmax])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
@@ -90,7 +90,7 @@ def _held_out(
     cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding], information: pd.DataFrame
 ) -> pd.DataFrame:
     """What held-out outputs of teacher and student say of the label, on labelled samples that have both."""
-    target, task = cohort.target, cohort.target.task
+    target, tasks = cohort.target, [splits.task(cohort.target, s) for s in range(splits.full + 1)]
     split_of = {key: s for s, key in enumerate(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))}
     rows = []
     for repeat, fold, teacher, student in information[[*SPLIT, *PAIR]].itertuples(index=False):
@@ -100,10 +100,10 @@ def _held_out(
         values, usable = target.values[both], np.ones(int(both.sum()), dtype=bool)
         difference = float("nan")
         if len(values):
-            decisions = np.stack([task.decision(each, values, usable) for each in outputs])
-            ahead, behind = task.evaluate(outputs, values, decisions, values)[task.primary]
+            decisions = np.stack([tasks[s].decision(each, values, usable) for each in outputs])
+            ahead, behind = tasks[s].evaluate(outputs, values, decisions, values)[tasks[s].primary]
             difference = float(ahead - behind)
-        known = label_information(cohort, outputs[0], both, splits.inner[s, both])
+        known = label_information(cohort, tasks[s], outputs[0], both, splits.inner[s, both])
         rows.append((repeat, fold, teacher, student, difference, *known))
     columns = [*SPLIT, *PAIR, "accuracy_difference", "teacher_information", "teacher_information_se"]
     return pd.DataFrame(rows, columns=columns)
@@ -120,4 +120,4 @@ def _of_outer_sets(found: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def _probability_positive(mean: "pd.Series[float]", sd: "pd.Series[float]") -> Floats:
     """P(truth > 0) of a normal; NaN without an estimate or an error."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(norm.cdf(mean.to_numpy(float) / sd.to_numpy(float)))
+        return np.asarray(ndtr(mean.to_numpy(float) / sd.to_numpy(float)))

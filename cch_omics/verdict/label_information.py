@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
-from cch_omics.information.likelihood import likelihood_gains
-from cch_omics.tasks.base import Outputs
+from cch_omics.tasks.base import Outputs, Task
 from cch_omics.tasks.influence import variance_over_patients
+from cch_omics.tasks.likelihood import likelihood_gains
 
 
 def label_information(
-    cohort: Cohort, outputs: Outputs, samples: NDArray[np.bool_], fold: NDArray[np.int64]
+    cohort: Cohort, task: Task, outputs: Outputs, samples: NDArray[np.bool_], fold: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Information about the label: mean held-out log p(y | outputs) - log p(y), and its standard error over patients.
 
@@ -19,6 +19,8 @@ def label_information(
 
     Parameters
     ----------
+    task
+        As it is used in the split.
     outputs
         (m, C) held-out outputs of the labelled samples.
     samples
@@ -31,7 +33,7 @@ def label_information(
     tuple
         Nats; NaN without samples, the error also with one patient.
     """
-    values, task = cohort.target.values[samples], cohort.target.task
+    values = cohort.target.values[samples]
     if not len(values):
         return float("nan"), float("nan")
     gained = likelihood_gains(task, outputs, values, fold)

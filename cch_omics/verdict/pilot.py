@@ -34,22 +34,23 @@ def pilots(
         mean of the outer training sets: each pilot is a small experiment with a chance of its own.
     """
     patient = np.unique(cohort.groups, return_inverse=True)[1]
+    tasks = [splits.task(cohort.target, s) for s in range(splits.full)]
     where = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))
     rows = []
     for student, predicted in students.items():
         for model in predicted.taught:
             found, known = [], []
-            for s in range(splits.full):
+            for s, task in enumerate(tasks):
                 outputs = (predicted.alone[s], predicted.of(model)[s], encodings[model.teacher].outputs[s])
                 usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in outputs])
-                gain = cohort.target.task.gain(
-                    *(each[usable] for each in (*outputs, cohort.target.values, splits.labelled[s], patient))
-                )
+                of_samples = (*outputs, cohort.target.values, splits.labelled[s], patient, splits.inner[s])
+                gain = task.gain(*(each[usable] for each in of_samples))
                 of_patients = np.zeros(len(patient))
                 np.add.at(of_patients, patient[usable], gain.influence)
                 found.append(replace(gain, influence=of_patients))
                 judged = usable & splits.labelled[s]
-                known.append(label_information(cohort, outputs[1][judged], judged, splits.inner[s, judged])[0])
+                fold = splits.inner[s, judged]
+                known.append(label_information(cohort, task, outputs[1][judged], judged, fold)[0])
             each = [(gain.value, gain.se, nats) for gain, nats in zip(found, known, strict=True)]
             each.append((*mean_gain(found), float(np.mean(known))))
             pair = model.teacher, student, model.recipe

@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,9 +23,16 @@ import torch
 from scipy.special import logsumexp
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
+from cch_omics.config import EncoderConfig, InformationConfig, SplitsConfig, make_row
+from cch_omics.data.assemble import assemble
+from cch_omics.data.mudata import from_mudata
+from cch_omics.data.simulate import SIMULATED, draw, information_of
 from cch_omics.information.estimators import run
 from cch_omics.information.half_samples import compress, half_samples, half_to_whole
+from cch_omics.information.pairs import estimate_pairs
 from cch_omics.information.registry import ESTIMATORS
+from cch_omics.models.encode import encode
+from cch_omics.splits import make_splits
 from research.benchmarks.information_families import CLUSTERS, FAMILIES, Array, clustered, truth_of
 from research.information.classwise import QUANTITIES, classwise, classwise_selections
 
@@ -40,6 +48,10 @@ LEARNED_HALVES = 10
 LARGE = (16, 800)
 # Replicates that are estimated at once.
 TOGETHER = 10
+# Encoders are trained for these: cohorts of the package, and the part of their labels that may be used.
+ENCODED = ("complementary", "number", "survival")
+BUDGETS = (1.0, 0.15)
+ENCODED_SIZES = (150, 400)
 NORMAL_95 = 1.959963984540054
 
 
@@ -190,7 +202,56 @@ def one_column(n: int, replicates: int) -> pd.DataFrame:
     return pd.concat(parts).assign(truth=truth, n=n, d=1, family="three classes")
 
 
+def of_encoders(name: str, budget: float, n: int, replicates: int) -> pd.DataFrame:
+    """I(S;Y) and the gap of rna and cnv of simulated cohorts, with encoders and folds of a run, by two estimators."""
+    entry = SIMULATED[name]
+    entry = replace(entry, n=n, labelled=1.0, modalities={omics: entry.modalities[omics] for omics in ("rna", "cnv")})
+    truth = information_of(entry).set_index("student")
+    rows = []
+    for seed in range(replicates):
+        given = {"cohort": "made", "source": "made", "target": entry.target, "label_budget": str(budget)}
+        settings = SplitsConfig()
+        source = from_mudata(draw(entry, np.random.default_rng([seed, n])), "made", ())
+        cohort, _ = assemble(source, make_row(given, "here"), splits=settings)
+        splits = make_splits(cohort, settings, seed=seed)
+        parts = {part: getattr(splits, part)[-1:] for part in ("repeat", "fold", "inner", "labelled")}
+        splits = replace(splits, **parts)  # the full cohort alone
+        started = time.process_time()
+        encodings = {
+            view: encode(cohort, splits, view, EncoderConfig(), seed=seed, device=torch.device("cpu"))
+            for view in cohort.modalities
+        }
+        for label in dict.fromkeys((cohort.target.task.label_estimator, "likelihood")):
+            using = InformationConfig(label=label, subsamples=HALVES, simulations=8)
+            for row in estimate_pairs(cohort, splits, encodings, using, seed=seed).to_dict("records"):
+                between, with_label = row["estimator"].split("-")
+                check, _ = row["cross_check_estimator"].split("-")
+                for quantity, estimator, column, true in (
+                    ("I(S;Y)", with_label, "mi_student_label", "student_label"),
+                    ("gap", f"{between} - {with_label}", "gap", "gap"),
+                    ("gap", f"{check} - {with_label}", "cross_check_gap", "gap"),
+                ):
+                    value, se = row[column], row[f"{column}_se"]
+                    known = truth.loc[row["student"], true]
+                    rows.append((row["student"], quantity, estimator, value, se, known))
+        seconds = time.process_time() - started
+    columns = ["student", "quantity", "estimator", "value", "se", "truth"]
+    return pd.DataFrame(rows, columns=columns).assign(family=name, budget=budget, n=n, d=12, s=seconds)
+
+
 # Tables
+
+
+def summary_of_known(group: pd.DataFrame) -> str:
+    """As `summary`, of those that have an estimate, and how many have none."""
+    known = group[group["value"].notna()]
+    without = f"; {len(group) - len(known)} of {len(group)} without" if len(known) < len(group) else ""
+    return f"{summary(known)}{without}" if len(known) > 1 else f"none of {len(group)}"
+
+
+def signs(group: pd.DataFrame) -> str:
+    wrong = (np.sign(group["value"]) == -np.sign(group["truth"])).sum()
+    return f"{wrong} / {group['value'].notna().sum()} / {group['value'].isna().sum()}"
 
 
 def summary(group: pd.DataFrame) -> str:
@@ -223,7 +284,7 @@ def table(frame: pd.DataFrame, rows: list[str], cell: Callable[[pd.DataFrame], s
     return str(pd.DataFrame(cells).fillna("").to_markdown(index=False, floatfmt=".2f"))
 
 
-PARTS = ("clusters", "plain", "one", "learned")
+PARTS = ("clusters", "plain", "one", "learned", "encoded")
 
 
 def cells(part: str, args: argparse.Namespace) -> dict[tuple[object, ...], Callable[[], pd.DataFrame]]:
@@ -241,6 +302,9 @@ def cells(part: str, args: argparse.Namespace) -> dict[tuple[object, ...], Calla
     elif part == "one":
         for n in args.sizes:
             made[n, args.replicates] = partial(one_column, n, args.replicates)
+    elif part == "encoded":
+        for name, budget, n in product(ENCODED, BUDGETS, ENCODED_SIZES):
+            made[name, budget, n, args.replicates] = partial(of_encoders, name, budget, n, args.replicates)
     else:
         few = args.learned_replicates
         for n, d, name in product(set(LEARNED_SIZES) & set(args.sizes), DIMENSIONS, FAMILIES):
@@ -288,7 +352,10 @@ def main() -> None:
         found = pd.concat([kept(args.kept, name, made) for name, made in named.items()])
         found = found.assign(error=found["value"] - found["truth"])
         report(part, found)
-        timed.append(found if "quantity" not in found else found[found["quantity"] != "gap"])
+        if part != "encoded":
+            timed.append(found if "quantity" not in found else found[found["quantity"] != "gap"])
+    if not timed:
+        return
     print("\n## Milliseconds of one estimate with its half-samples, d = 8\n")
     times = pd.concat(timed).query("d == 8 or estimator == 'scikit-learn, label'")
     print((1000 * times.groupby(["estimator", "n"], sort=False)["s"].mean().unstack("n")).to_markdown(floatfmt=".1f"))
@@ -306,6 +373,14 @@ def report(part: str, found: pd.DataFrame) -> None:
         print(table(gaps[~both], ["family", "d", "truth", "estimator"], summary))
         print("\n## Sign of the gap where |gap| >= 0.1: wrong / decided / undecided\n")
         print(table(gaps[gaps["truth"].abs() >= 0.1], ["d", "estimator"], decisions))
+    elif part == "encoded":
+        print("\n## I(S;Y) by trained encoders: bias / SD / coverage of the 95% interval\n")
+        rows = ["family", "budget", "student", "truth", "estimator"]
+        print(table(found[found["quantity"] == "I(S;Y)"], rows, summary_of_known))
+        print("\n## The gap by trained encoders: bias / SD / coverage\n")
+        print(table(found[found["quantity"] == "gap"], rows, summary_of_known))
+        print("\n## Sign of that gap: wrong / estimated / not estimated\n")
+        print(table(found[found["quantity"] == "gap"], rows[:2] + rows[-1:], signs))
     elif part == "one":
         print("\n## One column and a class: bias / SD / coverage, beside scikit-learn\n")
         print(table(found, ["truth", "estimator"], summary))

@@ -1,12 +1,17 @@
 """The smallest runs of the benchmarks: they fit the package as it is, and what they compare agrees."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import torch
 
-from cch_omics.config import DistillationConfig, EncoderConfig
+from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-from research.benchmarks import engine, gaps, growth, information, neighbours
+from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours
 
 CPU = torch.device("cpu")
 
@@ -54,3 +59,24 @@ def test_known_information_is_estimated() -> None:
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     gap = information.with_labels("both know, share much", 2, 100, 10).query("quantity == 'gap'")
     assert (gap.groupby("estimator")["value"].mean() - gap["truth"].iloc[0]).abs().max() < 0.3
+
+
+def test_endpoints_of_a_folder_are_measured_and_shown(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    samples = pd.Index([f"S{number:02d}" for number in range(60)], name="sample")
+    dose = random.normal(size=60)
+    (tmp_path / "made").mkdir()
+    for name in ("rna", "cnv"):
+        values = random.normal(size=(60, 5)) + dose[:, None]
+        pd.DataFrame(values, samples, [f"{name}{j}" for j in range(5)]).to_csv(tmp_path / "made" / f"{name}.csv")
+    pd.DataFrame({"dose": dose}, samples).to_csv(tmp_path / "made" / "clinical.csv")
+    case = endpoints.Case("made", "dose")
+    for each in (case, replace(case, permutation=1)):
+        found = endpoints.measure(each, tmp_path, SplitsConfig(repeats=1, folds=2, inner_folds=3))
+        (tmp_path / f"{each.name}.json").write_text(json.dumps(found))
+    shown = dict(part.split("\n\n", 1) for part in endpoints.tables(tmp_path) if "\n" in part)
+    assert "| r2 " in shown["## Students alone against baselines, means over cohorts"]
+    assert "made dose" in shown["## Permuted labels"]
+    permuted = case.read(tmp_path).target
+    moved = endpoints.permuted(permuted, 1).values
+    assert sorted(moved) == sorted(permuted.values) and not np.array_equal(moved, permuted.values)

@@ -28,7 +28,10 @@ FOLDER = "results/made/subtype"
 TABLES = [
     f"{name}.tsv" for name in ("information", "evidence", "verdicts", "teachers", "gains", "references", "scorecard")
 ]
-OF_STEPS = [f"{name}.tsv" for name in ("information", "summary", "performance", "comparisons", "criteria")]
+OF_STEPS = [
+    f"{name}.tsv"
+    for name in ("information", "summary", "performance", "comparisons", "criteria", "advised", "predictions")
+]
 RNA = f"{FOLDER}/intermediate/encodings/rna.npz"
 # The last table of a cohort, for which all others are made. One thread, so that there is time to break the training.
 COMMAND = (f"{FOLDER}/scorecard.tsv", "--set-threads", "encode=1")

@@ -700,9 +700,41 @@ NUMBERS = {
     "too few numbers": (doses([*range(9), *[""] * 30]), {}, ["'dose'", "9 numbers", "at least 14", "fewer folds"]),
     "no number": (doses(["NA"] * 39), {}, ["'dose'", "no label of any sample"]),
     "classes of a number": (doses(range(39)), {"classes": "1,2"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "a number without a logarithm": (
+        doses([0.5] * 20 + [0, -1] + [2.0] * 17), {"transform": "log"},
+        ["'dose', 'transform' of the sheet", "2 numbers at or below zero", "rows 'S20', 'S21'", "`rank_normal`"],
+    ),
+    "a transform of classes": (
+        None, {"target": "subtype", "task": "", "transform": "log"},
+        ["'subtype', 'transform' of the sheet", "'log' beside the task 'classification'", "an empty cell"],
+    ),
     "text asked to be a number": (
         None, {"target": "subtype"}, ["'subtype', row 'S00'", "text: 'luminal'", "`classification`"],
     ),
+    "a number with its unit": (dose("12 mg"), {}, ["'dose', row 'S03'", "text: '12 mg'", "Correct it"]),
+    "booleans as numbers": (doses([True, False, True] * 13), {}, ["'dose', row 'S00'", "'True'", "`classification`"]),
+    "a complex number": (dose("1+2j"), {}, ["'dose', row 'S03'", "text: '1+2j'"]),
+    "a fraction": (dose("1/2"), {}, ["'dose', row 'S03'", "text: '1/2'"]),
+    "numbers of European spreadsheets": (
+        doses([f"{number},5" for number in range(39)]), {}, ["'dose', row 'S00'", "decimal comma", "39 such"],
+    ),
+    "numbers with blanks between thousands": (dose("1 234"), {}, ["'dose', row 'S03'", "text: '1 234'"]),
+    "an hexadecimal number": (dose("0x1F"), {}, ["'dose', row 'S03'", "text: '0x1F'"]),
+    "an interval": (dose("1-5"), {}, ["'dose', row 'S03'", "text: '1-5'"]),
+    "times as numbers": (dose("12:30:00"), {}, ["'dose', row 'S03'", "text: '12:30:00'"]),
+    "lengths of time of pandas": (dose("365 days 00:00:00"), {}, ["'dose', row 'S03'", "text: '365 days"]),
+    "a constant but for some": (
+        doses([2.5] * 36 + [1, 2, 3]), {},
+        ["'dose'", "the number 2.5 for 36 of 39 labelled samples", "numbers that differ, of 7 samples at least"],
+    ),
+    "a lone code of nines": (
+        doses([-99, *(number - 19 for number in range(38))]), {},
+        ["'dose', row 'S00'", "the number -99 (1 such)", "between -19 and 18"],
+    ),
+    "a lone 999 among ages": (
+        doses([999, *(number + 40 for number in range(38))]), {}, ["'dose', row 'S00'", "the number 999 (1 such)"],
+    ),
+    "the smallest integer": (doses([-(2**31), *range(38)]), {}, ["'dose', row 'S00'", "the number -2.14748e+09"]),
     "a number asked to be a class": (
         None, {"target": "age", "task": "classification"},
         ["'age'", "39 different numbers among 39 labels", "`regression`"],
@@ -746,6 +778,58 @@ FOLLOW_UPS = {
         ["no column 'os_time_time' or 'os_time_event'", "Write the target as 'os'"],
     ),
     "classes of a survival time": (follow_up(), {"classes": "0,1"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "columns in each other's place": (
+        follow_up([number % 2 for number in range(39)], range(100, 139)), {},
+        ["'os_time'", "codes of events in place of times: '0', '1'", "'os_event'", "swapped"],
+    ),
+    "columns in each other's place, in words": (
+        follow_up(["alive", "dead", "dead"] * 13, range(100, 139)), {}, ["'os_time'", "'alive', 'dead'", "swapped"],
+    ),
+    "events of 1 and 2 as times": (follow_up([1, 2, 2] * 13), {}, ["'os_time'", "in place of times: '1', '2'"]),
+    "booleans as times": (follow_up([True, False, True] * 13), {}, ["'os_time'", "codes of events in place of times"]),
+    "times as events": (follow_up(events=range(100, 139)), {}, ["'os_event'", "'100' among", "1 for an event"]),
+    "a code for missing times": (
+        follow_up([99999, 99999, 99999, *range(100, 136)]), {},
+        ["'os_time', row 'S00'", "the number 99999 (3 such)", "between 100 and 135"],
+    ),
+    "a lone code for a missing time": (time("9999"), {}, ["'os_time', row 'S03'", "the number 9999 (1 such)"]),
+    "dates as whole numbers": (
+        follow_up([20190100 + number for number in range(39)]), {},
+        ["'os_time'", "a median time of 20190119", "years even if these are days", "Are these dates"],
+    ),
+    "dates as a spreadsheet counts them": (
+        follow_up([43400 + 30 * number for number in range(39)]), {}, ["a median time of 43970, 120 years"],
+    ),
+    "years of death": (time("2019-05"), {}, [*ROW_3, "text: '2019-05'", "as a number"]),
+    "a date and a time of day": (time("2019-01-05 00:00:00"), {}, [*ROW_3, "a date: '2019-01-05 00:00:00'"]),
+    "a length of time of pandas": (time("365 days 00:00:00"), {}, [*ROW_3, "text: '365 days 00:00:00'"]),
+    "times on a log scale": (
+        follow_up([number / 10 - 1 for number in range(39)]), {}, ["11 of 39 times that are not above", "log scale"],
+    ),
+    "all events at the end of the study": (
+        follow_up([*range(100, 119), *[120] * 20], [0] * 19 + [1] * 20), {},
+        ["'os_time'", "'os_event'", "all 20 events at 120, the longest time of all"],
+    ),
+    "events and their absence in place of each other, all alive": (
+        follow_up(events=["0:LIVING"] * 39), {}, ["'os_event'", "no event of any of 39 samples"],
+    ),
+    "codes of events beyond 1": (event("2:OTHER"), {}, [*ROW_3, "'os_event'", "'2:OTHER'", "count the others"]),
+    "a share as an event": (event("0.5"), {}, [*ROW_3, "'os_event'", "'0.5'"]),
+    "a negative code of an event": (event("-1"), {}, [*ROW_3, "'os_event'", "'-1'"]),
+    "no column of times": (
+        follow_up(names=("days", "os_event")), {"task": "survival"}, ["target 'os'", "no column 'os_time'"],
+    ),
+    "half of a pair of cBioPortal": (
+        follow_up(names=("OS_MONTHS", "DFS_STATUS")), {"target": "OS", "task": "survival"},
+        ["target 'OS' of the task survival", "'OS_MONTHS' and 'OS_STATUS'"],
+    ),
+    "half of a pair of Xena": (
+        follow_up(names=("OS.time", "PFI")), {"target": "OS", "task": "survival"},
+        ["target 'OS' of the task survival", "'OS.time' and 'OS'"],
+    ),
+    "a logarithm of a survival time": (
+        follow_up(), {"task": "survival", "transform": "log"}, ["'transform' of the sheet", "'log'", "an empty cell"],
+    ),
     "classes asked to be a survival time": (
         None, {"target": "subtype", "task": "survival"}, ["target 'subtype'", "no column 'subtype_time'"],
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.survival import Survival
 
 
 def make_cohort(
@@ -89,8 +90,6 @@ def _number(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
 
 def _time(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
     """The same samples lack it as lack the class."""
-    from cch_omics.tasks.survival import Survival
-
     random = np.random.default_rng(1)
     hazard = 0.05 * np.exp(latent @ np.array([1.0, -0.5, 0.5, 0.25]))
     death, last = random.exponential(1 / hazard), random.exponential(20, size=len(latent))
@@ -101,10 +100,29 @@ def _time(labels: np.ndarray, latent: np.ndarray, permuted: bool) -> Target:
     return Target("os", Survival.of(values), values)
 
 
-def scrambled(cohort: Cohort, members: np.ndarray, *, values: bool = True) -> Cohort:
-    """The cohort with every label, and every value of the omics if asked, of the members (n,) changed."""
+def relabelled(cohort: Cohort, members: np.ndarray) -> Cohort:
+    """The cohort with other labels of the members (n,) of an inner fold.
+
+    Times and events go round among those that have them: where intervals end is fitted to all training samples of the
+    outer split, and stays.
+    """
     target = cohort.target
-    if target.values.ndim > 1:
+    if target.values.ndim == 1:
+        return scrambled(cohort, members, values=False)
+    labels, known = target.values.copy(), np.flatnonzero(members & target.observed)
+    labels[known] = labels[np.roll(known, 1)]
+    return dataclasses.replace(cohort, target=dataclasses.replace(target, values=labels))
+
+
+def scrambled(cohort: Cohort, members: np.ndarray, *, values: bool = True) -> Cohort:
+    """The cohort with every label, and every value of the omics if asked, of the members (n,) changed.
+
+    With other times of the members the intervals of the whole cohort are others as well.
+    """
+    target = cohort.target
+    if isinstance(target.task, Survival):
+        halved = (*(edge / 2 for edge in target.task.edges[:-1]), target.task.horizon)
+        target = dataclasses.replace(target, task=dataclasses.replace(target.task, edges=halved))
         other = np.column_stack([40 - 3 * target.values[:, 0] % 11, 1 - target.values[:, 1]])
         labels = np.where(members[:, None], other, target.values)
     elif isinstance(target.task, Classification):

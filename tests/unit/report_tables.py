@@ -16,7 +16,7 @@ SUBTYPE = Classification(("LumA", "LumB", "Her2", "Basal"))
 DOSE = Regression((-1.0, 0.25, 1.5))
 OS = Survival((300.0, 800.0, 2000.0), (0.0, 500.0), (0.0, 900.0))
 # Tables of intermediate/.
-INTERMEDIATE = ("summary", "performance", "comparisons")
+INTERMEDIATE = ("summary", "performance", "comparisons", "advised", "predictions")
 
 
 def audit(modalities: list[str], task: Task = SUBTYPE) -> dict[str, object]:
@@ -150,6 +150,34 @@ def evaluation(table: pd.DataFrame, modalities: list[str], task: Task, *, seed: 
     }
 
 
+def predictions(teachers: pd.DataFrame, modalities: list[str], task: Task, *, n: int = 150) -> pd.DataFrame:
+    """Predictions for n test samples of each student trained alone, and of the advised one."""
+    random, chosen = np.random.default_rng(5), dict(zip(teachers["student"], teachers["teacher"], strict=True))
+    truth, made = random.normal(size=n), []
+    values = {
+        "classification": np.arange(n) % 4.0,
+        "regression": truth,
+        "survival": np.column_stack([1500 * random.exponential(size=n) * np.exp(-truth), np.arange(n) % 3 > 0]),
+    }[task.name].astype(float)
+    every, place = np.ones(n, dtype=bool), {"student": "", "model": "", "repeat": 0, "fold": 0, "sample": "P"}
+    for student in modalities:
+        for model in ["alone", *(f"soft_targets:{name}" for name in [chosen.get(student)] if name)]:
+            outputs = 0.8 * truth[:, None] + random.normal(size=(n, task.n_outputs)) - 1.0
+            decision = np.ones(1) if task.name == "regression" else np.zeros(task.n_outputs)
+            table = task.on_test(outputs, values, decision, every, every)
+            made.append(table.assign(**{**place, "student": student, "model": model}))
+    return pd.concat(made)
+
+
+def advised(teachers: pd.DataFrame, cohort: str, target: str, metric: str) -> pd.DataFrame:
+    rows = [
+        (cohort, target, metric, rule, student, share, share * 0.012, -0.002, 0.026, 10)
+        for student, teacher, rule in teachers[["student", "teacher", "rule"]].itertuples(index=False)
+        for share in [0.8 if teacher else 0.0]
+    ]
+    return pd.DataFrame(rows, columns=list(keys.ADVISED_COLUMNS))
+
+
 def scorecard(cohort: str, target: str, metric: str, n_pairs: int) -> pd.DataFrame:
     rows = [
         (cohort, target, metric, name, n_pairs, spearman, 0.8, 0.2, 0.01)
@@ -169,9 +197,12 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """Make all tables by name; `verdicts` has the columns of evidence.tsv too."""
     verdict = verdicts(modalities, seed=seed)
+    chosen = teachers(verdict, modalities, rule)
     return {
         "verdicts": verdict,
-        "teachers": teachers(verdict, modalities, rule),
+        "teachers": chosen,
+        "advised": advised(chosen, cohort, target, task.primary),
+        "predictions": predictions(chosen, modalities, task),
         "information": information(verdict),
         "scorecard": scorecard(cohort, target, task.primary, len(verdict)),
         **evaluation(verdict, modalities, task, seed=seed),

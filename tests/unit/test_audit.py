@@ -18,7 +18,10 @@ from cch_omics.runtime.formats import write_json
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.classification.reading import single_feature, site_dependence
 from cch_omics.tasks.regression import Regression
+from cch_omics.tasks.regression.reading import remarks as number_remarks
 from cch_omics.tasks.regression.reading import site_dependence as regression_sites
+from cch_omics.tasks.survival import Survival
+from cch_omics.tasks.survival.reading import remarks as time_remarks
 
 
 def make_cohort(n=200, p=50, seed=0, **changes) -> tuple[Cohort, Notes]:
@@ -358,3 +361,118 @@ def test_the_site_check_of_numbers_has_its_nominal_rate():
         p_values.append(regression_sites(target, sites, permutations=39).p_value)
     assert np.mean(np.array(p_values) <= 0.1) < 0.25
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.13)
+
+
+# --- Numbers and survival times ---------------------------------------------------------------------------------------
+
+
+def followed(n=200, seed=0):
+    random = np.random.default_rng(seed)
+    return np.column_stack([random.exponential(1000, n) + 1, random.random(n) < 0.4])
+
+
+def os(values) -> Target:
+    return Target("os", Survival.of(values), values)
+
+
+def said_of(cohort, notes) -> str:
+    return " ".join(audit(cohort, notes)["warnings"])
+
+
+def with_feature(cohort, name, values):
+    rna = cohort.modalities["rna"]
+    features, table = rna.features.astype("U20"), rna.values.copy()
+    features[7], table[:, 7] = name, values
+    return replace(cohort, modalities=cohort.modalities | {"rna": replace(rna, values=table, features=features)})
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_the_time_and_the_event_among_the_features_are_named(column):
+    values = followed()
+    cohort, notes = make_cohort(target=os(values))
+    leak = audit(with_feature(cohort, "x", values[:, column]), notes)["leakage"]["rna"]
+    assert (leak["feature"], leak["flagged"]) == ("x", True)
+    assert not audit(cohort, notes)["leakage"]["rna"]["flagged"]
+
+
+def test_a_feature_called_like_the_target_is_named():
+    values = followed()
+    cohort, notes = make_cohort(target=os(values))
+    assert "rna: features called like the target os: 'OS_Event'" in said_of(with_feature(cohort, "OS_Event", 0), notes)
+    assert "called like the target" not in said_of(cohort, notes)
+
+
+def test_events_of_one_site_and_sites_without_an_event_are_said():
+    values = followed()
+    cohort, notes = make_cohort(target=os(values))
+    assert "event" not in " ".join(audit(cohort, notes)["at_sites"])
+    at = cohort.sites == "03"
+    one, none = values.copy(), values.copy()
+    one[:, 1], none[at, 1] = at, 0
+    assert f"All {at.sum()} events of os are at site '03', of 10." in said_of(replace(cohort, target=os(one)), notes)
+    assert "No event of os at sites '03' (" in said_of(replace(cohort, target=os(none)), notes)
+
+
+def test_a_class_of_one_site_is_said():
+    cohort, notes = make_cohort()
+    labels = (cohort.sites == "03").astype(int)
+    assert "All 20 patients with status 'yes' are at site '03', of 10." in said_of(
+        replace(cohort, target=status(labels)), notes
+    )
+    assert audit(cohort, notes)["at_sites"] == []
+
+
+def test_a_patient_with_two_follow_ups_is_named():
+    values = followed()
+    cohort, notes = make_cohort(target=os(values))
+    groups = cohort.groups.copy()
+    groups[1] = groups[0]
+    assert "1 patients have samples of which os differs, such as 'P000'" in said_of(
+        replace(cohort, groups=groups), notes
+    )
+    values[1] = values[0]
+    assert "differs" not in said_of(replace(cohort, groups=groups, target=os(values)), notes)
+
+
+NORMAL = np.random.default_rng(0).normal(50, 10, 200)
+
+
+@pytest.mark.parametrize(
+    ("values", "transform", "said"),
+    [
+        (NORMAL, "none", ""),
+        (NORMAL.round() % 4, "none", "only 4 different numbers: if they name classes"),
+        (np.exp(NORMAL / 7), "none", "`log` in the sheet's column 'transform'"),
+        (np.exp(NORMAL / 7), "log", ""),
+        (np.exp(NORMAL / 7) - 100, "none", "`rank_normal` in the sheet's column 'transform'"),
+        (np.exp(NORMAL / 7) - 100, "rank_normal", ""),
+        (np.append(NORMAL, 800), "none", "numbers far from the others, half of which have a number between"),
+        (np.maximum(NORMAL, 60), "none", "is 60 for 8"),
+    ],
+)
+def test_what_is_odd_about_numbers_is_said(values, transform, said):
+    remarks = " ".join(number_remarks("dose", values, transform))
+    assert (said in remarks) if said else remarks == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "longest", "said"),
+    [("months", 3650, "more likely they are days"), ("days", 12, "likely they are years"), ("months", 120, ""),
+     ("days", 3650, "")],
+)  # fmt: skip
+def test_a_unit_that_does_not_go_with_the_times_is_said(unit, longest, said):
+    remarks = " ".join(time_remarks("os", unit, np.linspace(1, longest, 50)))
+    assert (said in remarks) if said else remarks == ""
+
+
+def test_a_survival_that_is_guessed_is_said(tmp_path):
+    tables = make_tables()
+    tables.clinical["os_time"], tables.clinical["os_event"] = range(100, 100 + len(tables.clinical)), 1
+    write_folder(tmp_path / "a", tables)
+    row = sheet_row(tmp_path / "a", target="os")
+    report = audit(*assemble(read_source(row), row))
+    assert report["task_guessed"] and report["task"] == "survival"
+    assert any(
+        "os was taken for a survival because the columns 'os_time' and 'os_event'" in each
+        for each in report["warnings"]
+    )

@@ -1,6 +1,7 @@
 """Baselines: fold-safe, exact after the rotation, and sane where labels are few."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_they_learn(made: Made) -> None:
             train = target.values[made.splits.labelled[s]]
             for part in (made.splits.test[s] & target.observed, made.splits.labelled[s]):
                 outputs = made.fitted["rna"].of(model)[s, part]
-                decision = np.zeros((1, task.n_outputs if task.name == "classification" else 0))
+                decision = np.zeros((1, 0 if task.name == "survival" else task.n_outputs))
                 score = task.evaluate(outputs[None], target.values[part], decision, train)[task.primary]
                 assert score[0] > {"classification": 0.7, "regression": 0.35, "survival": 0.57}[task.name], (model, s)
 
@@ -100,6 +101,11 @@ def test_labels_beyond_the_budget_change_nothing() -> None:
         np.testing.assert_array_equal(one[:, s], other[:, s])
 
 
+def whole_path(baseline: Baseline, *given: Any) -> np.ndarray:
+    """(steps, m, C) outputs."""
+    return np.stack(list(baseline.path(*given)))
+
+
 class Remembering:
     """A baseline whose second step knows training labels by heart and says nothing of others; the first says 1."""
 
@@ -110,7 +116,7 @@ class Remembering:
 
     @property
     def baselines(self) -> dict[str, Baseline]:
-        return {"linear": Baseline("made up", self.path, 2)}
+        return {"linear": Baseline("made up", self.path, 2, "math")}
 
     def path(self, values: Any, target: Any, predicted: Any, seed: int) -> Any:
         self.calls.append((values[:, 0], target, predicted[:, 0]))
@@ -138,6 +144,23 @@ def test_the_step_is_chosen_on_inner_folds_that_a_model_did_not_see() -> None:
         np.testing.assert_array_equal(predicted, values[inner == (k if k < 3 else -1), 0])
 
 
+def test_a_path_is_followed_no_further_than_the_held_out_loss_falls() -> None:
+    asked: list[int] = []
+
+    class Turning(Remembering):
+        def path(self, values: Any, target: Any, predicted: Any, seed: int) -> Any:
+            for step, said in enumerate((3.0, 1.0, 2.0, 1.0)):
+                asked.append(step)
+                yield np.full((len(predicted), 1), said)
+
+    inner = np.array([0, 1] * 4 + [-1] * 2)
+    values, target, usable = np.zeros((10, 1), dtype=np.float32), np.ones(10), inner >= 0
+    outputs = fit_fold(Turning(Regression()), "linear", values, target, inner, usable, 0)  # type: ignore[arg-type]
+    assert (outputs == 1).all()
+    # Both inner folds until the loss rises, and the whole until the step that was chosen.
+    assert asked == [0, 0, 1, 1, 2, 2, 0, 1]
+
+
 def test_meaningless_labels_are_not_predicted() -> None:
     """A model that had seen a sample would know it by heart."""
     for task in ("classification", "regression", "survival"):
@@ -145,7 +168,7 @@ def test_meaningless_labels_are_not_predicted() -> None:
         target, fitted = made.cohort.target, made.fit()["rna"]
         for s in range(made.splits.full):
             part = made.splits.labelled[s]
-            decisions = np.zeros((2, target.task.n_outputs if task == "classification" else 0))
+            decisions = np.zeros((2, 0 if task == "survival" else target.task.n_outputs))
             found = target.task.evaluate(
                 fitted.outputs[:, s, part], target.values[part], decisions, target.values[part]
             )
@@ -173,7 +196,7 @@ def test_models_can_be_left_out(made: Made) -> None:
 def test_the_rotation_of_logistic_regression_is_exact(n_classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(of_classes, "TOLERANCE", 1e-9)
     values, new, labels, train, test = wide(n_classes)
-    path = log_softmax(of_classes.logistic_path(values, labels, new, 0), axis=-1)
+    path = log_softmax(np.stack(list(of_classes.logistic_path(values, labels, new, 0))), axis=-1)
     for step, penalty in enumerate(of_classes.INVERSE_PENALTIES):
         plain = LogisticRegression(C=penalty, tol=1e-9, max_iter=5000).fit(train, labels)
         np.testing.assert_allclose(
@@ -184,7 +207,7 @@ def test_the_rotation_of_logistic_regression_is_exact(n_classes: int, monkeypatc
 def test_the_rotation_of_ridge_regression_is_exact() -> None:
     values, new, labels, train, test = wide(3)
     target = 100 + 3.0 * labels + values[:, 0]
-    path = ridge_path(values, target, new, 0)
+    path = np.stack(list(ridge_path(values, target, new, 0)))
     for step, penalty in enumerate(PENALTIES):
         plain = Ridge(alpha=penalty).fit(train, target)
         np.testing.assert_allclose(path[step, :, 0], plain.predict(test), rtol=1e-6, err_msg=str(penalty))
@@ -213,17 +236,33 @@ def test_constant_and_unobserved_features_are_dropped(task: Task) -> None:
     new = random.normal(size=(5, 4)).astype(np.float32)
     useless = np.tile(np.array([7.3, np.nan], dtype=np.float32), (30, 1))
     surprise = np.full((5, 2), 1e6, dtype=np.float32)
-    path = task.baselines["linear"].path
+    path = partial(whole_path, task.baselines["linear"])
     plain = path(values, labels, new, 0)
     padded = path(np.hstack([values, useless]), labels, np.hstack([new, surprise]), 0)
     np.testing.assert_allclose(padded, plain, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_gene_that_only_a_new_patient_expresses_is_one_among_others(task: Task) -> None:
+    random = np.random.default_rng(2)
+    labels = np.arange(60.0) % 2
+    values = (random.normal(size=(60, 40)) + labels[:, None] * (np.arange(40) < 5)).astype(np.float32)
+    values[:, -1] *= 0.001
+    path = partial(whole_path, task.baselines["linear"])
+    without, with_it, far = (values[:2].copy() for _ in range(3))
+    without[0, -1], with_it[0, -1], far[0, -1] = 0, 10, 1e6
+    said = [path(values, labels, new, 0) for new in (without, with_it, far)]
+    np.testing.assert_array_equal(said[1], said[2])
+    np.testing.assert_allclose(said[1][:, 1], said[0][:, 1], atol=1e-6)
+    # Standardised without a bound it is 10,000, and a prediction beyond 100.
+    assert 0 < np.abs(said[1][:3, 0] - said[0][:3, 0]).max() < 1
 
 
 @pytest.mark.parametrize(("task", "name"), BASELINES)
 def test_without_a_feature_that_varies_labels_are_all_there_is(task: Task, name: str) -> None:
     labels = np.repeat([0.0, 1.0], [24, 8])
     values = np.tile(np.array([7.3, np.nan], dtype=np.float32), (32, 1))
-    said = task.baselines[name].path(values, labels, np.full((5, 2), 1e6, dtype=np.float32), 0)
+    said = whole_path(task.baselines[name], values, labels, np.full((5, 2), 1e6, dtype=np.float32), 0)
     one = np.exp(said[..., 1]) if task.n_outputs > 1 else said[..., 0]
     np.testing.assert_allclose(one, 0.25, atol=0.01)
 
@@ -235,7 +274,7 @@ def test_a_feature_with_missing_values_is_used(task: Task, name: str) -> None:
     values = (10 + random.normal(size=(100, 1)) + 6 * labels[:, None]).astype(np.float32)
     values[random.random(100) < 0.2] = np.nan
     new = np.array([[10.0], [16.0], [np.nan]], dtype=np.float32)
-    said = task.baselines[name].path(values, labels, new, 0)[-1]
+    said = whole_path(task.baselines[name], values, labels, new, 0)[-1]
     one = np.exp(said[:, 1]) if task.n_outputs > 1 else said[:, 0]
     assert one[0] < 0.15 and one[1] > 0.85 and 0.2 < one[2] < 0.8
 
@@ -248,7 +287,7 @@ def test_absent_classes_have_a_floor(name: str) -> None:
 
     def predict(labels: np.ndarray) -> np.ndarray:
         values = (random.normal(size=(len(labels), 5)) + labels[:, None]).astype(np.float32)
-        return np.exp(baseline.path(values, labels.astype(float), new, 0))
+        return np.exp(whole_path(baseline, values, labels.astype(float), new, 0))
 
     two = predict(np.repeat([1, 3], 10))
     assert two.shape == (baseline.steps, 6, 4)
@@ -267,12 +306,12 @@ def test_numbers_have_an_answer_where_there_is_little_to_learn_from(name: str) -
 
     def predict(target: np.ndarray) -> np.ndarray:
         values = random.normal(size=(len(target), 5)).astype(np.float32)
-        return baseline.path(values, target, new, 0)
+        return whole_path(baseline, values, target, new, 0)
 
     assert predict(np.zeros(0)).shape == (baseline.steps, 6, 1)
     np.testing.assert_allclose(predict(np.array([3.0])), 3)
     np.testing.assert_allclose(predict(np.full(30, 3.0)), 3)
-    empty = baseline.path(new, np.arange(6.0), new[:0], 0)
+    empty = whole_path(baseline, new, np.arange(6.0), new[:0], 0)
     assert empty.shape == (baseline.steps, 0, 1)
 
 
@@ -280,7 +319,7 @@ def test_numbers_have_an_answer_where_there_is_little_to_learn_from(name: str) -
 def test_numbers_are_in_the_unit_of_the_target(name: str) -> None:
     random = np.random.default_rng(7)
     values, new = (random.normal(size=(n, 4)).astype(np.float32) for n in (60, 9))
-    target, path = values @ np.arange(4.0), Regression().baselines[name].path
+    target, path = values @ np.arange(4.0), partial(whole_path, Regression().baselines[name])
     expected = 1e6 + 1e4 * path(values, target, new, 0)
     np.testing.assert_allclose(path(values, 1e6 + 1e4 * target, new, 0), expected, atol=1.0)
 
@@ -291,7 +330,8 @@ def test_boosting_sees_what_a_linear_model_cannot(task: Task) -> None:
     values, new = (random.normal(size=(n, 8)).astype(np.float32) for n in (400, 300))
     labels, truth = ((each[:, 0] * each[:, 1] > 0).astype(float) for each in (values, new))
     boosted, linear = (
-        task.loss(task.baselines[name].path(values, labels, new, 0), truth).mean(-1) for name in ("boosting", "linear")
+        task.loss(whole_path(task.baselines[name], values, labels, new, 0), truth).mean(-1)
+        for name in ("boosting", "linear")
     )
     assert boosted.shape == (len(ROUNDS),)
     # Of a fair coin: log 2 or 1 / 4.

@@ -199,7 +199,7 @@ def test_classes_that_look_alike_are_refused_unless_the_sheet_lists_them(spellin
      (("0", "9"), ""), (("T1", "T2", "T3"), ""), (("10", "20", "40"), "")],
 )  # fmt: skip
 def test_classes_that_sound_like_missing_values_are_said(classes: tuple[str, ...], odd: str) -> None:
-    said = Classification(classes).remarks("status")
+    said = Classification(classes).remarks("status", np.array([]))
     assert (len(said), f"sound like missing values: {odd};" in "".join(said)) == (bool(odd), bool(odd))
 
 

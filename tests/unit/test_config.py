@@ -175,6 +175,14 @@ WRONG_SHEETS = {
         [HEADER + "\ttask\tclasses", GOOD + "\tregression\tLumA,LumB"],
         ["row 2, column classes", "'LumA,LumB'", "'regression'"],
     ),
+    "unknown transform": (
+        [HEADER + "\ttransform", GOOD + "\tlog2"],
+        ["row 2, column transform", "'log2'", "'none', 'log', 'rank_normal'"],
+    ),
+    "transform of a survival time": (
+        [HEADER + "\ttask\ttransform", GOOD + "\tsurvival\tlog"],
+        ["row 2, column transform", "'log'", "'survival'", "empty"],
+    ),
     "teacher that is no modality": (
         [HEADER + "\tmodalities\tteachers", GOOD + "\trna,mirna\trna;rna+cnv"],
         ["column teachers", "'cnv' in 'rna+cnv'", "rna, mirna"],

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from cohorts import make_cohort, scrambled
+from cohorts import make_cohort, relabelled, scrambled
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
@@ -124,7 +124,7 @@ def test_labels_of_an_inner_fold_do_not_reach_the_students_without_it(made: Made
     s, fold = 0, 1
     members = made.splits.inner[s] == fold
     before = made.again(made.cohort, GIVEN).outputs[:, s]
-    after = made.again(scrambled(made.cohort, members, values=False), GIVEN).outputs[:, s]
+    after = made.again(relabelled(made.cohort, members), GIVEN).outputs[:, s]
     np.testing.assert_array_equal(before[:, members], after[:, members])
     others = made.splits.train[s] & ~members
     assert (before[:, others] != after[:, others]).any((1, 2)).all()
@@ -142,10 +142,10 @@ def teachings(made: Made, **options: Any) -> tuple[list[TrainingSets], list[Teac
     """What the students of each split were taught."""
     sets, given = [], []
 
-    def fit(batch: Any, task: Any, values: Any, settings: Any, by: Any, **others: Any) -> Any:
+    def fit(batch: Any, settings: Any, by: Any, **others: Any) -> Any:
         sets.extend(batch)
         given.extend(by)
-        return fit_module.fit(batch, task, values, settings, by, **others)
+        return fit_module.fit(batch, settings, by, **others)
 
     with mock.patch.object(distil_module, "fit", fit):
         made.distil(**options)

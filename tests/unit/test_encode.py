@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from cohorts import make_cohort, scrambled
+from cohorts import make_cohort, relabelled, scrambled
 from scipy.stats import spearmanr
 
 from cch_omics.cohort import Cohort
@@ -86,7 +86,7 @@ def test_labels_of_an_inner_fold_do_not_reach_its_own_encoder_nor_what_teaches_s
     s, fold = 0, 1
     members = made.splits.inner[s] == fold
     before = made.encode(view, settings=GIVEN)
-    after = made.encode(view, scrambled(made.cohort, members, values=False), settings=GIVEN)
+    after = made.encode(view, relabelled(made.cohort, members), settings=GIVEN)
     assert_same(before, after, (s, members))
     others = made.splits.train[s] & ~members
     assert (before.outputs[s, others] != after.outputs[s, others]).any()
@@ -127,9 +127,9 @@ def test_where_predictions_exist(made: Made) -> None:
 
 def test_a_sample_without_a_label_is_taught_by_all_encoders_that_may(made: Made) -> None:
     """By hand: with a label by the one that went without it, else by the set's and those without a fold more."""
-    few, s, target = few_labels(made.splits), 0, made.cohort.target
+    few, s = few_labels(made.splits), 0
     sets = training_sets(made.cohort, few, s, "cnv", ENCODER, seed=0, device=CPU, without_pairs=True)
-    (trained,) = fit([sets], target.task, target.values[sets.rows], ENCODER)
+    (trained,) = fit([sets], ENCODER)
     outputs = trained.predict(sets.inputs)[:, 0]
     found = made.encode("cnv", splits=few).soft_targets[s]
     # Which folds each encoder went without.

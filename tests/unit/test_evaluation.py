@@ -17,6 +17,7 @@ from cch_omics.config import CriterionConfig, SplitsConfig
 from cch_omics.evaluation import Evaluation, evaluate
 from cch_omics.evaluation.gains import comparisons, gains, model_name, performance, scores_of_models, summarise
 from cch_omics.evaluation.intervals import corrected_interval
+from cch_omics.evaluation.predictions import predictions_on_test
 from cch_omics.evaluation.scorecard import SHOWN, criteria_table
 from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold
 from cch_omics.splits import Splits, make_splits
@@ -89,7 +90,7 @@ def made(request: pytest.FixtureRequest) -> Made:
 
 
 def test_gains_agree_with_a_plain_loop(made: Made) -> None:
-    people, splits, task = made.cohort, made.splits, made.cohort.target.task
+    people, splits = made.cohort, made.splits
     table = made.gains()
     assert tuple(table.columns) == keys.GAIN_COLUMNS
     assert len(table) == 5 * 3 * 4 * len(made.metrics)
@@ -98,6 +99,7 @@ def test_gains_agree_with_a_plain_loop(made: Made) -> None:
     def by_hand(outputs: NDArray[np.float32], s: int, student: str) -> tuple[dict[str, float], int]:
         has = people.profiled(student)
         test = np.array([splits.test[s, i] and has[i] and np.isfinite(values[i]).all() for i in range(len(values))])
+        task = splits.task(people.target, s)
         decision = task.decision(outputs[s], values, splits.labelled[s])
         train = values[splits.labelled[s] & has]
         found = task.evaluate(outputs[s][None, test], values[test], decision[None], train)
@@ -464,3 +466,30 @@ def test_no_pairs_make_empty_tables(made: Made) -> None:
         assert getattr(found, name).empty, name
     assert tuple(found.scorecard.columns) == keys.SCORECARD_COLUMNS
     assert set(found.performance["model"]) == {"alone"}
+
+
+def test_predictions_are_those_of_the_first_repeat_and_each_sample_stands_once(made: Made) -> None:
+    cohort, splits, task = made.cohort, made.splits, made.cohort.target.task
+    teachers = pd.DataFrame(
+        [("cnv", "rna", "soft_targets"), ("mutation", nan, "alone")], columns=["student", "teacher", "recipe"]
+    )
+    table = predictions_on_test(cohort, splits, made.students, teachers)
+    assert list(table.columns[:5]) == list(keys.PREDICTION_COLUMNS)
+    of = set(table[["student", "model"]].itertuples(index=False, name=None))
+    assert of == {("cnv", "alone"), ("cnv", "soft_targets:rna"), ("mutation", "alone"), ("rna", "alone")}
+    assert set(table["repeat"]) == {0}
+    for (student, model), part in table.groupby(["student", "model"]):
+        known = cohort.profiled(student) & cohort.target.observed
+        assert sorted(part["sample"]) == sorted(cohort.samples[known])
+        outputs = made.students[student].of(Model("soft_targets", "rna") if model != "alone" else Model("alone"))
+        for fold, of_fold in part.groupby("fold"):
+            j = int(np.flatnonzero((splits.repeat == 0) & (splits.fold == fold))[0])
+            test = np.flatnonzero(splits.test[j] & known)
+            assert list(of_fold["sample"]) == list(cohort.samples[test])
+            fitted = splits.task(cohort.target, j)
+            decision = fitted.decision(outputs[j], cohort.target.values, splits.labelled[j])
+            expected = fitted.predictions(outputs[j, test], decision)["prediction"]
+            if task.name == "classification":
+                assert list(of_fold["prediction"]) == list(expected)
+            else:
+                np.testing.assert_allclose(of_fold["prediction"], expected, rtol=1e-5)

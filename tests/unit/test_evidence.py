@@ -103,8 +103,9 @@ def test_the_full_cohort_has_means_of_the_outer_training_sets_where_that_is_said
 
 
 def test_accuracy_difference_is_of_labelled_samples_that_have_both(made: Made, evidence: pd.DataFrame) -> None:
-    people, task = made.cohort, made.cohort.target.task
+    people = made.cohort
     for s, part in enumerate(([0, 0], [0, 1], [-1, -1])):
+        task = made.splits.task(people.target, s)
         both = made.splits.labelled[s] & people.profiled("rna") & people.profiled("cnv")
         values = people.target.values[both]
         score = []
@@ -266,7 +267,7 @@ KNOWN = pytest.mark.parametrize("draw", [two_classes, a_number, a_time])
 
 def asked(target: Target, outputs: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, float]:
     n = len(outputs)
-    return label_information(people(target, groups), outputs, np.ones(n, dtype=bool), np.arange(n) % 3)
+    return label_information(people(target, groups), target.task, outputs, np.ones(n, dtype=bool), np.arange(n) % 3)
 
 
 @KNOWN
@@ -301,7 +302,9 @@ def test_error_of_label_information_is_its_spread_over_cohorts_and_counts_patien
     twice = Target(target.name, target.task, np.repeat(target.values, 2, axis=0))
     patients = np.repeat(np.array([f"P{i}" for i in range(600)]), 2)
     fold = np.repeat(np.arange(600) % 3, 2)
-    doubled = label_information(people(twice, patients), np.repeat(outputs, 2, axis=0), np.ones(1200, dtype=bool), fold)
+    doubled = label_information(
+        people(twice, patients), target.task, np.repeat(outputs, 2, axis=0), np.ones(1200, dtype=bool), fold
+    )
     assert doubled == pytest.approx(asked(target, outputs), rel=0.02)
 
 
@@ -309,9 +312,11 @@ def test_error_of_label_information_is_its_spread_over_cohorts_and_counts_patien
 def test_label_information_without_labels_is_missing(draw) -> None:
     target, outputs, _ = draw(0, 30)
     nobody = np.zeros(30, dtype=bool)
-    assert np.isnan(label_information(people(target), outputs[nobody], nobody, np.zeros(0, dtype=int))).all()
+    assert np.isnan(
+        label_information(people(target), target.task, outputs[nobody], nobody, np.zeros(0, dtype=int))
+    ).all()
     one = np.arange(30) == 3
-    estimate, se = label_information(people(target), outputs[one], one, np.zeros(1, dtype=int))
+    estimate, se = label_information(people(target), target.task, outputs[one], one, np.zeros(1, dtype=int))
     assert np.isfinite(estimate) and np.isnan(se)
 
 

@@ -15,11 +15,11 @@ from cch_omics.config import InformationConfig
 from cch_omics.errors import InputError
 from cch_omics.information.averaging import COMBINATIONS, average_folds
 from cch_omics.information.folds import HELD
-from cch_omics.information.likelihood import likelihood_gains
 from cch_omics.information.pairs import estimate_pairs, information_table
 from cch_omics.models.out_of_fold import Encoding
 from cch_omics.splits import Splits
 from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.likelihood import likelihood_gains
 from cch_omics.tasks.regression import Regression
 
 UNITS = 4
@@ -421,6 +421,29 @@ def test_without_a_pair_there_is_no_row() -> None:
     none = estimate_pairs(alone, splits, encodings, SETTINGS, seed=0)
     assert none.empty and none.columns.tolist() == rows.columns.tolist()
     assert information_table(none).columns.tolist() == list(keys.INFORMATION_COLUMNS)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_where_labels_are_few_they_are_told_by_likelihoods_and_there_is_a_gap(numbers: bool) -> None:
+    """With five labels in a fold neighbours have no estimate of the label terms, or no error of it."""
+    cohort, splits, encodings = setting(n=150, inner_folds=5, missing=0.0, numbers=numbers)
+    few = splits.labelled & (np.random.default_rng(0).random(150) < 0.2)
+    assert 3 < few[splits.full].sum() / splits.n_inner < 7
+    own = "ksg" if numbers else "ross"
+    found = {}
+    for name, labelled, label in (
+        ("few", few, "auto"),
+        ("few, by neighbours", few, own),
+        ("all", splits.labelled, "auto"),
+    ):
+        using = SETTINGS.model_copy(update={"label": label})
+        frame = estimate_pairs(cohort, dataclasses.replace(splits, labelled=labelled), encodings, using, seed=0)
+        found[name] = frame[frame["repeat"] == -1]
+    assert found["few, by neighbours"]["gap_se"].isna().all()
+    assert (found["few"]["estimator"] == "ksg-likelihood").all()
+    assert (found["few"]["gap_se"] > 0).all() and found["few"]["gap"].notna().all()
+    assert not found["few"]["flags"].str.contains("folds_without_estimate:[2-9]").any()
+    assert (found["all"]["estimator"] == f"ksg-{own}").all()
 
 
 @pytest.mark.parametrize("numbers", [False, True])

@@ -519,7 +519,7 @@ def test_a_relative_source_starts_at_the_working_directory(tmp_path, monkeypatch
     assert read_source(sheet_row("a")).available == ("cnv", "rna")
 
 
-@pytest.mark.parametrize("name", ["misleading", "number"])
+@pytest.mark.parametrize("name", ["misleading", "number", "survival"])
 def test_a_simulated_cohort_is_the_same_by_name_and_by_file(tmp_path, name):
     from cch_omics.data.simulate import SIMULATED, write_simulated
 

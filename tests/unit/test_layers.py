@@ -58,6 +58,8 @@ LIGHT = (
     "cch_omics.models.recipes",
 )
 HEAVY = ("torch", "pandas", "anndata", "mudata", "scipy", "sklearn", "matplotlib")
+# Each takes half a second or more to import, in every process of a step.
+STEPS_DO_WITHOUT = ("torch", "torch._dynamo", "scipy.stats", "sklearn", "sksurv", "lightgbm", "matplotlib")
 
 
 def module_name(path: Path) -> str:
@@ -145,5 +147,21 @@ def test_nothing_outside_tasks_asks_which_task_it_has() -> None:
 @pytest.mark.parametrize("module", LIGHT)
 def test_planning_stays_light(module: str) -> None:
     asked = f"import sys, {module}; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("cch_omics.evaluation, cch_omics.verdict.rule, cch_omics.student, cch_omics.data.mudata", STEPS_DO_WITHOUT),
+        ("cch_omics.report", tuple(set(STEPS_DO_WITHOUT) - {"matplotlib"})),
+        ("cch_omics.models.baselines", STEPS_DO_WITHOUT),
+        ("cch_omics.models.encode, cch_omics.models.distil", tuple(set(STEPS_DO_WITHOUT) - {"torch"})),
+    ],
+)
+def test_a_step_imports_what_it_needs(modules: str, heavy: tuple[str, ...]) -> None:
+    tasks = ", ".join(f"cch_omics.tasks.{name}" for name in ("classification", "regression", "survival"))
+    asked = f"import sys, {modules}, {tasks}; print(' '.join(name for name in {heavy!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert not done.stdout.split()

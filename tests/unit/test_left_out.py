@@ -252,7 +252,10 @@ def results_of(folder: Path, change: Change, teachers: str = "", asked: str = ""
     decided = {name: out / f"{name}.tsv" for name in ("evidence", "verdicts", "teachers")}
     step("verdict", encodings=encodings, estimates=estimates, students=students, **decided, **read)
     tables = {name: out / f"{name}.tsv" for name in ("gains", "references", "scorecard")}
-    tables |= {name: files / f"{name}.tsv" for name in ("summary", "performance", "comparisons", "criteria")}
+    tables |= {
+        name: files / f"{name}.tsv"
+        for name in ("summary", "performance", "comparisons", "criteria", "advised", "predictions")
+    }
     step(
         "evaluate", encodings=encodings, students=students, baselines=files / "baselines.npz",
         bundles=out / "students", **decided, **tables, **read,

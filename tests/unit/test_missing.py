@@ -155,6 +155,16 @@ def test_a_single_code_is_found_among_many_numbers(table):
     assert found is not None and found.cells == 1
 
 
+@pytest.mark.parametrize(("table", "code"), [("one column", 999), ("one column", -99), ("wide", -99)])
+def test_a_single_code_of_nines_is_found(table, code):
+    values = TABLES[table].astype(np.float32)
+    values[4, 0] = code
+    found = missing_code(values)
+    assert found is not None and (found.value, found.cells) == (code, 1)
+    values[4, 0] = code + 1
+    assert missing_code(values) is None
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_measurements_are_no_codes(table):
     assert missing_code(TABLES[table].astype(np.float32)) is None
@@ -163,7 +173,7 @@ def test_measurements_are_no_codes(table):
 def test_what_is_far_for_a_reason_is_no_code():
     random = np.random.default_rng(1)
     ages = TABLES["one column"].copy()
-    ages[3] = 999  # a slip of the pen, at most
+    ages[3] = 800  # a slip of the pen, at most
     assert missing_code(ages) is None
     detection_limit = np.where(random.random((60, 40)) < 0.3, 0, random.normal(25, 0.1, size=(60, 40)))
     assert missing_code(detection_limit) is None

@@ -327,8 +327,8 @@ def test_pilots_are_of_training_samples_with_both_omics(task: str) -> None:
     for s in range(2):
         both = splits.train[s] & cohort.profiled("cnv") & cohort.profiled("mutation")
         of = (taught.alone[s], taught.of(Model("soft_targets", "mutation"))[s], encodings["mutation"].outputs[s])
-        expected = cohort.target.task.gain(
-            *(each[both] for each in of), cohort.target.values[both], splits.labelled[s, both], patient[both]
+        expected = splits.task(cohort.target, s).gain(
+            *(each[both] for each in (*of, cohort.target.values, splits.labelled[s], patient, splits.inner[s]))
         )
         row = table[(table["teacher"] == "mutation") & (table["fold"] == splits.fold[s])].iloc[0]
         assert (row["pilot_gain"], row["pilot_gain_se"]) == (expected.value, expected.se)

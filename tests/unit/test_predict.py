@@ -127,17 +127,38 @@ def test_probabilities_and_decisions_follow_their_formulas(student: Student, val
 
 
 def test_a_number_is_predicted_as_it_is(values: np.ndarray, tmp_path: Path) -> None:
-    made = make_one(values, Regression((0.0,)), np.linspace(-1, 1, N), np.zeros(0))
+    made = make_one(values, Regression((0.0,)), np.linspace(-1, 1, N), np.array([0.5]))
     write_student(tmp_path / "rna", made)
     table(values).to_csv(tmp_path / "new.csv")
     frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.tsv")
-    assert list(frame) == ["sample", "prediction", "feature_coverage"]
+    assert list(frame) == ["sample", "prediction", "prediction_low_95", "prediction_high_95", "feature_coverage"]
     np.testing.assert_array_equal(frame["prediction"], made.network.outputs(values)[:, 0])
+    np.testing.assert_allclose(frame["prediction_high_95"] - frame["prediction_low_95"], 1, atol=1e-5)
     written = read_table(tmp_path / "out.tsv")
     np.testing.assert_array_equal(written["prediction"].to_numpy(np.float32), frame["prediction"])
     sparse = np.where(np.arange(N)[:, None] == 3, np.nan, values)
-    blank = predict(made, IDS, FEATURES, sparse)["prediction"].isna()
-    assert list(np.flatnonzero(blank)) == [3]
+    blank = predict(made, IDS, FEATURES, sparse).drop(columns=["sample", "feature_coverage"]).isna()
+    assert blank.loc[3].all() and not blank.drop(index=3).any(axis=None)
+
+
+def test_too_few_residuals_give_a_number_without_an_interval(values: np.ndarray, tmp_path: Path) -> None:
+    write_student(tmp_path / "rna", make_one(values, Regression((0.0,)), np.linspace(-1, 1, N), np.array([np.nan])))
+    table(values).to_csv(tmp_path / "new.csv")
+    frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.tsv")
+    assert frame["prediction"].notna().all()
+    assert frame[["prediction_low_95", "prediction_high_95"]].isna().all(axis=None)
+
+
+def test_a_transformed_number_is_predicted_in_its_own_unit(values: np.ndarray, tmp_path: Path) -> None:
+    labels = np.exp(np.linspace(-1, 1, N))
+    task = Regression.of(labels, transform="rank_normal").trained_on(labels)
+    made = make_one(values, task, labels, np.array([0.5]))
+    write_student(tmp_path / "rna", made)
+    table(values).to_csv(tmp_path / "new.csv")
+    frame = predict_file(tmp_path / "rna", tmp_path / "new.csv", tmp_path / "out.tsv")
+    output = made.network.outputs(values)[:, 0].astype(np.float64)
+    for column, shift in (("prediction", 0), ("prediction_low_95", -0.5), ("prediction_high_95", 0.5)):
+        np.testing.assert_array_equal(frame[column], task.transform.inverse(output + shift).astype(np.float32))
 
 
 def test_a_risk_is_predicted_with_probabilities_to_live(values: np.ndarray, tmp_path: Path) -> None:

@@ -7,9 +7,20 @@ from evidence_rows import CLASSES, piloted, row
 
 from cch_omics import keys
 from cch_omics.config import CriterionConfig
-from cch_omics.evaluation.scorecard import criteria_table, scorecard
+from cch_omics.evaluation.advised import advised_gains
+from cch_omics.evaluation.intervals import corrected_interval
+from cch_omics.evaluation.scorecard import criteria_table
+from cch_omics.evaluation.scorecard import scorecard as of_tables
 
 nan = float("nan")
+ADVISED = pd.DataFrame(
+    [("x", "y", "m", "rule", student, 0.5, gain, -0.01, 0.05, 4) for student, gain in [("a", 0.03), ("b", 0.01)]],
+    columns=list(keys.ADVISED_COLUMNS),
+)
+
+
+def scorecard(criteria: pd.DataFrame, advised: pd.DataFrame = ADVISED, *, pooled: bool = False) -> pd.DataFrame:
+    return of_tables(criteria, advised, pooled=pooled)
 
 
 def hand_made() -> pd.DataFrame:
@@ -32,7 +43,7 @@ def test_the_scorecard_by_hand() -> None:
     assert row["n_pairs"] == 4
     assert row["spearman"] == pytest.approx(0.8)  # ranks 4 1 3 2 and 4 1 2 3
     assert (row["sign_accuracy"], row["abstention"]) == (1, 0.25)
-    assert row["regret"] == pytest.approx(0.005)  # a: the best; b: +1 instead of +2
+    assert row["advised_gain"] == pytest.approx(0.02)
 
 
 def test_the_scorecard_turns_when_the_score_does() -> None:
@@ -41,21 +52,6 @@ def test_the_scorecard_turns_when_the_score_does() -> None:
     row = scorecard(table.assign(score=-table["score"], decision=decision)).iloc[0]
     assert row["sign_accuracy"] == 0
     assert row["spearman"] == pytest.approx(-0.8)
-    assert row["regret"] == pytest.approx(((0.04 + 0.06) + 0.02) / 2)  # a is taught by t2, b alone
-
-
-def test_regret_of_harmful_teachers_and_of_a_second_best() -> None:
-    table = hand_made()
-    harmful = table.assign(gain=[-0.01, -0.02, -0.03, -0.04])
-    # a is taught by t1 and b too; alone would have been best for both.
-    assert scorecard(harmful).iloc[0]["regret"] == pytest.approx((0.01 + 0.03) / 2)
-    willing = table.assign(decision=keys.DISTIL, gain=[0.01, 0.06, 0.01, 0.02])
-    # Of two allowed teachers the one with the higher score teaches: t1 both times.
-    assert scorecard(willing).iloc[0]["regret"] == pytest.approx((0.05 + 0.01) / 2)
-    # Where nothing is decided the better guess teaches: t1 of a, t1 of b.
-    unsure = table.assign(decision=keys.UNDECIDED)
-    assert scorecard(unsure).iloc[0]["regret"] == pytest.approx((0.0 + 0.01) / 2)
-    assert scorecard(unsure.assign(score=-1.0)).iloc[0]["regret"] == pytest.approx((0.04 + 0.02) / 2)
 
 
 def test_always_and_never() -> None:
@@ -64,9 +60,6 @@ def test_always_and_never() -> None:
     never = scorecard(table.assign(score=0.0, decision=keys.DO_NOT_DISTIL)).iloc[0]
     assert np.isnan(always["spearman"]) and np.isnan(never["spearman"])
     assert (always["sign_accuracy"], never["sign_accuracy"]) == (0.75, 0.25)
-    # A teacher at random: (0.04 - (-0.01)) and (0.02 - 0.015).
-    assert always["regret"] == pytest.approx((0.05 + 0.005) / 2)
-    assert never["regret"] == pytest.approx((0.04 + 0.02) / 2)
 
 
 def test_what_was_not_measured_or_not_estimated() -> None:
@@ -82,38 +75,34 @@ def test_what_was_not_measured_or_not_estimated() -> None:
     assert row["spearman"] == pytest.approx(1)
     nothing = scorecard(table.assign(score=nan, decision=keys.UNDECIDED)).iloc[0]
     assert np.isnan(nothing["spearman"]) and np.isnan(nothing["sign_accuracy"]) and nothing["abstention"] == 1
-    assert nothing["regret"] == pytest.approx((0.04 + 0.02) / 2)
-
-
-def test_recipes_of_one_teacher_are_candidates_of_one_student() -> None:
-    table = hand_made()
-    second = table.assign(recipe="imputed", score=table["score"] + 0.5, gain=table["gain"] + 0.03)
-    row = scorecard(pd.concat([table, second], ignore_index=True)).iloc[0]
-    assert row["n_pairs"] == 8
-    # a: the best, +7; b: imputed from t1 with +4 where imputed from t2 has +5.
-    assert row["regret"] == pytest.approx((0.0 + 0.01) / 2)
+    assert np.isnan(scorecard(table, ADVISED.iloc[:0]).iloc[0]["advised_gain"])
+    unknown = ADVISED.assign(advised_gain=[0.03, nan])
+    assert np.isnan(scorecard(table, unknown).iloc[0]["advised_gain"])
 
 
 def test_pooling_is_over_pairs_and_keeps_students_of_cohorts_apart() -> None:
     table = hand_made()
     other = table.assign(cohort="z", gain=-table["gain"])
     both = pd.concat([table, other], ignore_index=True)
-    assert list(scorecard(both)["cohort"]) == ["x", "z"]
-    pooled = scorecard(both, pooled=True)
+    advised = pd.concat([ADVISED, ADVISED.assign(cohort="z", advised_gain=-0.01)], ignore_index=True)
+    apart = scorecard(both, advised)
+    assert list(apart["cohort"]) == ["x", "z"]
+    assert apart["advised_gain"].tolist() == pytest.approx([0.02, -0.01])
+    pooled = scorecard(both, advised, pooled=True)
     assert len(pooled) == 1
     row = pooled.iloc[0]
     assert (row["cohort"], row["target"], row["n_pairs"]) == ("all", "all", 8)
-    apart = scorecard(both)
-    assert row["regret"] == pytest.approx(apart["regret"].mean())
+    assert row["advised_gain"] == pytest.approx(0.005)
     assert row["sign_accuracy"] == pytest.approx(0.5)
 
 
 def test_pooling_never_mixes_units() -> None:
     table = hand_made()
     r2 = table.assign(cohort="z", metric="r2", gain=100 * table["gain"])
-    pooled = scorecard(pd.concat([table, r2], ignore_index=True), pooled=True)
+    advised = pd.concat([ADVISED, ADVISED.assign(cohort="z", metric="r2", advised_gain=3.0)], ignore_index=True)
+    pooled = scorecard(pd.concat([table, r2], ignore_index=True), advised, pooled=True)
     assert pooled["metric"].tolist() == ["m", "r2"] and (pooled["n_pairs"] == 4).all()
-    assert pooled["regret"].tolist() == pytest.approx([0.005, 0.5])
+    assert pooled["advised_gain"].tolist() == pytest.approx([0.02, 3.0])
 
 
 def test_a_table_of_criteria_without_pairs_is_empty() -> None:
@@ -132,3 +121,65 @@ def test_a_lucky_pilot_is_scored_as_undecided() -> None:
     )
     table = criteria_table("x", CLASSES, lucky, CriterionConfig(), summary)
     assert table.set_index("criterion").loc["pilot", "decision"] == keys.UNDECIDED
+
+
+# What following a criterion gained
+
+
+def judged(*rows: tuple[str, str, tuple[float, float], tuple[float, float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Evidence and gains of two outer splits; each of `rows` is teacher, student, what pilots gained, and the gains."""
+    of_pilots, realised = [], []
+    for teacher, student, piloted_gain, gain in rows:
+        for fold, (pilot, true) in enumerate(zip(piloted_gain, gain, strict=True)):
+            p = 0.99 if pilot > 0.05 else 0.01 if pilot < -0.05 else 0.5
+            of_pilots.append(row(teacher, student, pilot=pilot, p_gain=p, repeat=0, fold=fold))
+            common = (teacher, student, "soft_targets", "none", 0, fold)
+            realised += [
+                (*common, CLASSES.task.primary, 0.5, 0.5 + true, true, 10),
+                (*common, "auroc", 0.5, 0.9, 0.4, 10),
+            ]
+    full = [row(teacher, student, pilot=0.5) for teacher, student, *_ in rows]
+    return pd.DataFrame([*of_pilots, *full]), pd.DataFrame(realised, columns=list(keys.GAIN_COLUMNS))
+
+
+def following(evidence: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    found = advised_gains("x", CLASSES, evidence, CriterionConfig(confidence=0.9), gains)
+    assert tuple(found.columns) == keys.ADVISED_COLUMNS
+    return found.set_index(["criterion", "student"])
+
+
+def test_the_teacher_is_chosen_inside_each_training_set() -> None:
+    """In fold 0 the pilots choose t1, in fold 1 t2; the best in hindsight, t3, is chosen by nobody."""
+    found = following(*judged(
+        ("t1", "a", (0.2, 0.1), (0.04, -0.02)),
+        ("t2", "a", (0.1, 0.2), (0.01, 0.01)),
+        ("t3", "a", (0.0, 0.0), (0.09, 0.09)),
+    )).loc[("pilot", "a")]  # fmt: skip
+    assert found["taught"] == 1
+    mean, low, high = corrected_interval(np.array([0.04, 0.01]), 2)
+    assert (found["advised_gain"], found["ci_low"], found["ci_high"], found["n_splits"]) == pytest.approx(
+        (mean, low, high, 2)
+    )
+
+
+def test_training_alone_gains_nothing_and_a_guess_counts() -> None:
+    found = following(*judged(("t1", "a", (-0.2, 0.01), (0.04, 0.03)), ("t2", "a", (-0.2, -0.01), (0.01, 0.08))))
+    assert tuple(found.loc[("pilot", "a"), ["taught", "advised_gain"]]) == pytest.approx((0.5, 0.015))
+    # Of equals the mean is taken: `always` has no favourite.
+    assert found.loc[("always", "a"), "advised_gain"] == pytest.approx((0.025 + 0.055) / 2)
+    assert tuple(found.loc[("never", "a"), ["taught", "advised_gain"]]) == (0, 0)
+
+
+def test_a_choice_that_was_not_measured_is_no_mean_of_the_others() -> None:
+    evidence, gains = judged(("t1", "a", (0.2, -0.2), (0.04, 0.03)), ("t2", "b", (0.2, 0.2), (0.01, 0.02)))
+    found = following(evidence, gains[gains["teacher"] != "t1"])
+    assert np.isnan(found.loc[("pilot", "a"), "advised_gain"])
+    assert found.loc[("pilot", "b"), "advised_gain"] == pytest.approx(0.015)
+    assert following(evidence.iloc[:0], gains).empty
+
+
+def test_recipes_of_one_teacher_are_candidates_of_one_student() -> None:
+    evidence, gains = judged(("t1", "a", (0.2, 0.2), (0.04, 0.04)))
+    better = evidence.assign(recipe="imputed", pilot_gain=0.3), gains.assign(recipe="imputed", gain=0.07)
+    found = following(*(pd.concat(each, ignore_index=True) for each in zip((evidence, gains), better, strict=True)))
+    assert found.loc[("pilot", "a"), "advised_gain"] == pytest.approx(0.07)

@@ -14,16 +14,19 @@ from cch_omics import keys
 from cch_omics.cli.written import is_students
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
+from cch_omics.evaluation.predictions import predictions_on_test
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
 from cch_omics.splits import Splits
 from cch_omics.student.about import Record
 from cch_omics.student.bundle import Student, read_student, write_student
+from cch_omics.student.card import escape
 from cch_omics.student.make import Records, make_student, write_students
 from cch_omics.student.predict import predict
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
 from cch_omics.tasks.survival import Survival
+from cch_omics.vocabulary import difference, difference_heading
 
 N, UNITS, CLASSES = 40, 3, ("A", "B", "C")
 SIZES = {"rna": 12, "cnv": 7}
@@ -51,7 +54,7 @@ def make_cohort(task: Task = SUBTYPE) -> Cohort:
         modalities[name] = Modality(values, np.array([f"{name}{j}" for j in range(size)]), rows[name])
     samples = np.array([f"P{i:02d}" for i in range(N)])
     labels = random.integers(0, len(CLASSES), N).astype(np.float64) if task is SUBTYPE else random.normal(size=N)
-    if task is OS:
+    if task.name == "survival":
         labels = np.column_stack([random.exponential(5, size=N), random.integers(0, 2, N)])
     labels[5] = np.nan
     target = Target("subtype", task, labels)
@@ -85,7 +88,7 @@ def make_one(cohort: Cohort, network: Network | None = None, *, rule: str = "pil
         "cnv",
         network or make_network(1, SIZES["cnv"], task.n_outputs),
         TAUGHT,
-        decision=np.array([0.0, 0.1, -0.2])[: len(CLASSES) if task is SUBTYPE else 0],
+        decision=np.array([0.0, 0.1, -0.2])[: 0 if task is OS else task.n_outputs],
         labelled=cohort.target.observed,
         epochs=40,
         records=Records(
@@ -238,8 +241,24 @@ DAMAGE = {
         lambda b: edit(b, task={"name": "classification", "parameters": {}}),
         "task and decision: found the task 'classification'",
     ),
+    "a transform that does not increase": (
+        lambda b: edit(
+            b,
+            task={
+                "name": "regression",
+                "parameters": DOSE.parameters
+                | {"transform": ["rank_normal"], "labels": ["0", "1", "1"], "scores": ["-1", "0", "1"]},
+            },
+            decision=[0.5],
+        ),
+        "task and decision: found the task 'regression' with 1 numbers",
+    ),
+    "no number for a class": (
+        lambda b: edit(b, decision=[0, 0, None]),
+        "task and decision: found the task 'classification' with 3 numbers",
+    ),
     "a task that has other outputs": (
-        lambda b: edit(b, task={"name": "regression", "parameters": {"edges": []}}, decision=[]),
+        lambda b: edit(b, task={"name": "regression", "parameters": DOSE.parameters}, decision=[0.5]),
         r"tensor 'head_weight': found shape \(3, 3\); expected shape \(3, 1\)",
     ),
     "one feature fewer": (
@@ -317,7 +336,12 @@ def write_all(
         ],
         columns=["teacher", "student", "recipe", "control", "metric", "gain", "ci_low", "ci_high"],
     )
-    write_students(cohort, splits, students, chosen, verdicts, measured, summary, tmp_path / "students")
+    followed = [("x", "y", task.primary, "pilot", "cnv", 0.5, 0.034, 0.01, 0.06, 8)]
+    followed += [("x", "y", task.primary, "always", "cnv", 1.0, 0.9, 0.8, 0.95, 8)]
+    advised = pd.DataFrame(followed, columns=list(keys.ADVISED_COLUMNS))
+    on_test = predictions_on_test(cohort, splits, students, chosen)
+    folder = tmp_path / "students"
+    write_students(cohort, splits, students, chosen, verdicts, measured, summary, advised, on_test, folder)
     return cohort, splits, students["cnv"]
 
 
@@ -325,6 +349,7 @@ def write_all(
 def test_the_student_is_the_network_of_the_chosen_teacher(tmp_path: Path, task: Task) -> None:
     cohort, splits, trained = write_all(tmp_path, "rna", task)
     made = read_student(tmp_path / "students" / "cnv")
+    task = splits.task(cohort.target, splits.full)
     assert made.task == task
     np.testing.assert_array_equal(made.network.weight, trained.networks[1].weight)
     expected = task.decision(trained.outputs[1, 2], cohort.target.values, splits.labelled[2])
@@ -336,6 +361,13 @@ def test_the_student_is_the_network_of_the_chosen_teacher(tmp_path: Path, task: 
     assert (candidate["teacher"], candidate["gap"], candidate["gap_se"]) == ("rna", 0.2, None)
     assert {row["model"] for row in about.performance} == {"alone", "soft_targets:rna"}
     assert [row["control"] for row in about.gains] == ["self", "none", "none", "none"]
+    # Of the rule in force only.
+    assert about.followed["advised_gain"] == 0.034
+    card = " ".join((tmp_path / "students" / "cnv" / "MODEL_CARD.md").read_text().split())
+    metric = task.metrics[task.primary]
+    shown = difference(metric, 0.034)
+    assert f"The gain of following the rule over training alone, in {difference_heading(metric)}: {shown} (" in card
+    assert "Inside each of 8 training sets it chose a teacher or none, and a teacher in 50% of them" in card
 
 
 @pytest.mark.parametrize("nobody", ["", None, np.nan])
@@ -436,6 +468,26 @@ def test_the_card_says_how_it_was_trained_and_first_that_it_loses(tmp_path: Path
     )
     assert f"| this student | {shown} |" in card
     assert "without validation" in card
+
+
+@TASKS
+def test_the_card_says_what_it_reached_of_which_labels_and_what_became_of_test_samples(
+    tmp_path: Path, task: Task
+) -> None:
+    write_all(tmp_path, "rna", task)
+    taught, alone = (tmp_path / "students" / "cnv" / place for place in (".", "alone"))
+    card, others = ((folder / "MODEL_CARD.md").read_text() for folder in (taught, alone))
+    reached = "balanced accuracy 45.0%: 5.0 points lower" if task is SUBTYPE else "0.450: 0.050 lower"
+    assert f"{reached} than the same network trained alone." in section(card, "How good it is")
+    assert "the same network trained alone." not in section(others, "How good it is")
+    told = {"classification": "", "regression": "Calibration: observed", "survival": "Events (in brackets"}[task.name]
+    said = [read_student(folder).about.on_test for folder in (taught, alone)]
+    assert [told in " ".join(each) for each in said] == [True, True] and (said[0] != said[1]) == bool(told)
+    assert ("On test samples: " in card) is bool(told) and escape(" ".join(said[0])) in card
+    labels = read_student(taught).about.training.labels
+    assert ("Its labels: " in section(card, "How it was trained")) is bool(labels) is (task is not SUBTYPE)
+    if task.name == "survival":
+        assert f"events {labels['events']}, median follow up " in card and f"horizon {labels['horizon']:.4g}." in card
 
 
 def test_the_card_says_when_the_student_alone_does_better(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from cch_omics import keys
 from cch_omics.cli import main
 from cch_omics.runtime.formats import read_table, write_table
+from cch_omics.tasks.classification import Classification
+from cch_omics.tasks.regression import Regression
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -22,13 +24,10 @@ def results(tmp_path: Path) -> Path:
     """Two targets of one cohort, a class and a number."""
     pair = {"teacher": "rna", "student": "cnv", "recipe": "soft_targets"}
     back = {"teacher": "cnv", "student": "rna", "recipe": "soft_targets"}
-    for target, task, metric in (
-        ("er", "classification", "balanced_accuracy"),
-        ("score", "regression", "r2"),
-    ):
+    for target, task in (("er", Classification(("neg", "pos"))), ("score", Regression())):
         folder = tmp_path / "brca" / target
         folder.mkdir(parents=True)
-        (folder / "audit.json").write_text(json.dumps({"task": task}))
+        (folder / "audit.json").write_text(json.dumps({"task": task.name, "parameters": task.parameters}))
         verdicts = rows(
             keys.VERDICT_COLUMNS,
             {**pair, "verdict": "distil", "p_gap_positive": 0.003, "p_gain_positive": 0.97},
@@ -39,8 +38,8 @@ def results(tmp_path: Path) -> Path:
         write_table(teachers, folder / "teachers.tsv")
         summary = rows(
             keys.SUMMARY_COLUMNS,
-            {**pair, "control": "none", "metric": metric, "gain": 0.03},
-            {**pair, "control": "self", "metric": metric, "gain": 0.9},
+            {**pair, "control": "none", "metric": task.primary, "gain": 0.03},
+            {**pair, "control": "self", "metric": task.primary, "gain": 0.9},
             {**pair, "control": "none", "metric": "other", "gain": 0.9},
         )
         write_table(summary, folder / "intermediate" / "summary.tsv")
@@ -55,12 +54,12 @@ def test_verdicts_beside_gains_and_no_probability_is_a_certainty(
     header, *lines = capsys.readouterr().out.splitlines()
     assert "verdict" in header and header.endswith("chosen")
     assert [part.strip() for part in lines[0].split("  ") if part.strip()] == [
-        "brca", "er", "rna → cnv", "distil", "97%", "< 1%", "+3.0", "yes",
+        "brca", "er", "rna → cnv", "distil", "97%", "< 1%", "+3.0 points", "yes",
     ]  # fmt: skip
     assert [part.strip() for part in lines[1].split("  ") if part.strip()] == [
         "brca", "er", "cnv → rna", "do not distil", "not estimated", "8%", "–",
     ]  # fmt: skip
-    assert "score" in lines[2] and "+0.030" in lines[2]
+    assert "score" in lines[2] and "+0.030 of R²" in lines[2]
     assert "verdict: by pilot students" in lines
     assert any(line.startswith("gain, classification: points of balanced accuracy") for line in lines)
     assert any(line.startswith("gain, regression: R") for line in lines)
@@ -99,7 +98,7 @@ def test_what_is_finished_failed_or_left_out_is_said(results: Path, capsys: pyte
     results = results.rename(results.parent / "my results")
     (results / "brca" / "er" / "report.html").touch()
     left_out = [{"views": ["cnv"], "reason": "cnv is left out: it has one class."}]
-    audit = {"task": "regression", "left_out": left_out}
+    audit = {"task": "regression", "parameters": Regression().parameters, "left_out": left_out}
     (results / "brca" / "score" / "audit.json").write_text(json.dumps(audit))
     (results / "more" / "of mine").mkdir(parents=True)
     for name in ("brca/er/ingest.log", "brca/er/encode/rna.log", "brca/score/ingest.log", "download_demo/a.log"):

@@ -11,7 +11,6 @@ rule report_cohort:
         rules.information.output,
         rules.verdict.output,
         rules.evaluate.output,
-        of_every_view("<results>/{cohort}/{target}/intermediate/encodings/{view}.npz"),
     output:
         report(
             "<results>/{cohort}/{target}/report.html",
@@ -44,6 +43,7 @@ rule pool:
     input:
         of_every_cohort("report.html"),
         of_every_cohort("intermediate/criteria.tsv"),
+        of_every_cohort("intermediate/advised.tsv"),
         of_every_cohort("verdicts.tsv"),
     output:
         touch("<results>/.pooled"),

@@ -111,6 +111,8 @@ rule evaluate:
         performance="<results>/{cohort}/{target}/intermediate/performance.tsv",
         comparisons="<results>/{cohort}/{target}/intermediate/comparisons.tsv",
         criteria="<results>/{cohort}/{target}/intermediate/criteria.tsv",
+        advised="<results>/{cohort}/{target}/intermediate/advised.tsv",
+        predictions="<results>/{cohort}/{target}/intermediate/predictions.tsv",
         # The modalities differ between cohorts, so they cannot be listed here.
         bundles=directory("<results>/{cohort}/{target}/students"),
     log:

@@ -98,6 +98,10 @@ class Classification:
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> "Classification":
         return cls(tuple(str(name) for name in parameters["classes"]))
 
+    def trained_on(self, values: Values) -> "Classification":
+        """Nothing is fitted to labels."""
+        return self
+
     def observed(self, values: Values) -> NDArray[np.bool_]:
         return np.isfinite(values)
 
@@ -171,6 +175,7 @@ class Classification:
         values: Values,
         usable: NDArray[np.bool_],
         groups: NDArray[np.int64],
+        fold: NDArray[np.int64],
     ) -> Gain:
         """In balanced accuracy: `accuracy_gain`."""
         return accuracy_gain(alone, taught, teacher, np.where(usable, self.strata(values), -1), groups)
@@ -179,12 +184,32 @@ class Classification:
         logp = log_softmax(np.asarray(outputs, dtype=np.float64), axis=1)
         return ClassPool(fit_pool(logp, values.astype(np.int64)))
 
+    # --- Test samples, for a reader -----------------------------------------------------------------------------------
+
+    def on_test(
+        self,
+        outputs: Outputs,
+        values: Values,
+        decision: Floats,
+        train: NDArray[np.bool_],
+        test: NDArray[np.bool_],
+    ) -> "pd.DataFrame":
+        """Columns of `predictions`, and `observed`."""
+        names = np.asarray(self.classes, dtype=object)[values[test].astype(np.int64)]
+        return self.predictions(outputs[test], decision).assign(observed=names)
+
+    def picture(self, table: "pd.DataFrame") -> None:
+        """Nothing that the metrics do not say."""
+        return None
+
     # --- The deployed student -----------------------------------------------------------------------------------------
 
     def predictions(self, outputs: Outputs, decision: Floats) -> "pd.DataFrame":
         """Columns `probability_CLASS` that add up to 1, and `prediction`, which need not be the most probable class."""
         import pandas as pd
 
+        if not np.isfinite(decision).all():
+            raise ValueError("a class is decided for by finite numbers")
         logits = np.asarray(outputs, dtype=np.float64)
         # float32, as the outputs: it survives a table with ten digits to the last bit.
         probabilities = softmax(logits, axis=1).astype(np.float32)
@@ -208,9 +233,13 @@ class Classification:
         classes, values, left_out = reading.read_classes(*columns)
         return cls(classes), values, left_out
 
-    def remarks(self, target: str) -> list[str]:
+    def remarks(self, target: str, values: Values) -> list[str]:
         """Classes that sound like missing values."""
         return reading.remarks(self.classes, target)
+
+    def at_sites(self, target: str, values: Values, sites: NDArray[np.str_]) -> list[str]:
+        """Classes of one site alone."""
+        return reading.at_sites(self.classes, target, values.astype(np.int64), sites)
 
     def summary(self, values: Values) -> dict[str, float]:
         """Nothing: the counts of classes say it all."""

@@ -1,14 +1,14 @@
 """Baselines of classification: penalised logistic regression and gradient boosting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 
 from cch_omics.tasks.base import Baseline, Floats
-from cch_omics.tasks.boosting import ROUNDS, boosted
+from cch_omics.tasks.boosting import LIBRARY, ROUNDS, boosted
 from cch_omics.tasks.linear import row_space, standardise
 
 # Inverse penalties, from strong to weak. Features are scaled so that a sample has a squared norm of about one: the grid
@@ -18,7 +18,7 @@ INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 # held-out log-loss was the same with a closer fit, which took up to twice the time.
 TOLERANCE = 1e-4
 
-Path = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], int], Floats]
+Path = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], int], Iterator[Floats]]
 
 
 def baselines(n_classes: int) -> dict[str, Baseline]:
@@ -28,60 +28,67 @@ def baselines(n_classes: int) -> dict[str, Baseline]:
             "penalised logistic regression",
             _path(logistic_path, n_classes, len(INVERSE_PENALTIES)),
             len(INVERSE_PENALTIES),
+            "sklearn.linear_model",
         ),
-        "boosting": Baseline("gradient boosting", _path(boosting_path, n_classes, len(ROUNDS)), len(ROUNDS)),
+        "boosting": Baseline("gradient boosting", _path(boosting_path, n_classes, len(ROUNDS)), len(ROUNDS), LIBRARY),
     }
 
 
-def _path(path: Path, n_classes: int, steps: int) -> Callable[..., Floats]:
+def _path(path: Path, n_classes: int, steps: int) -> Callable[..., Iterable[Floats]]:
     """Give a path a floor for classes that are absent from its training samples.
 
     Each absent class has probability 1 / (n + C), as if one of n + C samples had been of it (rule of succession): it is
     hardly ever predicted, and costs a finite log-loss where it occurs. `path` is called with (n,) classes 0..K-1,
-    K > 1, of which each occurs, and returns (steps, m, K) logits.
+    K > 1, of which each occurs, and yields (m, K) logits of each step.
     """
 
     def fit(
         values: NDArray[np.float32], labels: NDArray[np.float64], predicted: NDArray[np.float32], seed: int
-    ) -> Floats:
+    ) -> Iterable[Floats]:
         n, m = len(labels), len(predicted)
         seen, codes = np.unique(labels.astype(np.int64), return_inverse=True)
-        logp = np.full((steps, m, n_classes), -np.log(n + n_classes))
+        floor = np.full((m, n_classes), -np.log(n + n_classes))
         if m == 0 or len(seen) == 0:
-            return logp  # without any training sample all classes are alike
+            return repeat(floor, steps)  # without any training sample all classes are alike
         rest = np.log1p(-(n_classes - len(seen)) / (n + n_classes))
         if len(seen) == 1:
-            logp[..., seen[0]] = rest
+            floor[:, seen[0]] = rest
+            return repeat(floor, steps)
+
+        def floored(logits: Floats) -> Floats:
+            logp = floor.copy()
+            logp[:, seen] = log_softmax(logits, axis=-1) + rest
             return logp
-        logp[..., seen] = log_softmax(path(values, codes, predicted, seed), axis=-1) + rest
-        return logp
+
+        return map(floored, path(values, codes, predicted, seed))
 
     return fit
 
 
 def logistic_path(
     values: NDArray[np.float32], labels: NDArray[np.int64], predicted: NDArray[np.float32], seed: int
-) -> Floats:
+) -> Iterator[Floats]:
     """Multinomial logistic regression with a ridge penalty, each penalty started from the solution of a stronger one.
 
     Missing values are replaced by the feature's mean and features are standardised, both over the training samples.
     """
     train, test = row_space(*standardise(values, predicted))
+    del values, predicted  # other folds have theirs at the same time
     if train.shape[1] == 0:
-        frequencies = np.log(np.bincount(labels))
-        return np.tile(frequencies, (len(INVERSE_PENALTIES), len(predicted), 1))
+        yield from repeat(np.tile(np.log(np.bincount(labels)), (len(test), 1)), len(INVERSE_PENALTIES))
+        return
+    from sklearn.linear_model import LogisticRegression  # here: see `Baseline.library`
+
     model = LogisticRegression(warm_start=True, tol=TOLERANCE, max_iter=5000)
-    scores = []
     for inverse_penalty in INVERSE_PENALTIES:
         model.set_params(C=inverse_penalty).fit(train, labels)
         score = test @ model.coef_.T + model.intercept_
-        scores.append(np.hstack([np.zeros_like(score), score]) if score.shape[1] == 1 else score)
-    return np.stack(scores)
+        yield np.hstack([np.zeros_like(score), score]) if score.shape[1] == 1 else score
 
 
 def boosting_path(
     values: NDArray[np.float32], labels: NDArray[np.int64], predicted: NDArray[np.float32], seed: int
-) -> Floats:
+) -> Iterator[Floats]:
     """Gradient boosting of trees, scored after each number of `ROUNDS`; missing values are a branch of their own."""
     objective = {"objective": "multiclass", "num_class": int(labels.max()) + 1}
     return boosted(values, labels, predicted, objective, seed=seed)

@@ -9,7 +9,8 @@ depends on the labels alone, so that two models compared on the same samples are
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from scipy.stats import rankdata
+
+from cch_omics.tasks.ranks import rankdata
 
 # Bins of the expected calibration error: with about 100 test samples, more would hold one or two each.
 CALIBRATION_BINS = 10

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
 from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
 from cch_omics.tasks.looks import difference, look_of
 from cch_omics.tasks.missing import says_doubtful
+from cch_omics.tasks.ranks import rankdata
 from cch_omics.tasks.reading import is_number, looks_continuous
 
 # A single feature that does better than this on held-out patients is suspicious.
@@ -96,6 +96,17 @@ def remarks(classes: tuple[str, ...], target: str) -> list[str]:
     return [
         f"Classes of {target} that sound like missing values: {', '.join(map(repr, odd))}; "
         "list the real classes in the sheet's column 'classes'."
+    ]
+
+
+def at_sites(classes: tuple[str, ...], target: str, labels: NDArray[np.int64], sites: NDArray[np.str_]) -> list[str]:
+    """Say which classes are those of one site alone, of (n,) positions and sites of one sample per patient."""
+    n_sites = len(np.unique(sites))
+    found = {name: sites[labels == position] for position, name in enumerate(classes)}
+    return [
+        f"All {len(of)} patients with {target} {name!r} are at site {str(of[0])!r}, of {n_sites}."
+        for name, of in found.items()
+        if n_sites > 1 and len(of) >= FEWEST_PER_CLASS and (of == of[0]).all()
     ]
 
 
@@ -193,7 +204,7 @@ def _areas(features: NDArray[np.float32], rows: NDArray[np.int64], member: NDArr
     inside = member.sum(axis=0)[:, None]
     areas = np.empty((member.shape[1], features.shape[1]))
     for columns, chunk in chunks(features, rows):
-        ranks = member.T.astype(float) @ stats.rankdata(chunk, axis=0)
+        ranks = member.T.astype(float) @ rankdata(chunk, axis=0)
         areas[:, columns] = (ranks - inside * (inside + 1) / 2) / (inside * (len(member) - inside))
     return areas
 

@@ -1,12 +1,19 @@
-"""Regression: one output in the unit of the target; squared error of the standardised target; R2 is the primary metric.
+"""Regression: one output, the number or a transform of it; squared error; R2 is the primary metric.
 
-This is the case that the joint Gaussian theory solves exactly.
+Models learn f(y), standardised, and put out f(y); f is nothing, the logarithm or a transform to normal scores that is
+fitted on training labels (`transform`). Metrics, gains and predictions are in the unit of the target, of students and
+baselines alike. Untransformed, this is the case that the joint Gaussian theory solves exactly.
+
+The interval around an output is o +- h, turned back; h is a quantile of the absolute residuals of models that had not
+seen the sample, nor had their teachers (`Regression.decision`). `docs/regression.md` has the formulas.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +33,23 @@ from cch_omics.tasks.base import (
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.regression import reading
 from cch_omics.tasks.regression.gain import r2_gain
-from cch_omics.tasks.regression.metrics import r2, rmse, spearman
-from cch_omics.tasks.regression.pool import GaussianPool, fit_pool
+from cch_omics.tasks.regression.metrics import coverage, r2, rmse, spearman
+from cch_omics.tasks.regression.pool import TransformedPool, fit_pool
+from cch_omics.tasks.regression.transform import Transform
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from cch_omics.tasks.picture import Picture
+
 # Most strata of a number, and fewest samples of each.
 STRATA = 5
 MIN_PER_STRATUM = 10
+NOTHING = Transform()
+# Of prediction intervals, and their names.
+LEVEL = 0.95
+LOW, HIGH, COVERAGE = (f"{name}_{100 * LEVEL:.0f}" for name in ("prediction_low", "prediction_high", "coverage"))
 
 
 @dataclass(frozen=True)
@@ -46,15 +60,19 @@ class Regression:
     ----------
     edges
         Increasing numbers that part the strata: splits are stratified by ranges of the target.
+    transform
+        What models learn of the target; before `trained_on` it is not fitted.
     """
 
     edges: tuple[float, ...] = ()
+    transform: Transform = NOTHING
 
     name: ClassVar[str] = "regression"
     metrics: ClassVar[Mapping[str, Metric]] = {
         "r2": Metric("R²", True, high=1),
         "rmse": Metric("RMSE", False, low=0),
         "spearman": Metric("Spearman correlation", True, low=-1, high=1),
+        COVERAGE: Metric(f"coverage of {LEVEL:.0%} intervals", True, 100, 1, "points", low=0, high=1),
     }
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
@@ -64,12 +82,17 @@ class Regression:
     shared_head: ClassVar[bool] = False
 
     @classmethod
-    def of(cls, values: Values, fewest: int = MIN_PER_STRATUM) -> "Regression":
+    def of(cls, values: Values, fewest: int = MIN_PER_STRATUM, transform: str = "") -> "Regression":
         """Part the observed ones of (n,) values into strata of equal size, none with less than `fewest`.
 
         Where many values are equal, as counts are, strata are joined.
         """
-        return cls(quantile_edges(np.asarray(values)[np.isfinite(values)], most=STRATA, fewest=fewest))
+        edges = quantile_edges(np.asarray(values)[np.isfinite(values)], most=STRATA, fewest=fewest)
+        return cls(edges, Transform(transform) if transform else NOTHING)
+
+    def trained_on(self, values: Values) -> "Regression":
+        """Fit the transform to the labels (n,) of the training samples."""
+        return replace(self, transform=self.transform.fitted(values))
 
     @property
     def n_outputs(self) -> int:
@@ -84,15 +107,21 @@ class Regression:
     def baselines(self) -> Mapping[str, Baseline]:
         from cch_omics.tasks.regression.baselines import BASELINES
 
-        return BASELINES
+        return {
+            name: replace(each, path=partial(_transformed_path, each, self.transform))
+            for name, each in BASELINES.items()
+        }
 
     @property
     def parameters(self) -> dict[str, list[str]]:
-        return {"edges": [repr(edge) for edge in self.edges]}
+        numbers = {"edges": self.edges, "labels": self.transform.labels, "scores": self.transform.scores}
+        return {"transform": [self.transform.name]} | {name: list(map(repr, each)) for name, each in numbers.items()}
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> "Regression":
-        return cls(tuple(float(edge) for edge in parameters["edges"]))
+        (name,) = parameters["transform"]
+        edges, labels, scores = (tuple(map(float, parameters[each])) for each in ("edges", "labels", "scores"))
+        return cls(edges, Transform(name, labels, scores))
 
     def observed(self, values: Values) -> NDArray[np.bool_]:
         return np.isfinite(values)
@@ -114,13 +143,13 @@ class Regression:
         return np.where(np.isfinite(values), position, -1).astype(np.int64)
 
     def label_points(self, values: Values) -> Floats:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(self.transform.forward(values), dtype=np.float64)
 
     # --- Learning -----------------------------------------------------------------------------------------------------
 
     def group_targets(self, values: Values, members: NDArray[np.bool_]) -> GroupTargets:
-        """Standardised by the mean and the standard deviation of each group's own labelled samples."""
-        known = np.nan_to_num(values)
+        """Transformed, and standardised by the mean and the standard deviation of each group's own labelled samples."""
+        known = np.nan_to_num(self.transform.forward(values))
         count = np.maximum(members.sum(1), 1)
         centre = (members * known).sum(1) / count
         scale = np.sqrt((members * (known - centre[:, None]) ** 2).sum(1) / count)
@@ -148,21 +177,30 @@ class Regression:
     # --- Judging ------------------------------------------------------------------------------------------------------
 
     def loss(self, outputs: Outputs, values: Values) -> Floats:
-        """Squared error."""
-        return np.asarray((outputs[..., 0] - values) ** 2, dtype=np.float64)
+        """Squared error of the transformed target."""
+        return np.asarray((outputs[..., 0] - self.transform.forward(values)) ** 2, dtype=np.float64)
 
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
-        """Nothing to learn: the output is the prediction."""
-        return np.zeros(0)
+        """Half the width of the interval, in the unit of the outputs; NaN with fewer residuals than the level needs.
+
+        A new residual and those of n samples are equally likely to be in any order where all are exchangeable: with
+        probability `LEVEL` or more it is at most the ceil((n + 1) LEVEL)-th smallest (Vovk et al. 2005, Algorithmic
+        Learning in a Random World, proposition 2.3).
+        """
+        known = usable & self.observed(values) & np.isfinite(outputs).all(-1)
+        residuals = np.sort(np.abs(outputs[known, 0] - self.transform.forward(values[known])))
+        place = math.ceil((len(residuals) + 1) * LEVEL)
+        return np.array([residuals[place - 1] if place <= len(residuals) else np.nan], dtype=np.float64)
 
     def evaluate(self, outputs: Outputs, values: Values, decisions: Floats, train: Values) -> dict[str, Floats]:
         """R2 is relative to the mean of the training labels, so that a model that knows nothing has 0."""
-        predicted = np.asarray(outputs[..., 0], dtype=np.float64)
+        predicted, low, high = self._turned_back(outputs, decisions)
         centre = float(np.mean(train)) if len(train) else float("nan")
         return {
             "r2": r2(predicted, values, centre),
             "rmse": rmse(predicted, values),
             "spearman": spearman(predicted, values),
+            COVERAGE: coverage(low, high, values),
         }
 
     def gain(
@@ -173,26 +211,76 @@ class Regression:
         values: Values,
         usable: NDArray[np.bool_],
         groups: NDArray[np.int64],
+        fold: NDArray[np.int64],
     ) -> Gain:
-        """In R2: `r2_gain`."""
-        one, other, third = (np.asarray(outputs[:, 0], dtype=np.float64) for outputs in (alone, taught, teacher))
+        """In R2 of the target, not of its transform: `r2_gain`."""
+        one, other, third = (
+            self.transform.inverse(np.asarray(outputs[:, 0], dtype=np.float64)) for outputs in (alone, taught, teacher)
+        )
         return r2_gain(one, other, third, np.where(usable, values, np.nan), groups)
 
-    def fit_pool(self, outputs: Outputs, values: Values) -> GaussianPool:
-        return fit_pool(np.asarray(outputs[:, 0], dtype=np.float64), np.asarray(values, dtype=np.float64))
+    def fit_pool(self, outputs: Outputs, values: Values) -> TransformedPool:
+        known = self.transform.forward(np.asarray(values, dtype=np.float64))
+        return TransformedPool(fit_pool(np.asarray(outputs[:, 0], dtype=np.float64), known), self.transform)
+
+    # --- Test samples, for a reader -----------------------------------------------------------------------------------
+
+    def on_test(
+        self,
+        outputs: Outputs,
+        values: Values,
+        decision: Floats,
+        train: NDArray[np.bool_],
+        test: NDArray[np.bool_],
+    ) -> "pd.DataFrame":
+        """Columns of `predictions`, and `observed`."""
+        return self.predictions(outputs[test], decision).assign(observed=values[test])
+
+    def picture(self, table: "pd.DataFrame") -> "Picture | None":
+        """Predicted against observed."""
+        from cch_omics.tasks.regression.picture import picture
+
+        return picture(table)
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 
     def predictions(self, outputs: Outputs, decision: Floats) -> "pd.DataFrame":
-        """Column `prediction`, in the unit of the target."""
+        """Columns `prediction`, and the ends of its interval, in the unit of the target.
+
+        With the outputs and the decision of an outer split, this is what is to be drawn against the observed numbers of
+        its test samples, or of its training samples, whose outputs are out of fold as well.
+        """
         import pandas as pd
 
-        columns: dict[str, Any] = {"prediction": np.asarray(outputs[:, 0], dtype=np.float32)}
-        return pd.DataFrame(columns)
+        columns = zip(("prediction", LOW, HIGH), self._turned_back(outputs, decision), strict=True)
+        with np.errstate(over="ignore"):
+            return pd.DataFrame({name: values.astype(np.float32) for name, values in columns})
 
     @property
     def transforms(self) -> tuple[str, ...]:
-        return ("prediction = outputs[:, 0], in the unit of the target",)
+        learnt = {
+            "none": "",
+            "log": "outputs[:, 0] is the natural logarithm of the number",
+            "rank_normal": "outputs[:, 0] is a normal score: the training labels `labels` have the `scores`, straight "
+            "lines lie between them, and beyond them those from the median through the outermost",
+        }[self.transform.name]
+        back = ", turned back into the unit of the target: a median rather than a mean" if learnt else ""
+        return (
+            *([learnt] if learnt else []),
+            f"prediction = outputs[:, 0]{back}",
+            f"{LOW}, {HIGH} = outputs[:, 0] - h and + h{', turned back' if learnt else ''}; h = `decision`, a quantile "
+            "of the absolute residuals of the training samples under models that had not seen them (nothing with too "
+            f"few of them). The coverage is marginal: the interval is to hold the number of {LEVEL:.0%} of all new "
+            "samples like the training ones, taken together, and may hold that of fewer in some group of them",
+        )
+
+    def _turned_back(self, outputs: Outputs, decision: Floats) -> tuple[Floats, Floats, Floats]:
+        """(..., n, 1) outputs and (..., 1) decisions -> (..., n) predictions and ends of intervals, as the target."""
+        output, half = np.asarray(outputs[..., 0], dtype=np.float64), np.asarray(decision, dtype=np.float64)
+        if half.shape[-1:] != (1,):
+            raise ValueError("a regression has one number to make intervals of")
+        prediction, low, high = (self.transform.inverse(each) for each in (output, output - half, output + half))
+        return prediction, low, high
 
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 
@@ -201,10 +289,14 @@ class Regression:
         """Finite numbers that differ, two or more for each fold."""
         (column,) = columns
         values = reading.read_numbers(column)
-        return cls.of(values, max(MIN_PER_STRATUM, column.fewest)), values, {}
+        return cls.of(values, max(MIN_PER_STRATUM, column.fewest), column.transform), values, {}
 
-    def remarks(self, target: str) -> list[str]:
-        """Nothing to remark on."""
+    def remarks(self, target: str, values: Values) -> list[str]:
+        """Few different numbers, skew, and numbers far from the others."""
+        return reading.remarks(target, values, self.transform.name)
+
+    def at_sites(self, target: str, values: Values, sites: NDArray[np.str_]) -> list[str]:
+        """Nothing to remark on: `site_dependence` says it."""
         return []
 
     def summary(self, values: Values) -> dict[str, float]:
@@ -220,3 +312,15 @@ class Regression:
     def site_dependence(self, values: Values, sites: NDArray[np.str_]) -> SiteDependence | None:
         """R2 of the means of sites."""
         return reading.site_dependence(values, sites)
+
+
+def _transformed_path(
+    baseline: Baseline,
+    transform: Transform,
+    values: NDArray[np.float32],
+    target: Values,
+    predicted: NDArray[np.float32],
+    seed: int,
+) -> Iterable[Floats]:
+    """The path of a baseline that learns what the networks learn."""
+    return baseline.path(values, transform.forward(target), predicted, seed)

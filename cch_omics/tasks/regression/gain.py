@@ -5,6 +5,8 @@ With a, t the numbers of the student alone and of the taught one, d_i = (y_i - a
 
     gain = mean_i d_i / v.
 
+That is the difference of two R2: the samples of a pilot are training samples, whose mean R2 is relative to.
+
 For a sample without a label y_i is the mean of a pool of alone, taught and teacher that is fitted to the labels, as in
 classification. The variance has two parts: other patients, by the influences of all samples on the mean and on v; and
 other labels, which act on the pool's coefficients theta, by the delta method.

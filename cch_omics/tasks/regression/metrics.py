@@ -6,7 +6,8 @@ they are NaN.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from cch_omics.tasks.ranks import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,14 @@ def rmse(predicted: Floats, values: Floats) -> Floats:
     if len(values) == 0:
         return np.full(predicted.shape[:-1], np.nan)
     return np.asarray(np.sqrt(((predicted - values) ** 2).mean(-1)))
+
+
+def coverage(low: Floats, high: Floats, values: Floats) -> Floats:
+    """Share of the numbers that lie within their (..., n) intervals; NaN where there are no intervals."""
+    if len(values) == 0:
+        return np.full(low.shape[:-1], np.nan)
+    within = (low <= values) & (values <= high)
+    return np.asarray(np.where(np.isfinite(high - low), within, np.nan).mean(-1))
 
 
 def spearman(predicted: Floats, values: Floats) -> Floats:

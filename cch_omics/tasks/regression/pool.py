@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cch_omics.tasks.regression.transform import Transform
+
 Floats = NDArray[np.float64]
 
 STEPS = 20
@@ -52,6 +54,22 @@ class GaussianPool:
         variance = self.noise + ((design @ self.covariance) * design).sum(1)
         residual = (values - self.centre) / self.scale - design @ self.coefficients
         return np.asarray(-0.5 * (np.log(2 * np.pi * variance) + residual**2 / variance) - np.log(self.scale))
+
+
+@dataclass(frozen=True)
+class TransformedPool:
+    """A pool of experts that predict a transform f of the target.
+
+    Densities are those of f(y). Those of y are f'(y) times these, whatever the experts say: differences of
+    log-likelihoods, which are all that is asked for, are the same.
+    """
+
+    pool: GaussianPool
+    transform: Transform
+
+    def log_likelihood(self, outputs: Floats, values: Floats) -> Floats:
+        """(n, 1, K) outputs and (n,) numbers in the unit of the target -> (n,) in nats."""
+        return self.pool.log_likelihood(outputs, self.transform.forward(values))
 
 
 def fit_pool(outputs: Floats, values: Floats) -> GaussianPool:

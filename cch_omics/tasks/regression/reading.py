@@ -2,17 +2,22 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from cch_omics.errors import InputError
+from cch_omics.errors import InputError, some
+from cch_omics.tasks import LOG, NO_TRANSFORM, RANK_NORMAL
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
 from cch_omics.tasks.checks import PERMUTATIONS, best_feature, beyond_chance, chunks, halves
 from cch_omics.tasks.missing import missing_code
-from cch_omics.tasks.reading import is_infinite, is_number, no_number
+from cch_omics.tasks.ranks import rankdata
+from cch_omics.tasks.reading import MOST_CLASSES, is_infinite, is_number, no_number
 
 # A single feature that follows the target more closely than this on held-out patients is suspicious.
 SUSPICIOUS_SPEARMAN = 0.9
 _FEWEST_IN_HALF = 10
+# A distribution more skewed than this is said (that of an exponential one is 2).
+_SKEWED = 2.0
+# A number that is farther from the median than so many times the range of the middle half is said.
+_FAR = 10.0
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -23,7 +28,8 @@ def read_numbers(column: LabelColumn) -> Floats:
     ------
     InputError
         If the sheet lists classes; if a label is text, has a comma or is infinite; if there are fewer than two for each
-        fold; if all are equal; or if one stands for a missing value.
+        fold; if all are equal, or nearly all; if one stands for a missing value; or if one has no
+        logarithm and the sheet asks for it.
     """
     if column.classes:
         raise InputError(
@@ -63,16 +69,62 @@ def read_numbers(column: LabelColumn) -> Floats:
             f"at least {2 * column.fewest}, so that every fold has some",
             "Choose a target of more samples, or use fewer folds (section `splits` of the configuration).",
         )
-    if known.min() == known.max():
+    different, counts = np.unique(known, return_counts=True)
+    if (others := len(known) - counts.max()) < column.fewest:
+        of = f"{counts.max()} of " if others else "all "
         raise InputError(
             column.where,
-            f"the number {known[0]:g} for all {len(known)} labelled samples",
-            "numbers that differ",
+            f"the number {different[counts.argmax()]:g} for {of}{len(known)} labelled samples",
+            f"numbers that differ, of {column.fewest} samples at least",
             "A constant leaves nothing to predict: choose another target.",
         )
     if code := missing_code(values[:, None]):
         raise code.refused(f"{column.where}, row {column.samples[code.row]!r}")
+    low = np.flatnonzero(values <= 0).tolist()
+    if column.transform == LOG and low:
+        raise InputError(
+            f"{column.where}, 'transform' of the sheet",
+            f"{LOG!r} with {len(low)} numbers at or below zero, the first of them {values[low[0]]:g} (rows "
+            f"{some(column.samples[row] for row in low)})",
+            "numbers above zero, which have a logarithm",
+            "Write `rank_normal` or nothing into the sheet's column 'transform', or mend the numbers.",
+        )
     return values
+
+
+def remarks(target: str, values: Floats, transform: str) -> list[str]:
+    """Say that numbers may be classes, that some are far from all others, and which transform would suit them."""
+    known = values[np.isfinite(values)]
+    if (different := len(np.unique(known))) <= MOST_CLASSES:
+        return [
+            f"{target} has only {different} different numbers: if they name classes, write `classification` into the "
+            "sheet's column 'task'."
+        ]
+    if transform == RANK_NORMAL:
+        return []
+    if transform == LOG:
+        known = np.log(known)
+    lower, median, upper = np.quantile(known, (0.25, 0.5, 0.75))
+    if lower == upper:
+        return [f"{target} is {median:g} for {(known == median).mean():.0%} of the samples that have a number."]
+    from scipy.stats import skew  # here: it takes half a second to import
+
+    skewed = transform == NO_TRANSFORM and abs(skew(known)) > _SKEWED
+    what = "logarithm" if transform == LOG else "number"
+    if skewed and known.min() > 0 and abs(skew(np.log(known))) < _SKEWED / 2:
+        return [f"{target} is skewed ({skew(known):.1f}): `log` in the sheet's column 'transform' may suit it better."]
+    far = np.unique(known[np.abs(known - median) > _FAR * (upper - lower)])
+    said = []
+    if len(far):
+        said.append(
+            f"{target} has numbers far from the others, half of which have a {what} between {lower:.4g} and "
+            f"{upper:.4g}: {some([f'{number:.4g}' for number in far], 3)}. Slips of the pen, codes or another unit?"
+        )
+    if skewed:
+        said.append(
+            f"{target} is skewed ({skew(known):.1f}): `rank_normal` in the sheet's column 'transform' makes it normal."
+        )
+    return said
 
 
 def summary(values: Floats) -> dict[str, float]:
@@ -124,11 +176,11 @@ def site_dependence(
 
 def _correlations(features: NDArray[np.float32], values: Floats, rows: NDArray[np.int64]) -> Floats:
     """(p,) Spearman correlation of each feature with the values, among some rows; 0 of a constant feature."""
-    target = stats.rankdata(values[rows])
+    target = rankdata(values[rows])
     target -= target.mean()
     found = np.zeros(features.shape[1])
     for columns, chunk in chunks(features, rows):
-        ranks = stats.rankdata(chunk, axis=0)
+        ranks = rankdata(chunk, axis=0)
         ranks -= ranks.mean(axis=0)
         scale = np.sqrt(np.square(ranks).sum(axis=0) * np.square(target).sum())
         found[columns] = np.divide(target @ ranks, scale, out=np.zeros(len(scale)), where=scale > 0)

@@ -5,13 +5,12 @@ likelihood. A teacher's soft targets are its hazards, weighted by the probabilit
 interval: the loss is the cross-entropy of the teacher's distribution of the time of the event and the student's. So a
 patient without follow-up is taught too, and one who was censored is taught about the time after it.
 
-Intervals end at quantiles of the event times of the whole cohort, and at the horizon, beyond which one patient in ten
-is followed: how finely time is measured does not depend on the split. What is estimated within the intervals is
-estimated from the labels of training patients alone.
+Intervals end at quantiles of event times, and at the horizon, beyond which one patient in ten is followed. The cohort
+decides how many there are; where they end is fitted to the training patients of each split (`Survival.trained_on`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,12 +32,14 @@ from cch_omics.tasks.base import (
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.survival import metrics, reading
 from cch_omics.tasks.survival.gain import c_gain
-from cch_omics.tasks.survival.hazards import encode, life_table, log_likelihood, risk, survival
+from cch_omics.tasks.survival.hazards import encode, interval_ends, life_table, lived, log_likelihood, risk, survival
 from cch_omics.tasks.survival.pool import HazardPool, fit_pool
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+    from cch_omics.tasks.picture import Picture
 
 # Most intervals, and fewest events of each.
 INTERVALS = 10
@@ -66,6 +67,10 @@ class Survival:
         Of time, as guessed: `days`, `months` or `years`.
     event
         What an event was written as, if it was not 1.
+    beyond
+        Part of the patients that is followed beyond the horizon.
+    auroc_at
+        Time at which events are told from none; if not given, the one of `times` nearest to the median event time.
     """
 
     edges: tuple[float, ...]
@@ -73,14 +78,10 @@ class Survival:
     followed_from: tuple[float, ...] = (0.0,)
     unit: str = "days"
     event: str = ""
+    beyond: float = BEYOND
+    auroc_at: float = 0.0
 
     name: ClassVar[str] = "survival"
-    metrics: ClassVar[Mapping[str, Metric]] = {
-        "uno_c": Metric("Uno's C", True, low=0, high=1),
-        "integrated_brier": Metric("integrated Brier score", False, low=0),
-        "auroc_at_median": Metric("AUROC at the median event time", True, low=0, high=1),
-        "log_likelihood": Metric("log-likelihood", True, unit="nats", high=0),
-    }
     primary: ClassVar[str] = "uno_c"
     # That of classification: no number has been chosen on cohorts with survival times yet.
     gain_sd: ClassVar[float] = 0.03
@@ -92,26 +93,39 @@ class Survival:
     def __post_init__(self) -> None:
         if not self.edges or self.edges[0] <= 0 or any(low >= high for low, high in pairwise(self.edges)):
             raise ValueError(f"ends of intervals that do not increase from zero: {self.edges}")
+        if not self.auroc_at:
+            # About half of the events have happened by the end of the middle interval.
+            median = self.edges[(len(self.edges) - 1) // 2]
+            object.__setattr__(self, "auroc_at", min(self.times, key=lambda time: abs(time - median)))
 
     @classmethod
     def of(cls, values: Values, fewest: int = MIN_PER_STRATUM, unit: str = "days", event: str = "") -> "Survival":
         """Choose intervals and strata for the observed ones of (n, 2) values; no stratum has less than `fewest`."""
-        known = values[np.isfinite(values).all(1)]
-        horizon = float(np.quantile(known[:, 0], 1 - BEYOND))
+        known, beyond = values[np.isfinite(values).all(1)], BEYOND
+        horizon = float(np.quantile(known[:, 0], 1 - beyond))
         of_event = known[(known[:, 1] == 1) & (known[:, 0] <= horizon), 0]
         if len(of_event) < fewest:  # they come late: all of time is looked at
-            horizon = float(known[:, 0].max())
+            beyond, horizon = 0.0, float(known[:, 0].max())
             of_event = known[known[:, 1] == 1, 0]
-        edges = quantile_edges(of_event, most=INTERVALS, fewest=MIN_PER_INTERVAL)
+        parts = quantile_edges(of_event, most=INTERVALS, fewest=MIN_PER_INTERVAL)
         without = known[~((known[:, 1] == 1) & (known[:, 0] <= horizon)), 0]
         apart = len(without) >= fewest
         return cls(
-            (*(edge for edge in edges if edge < horizon), horizon),
+            interval_ends(of_event, horizon, len(parts) + 1),
             (0.0, *quantile_edges(of_event if apart else known[:, 0], most=STRATA, fewest=fewest)),
             (0.0, *quantile_edges(without, most=STRATA, fewest=fewest)) if apart else (),
             unit,
             event,
+            beyond,
         )
+
+    def trained_on(self, values: Values) -> "Survival":
+        """As many intervals, of the event times and the follow-up of the training patients."""
+        known = values[self.observed(values)]
+        if not len(known):
+            return self
+        horizon = float(np.quantile(known[:, 0], 1 - self.beyond))
+        return replace(self, edges=interval_ends(known[known[:, 1] == 1, 0], horizon, self.n_outputs))
 
     @property
     def ends(self) -> Floats:
@@ -124,9 +138,16 @@ class Survival:
         return self.edges[-1]
 
     @property
-    def median_event(self) -> float:
-        """The end of an interval until which about half of the events have happened."""
-        return self.edges[(len(self.edges) - 1) // 2]
+    def metrics(self) -> Mapping[str, Metric]:
+        return {
+            "uno_c": Metric("Uno's C", True, low=0, high=1),
+            "integrated_brier": Metric("integrated Brier score", False, low=0),
+            "auroc": Metric(f"AUROC at {self.auroc_at:.4g} {self.unit}", True, low=0, high=1),
+            "log_likelihood": Metric("log-likelihood", True, unit="nats", high=0),
+            "d_calibration": Metric(
+                "error of D-calibration", False, 100, 1, "points", low=0, high=metrics.WORST_SHARES
+            ),
+        }
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -151,16 +172,18 @@ class Survival:
     @property
     def parameters(self) -> dict[str, list[str]]:
         numbers = {"edges": self.edges, "event_from": self.event_from, "followed_from": self.followed_from}
+        numbers |= {"beyond": (self.beyond,), "auroc_at": (self.auroc_at,)}
         said = {name: [repr(float(number)) for number in each] for name, each in numbers.items()}
         return {**said, "unit": [self.unit], "event": [self.event]}
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Sequence[str]]) -> "Survival":
-        edges, events, followed = (
-            tuple(float(number) for number in parameters[name]) for name in ("edges", "event_from", "followed_from")
+        edges, events, followed, (beyond,), (auroc_at,) = (
+            tuple(float(number) for number in parameters[name])
+            for name in ("edges", "event_from", "followed_from", "beyond", "auroc_at")
         )
         (unit,), (event,) = parameters["unit"], parameters["event"]
-        return cls(edges, events, followed, unit, event)
+        return cls(edges, events, followed, unit, event, beyond, auroc_at)
 
     def observed(self, values: Values) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(values).all(-1))
@@ -232,13 +255,15 @@ class Survival:
         tau = metrics.last_time(train, self.horizon)
         if not len(values) or not tau > 0:
             return dict.fromkeys(self.metrics, np.full(len(logits), np.nan))
-        risks, times = risk(logits), metrics.grid(tau)
+        (time, event), risks, times = values.T, risk(logits), metrics.grid(tau)
+        until = np.minimum(time, tau)
         of_time = metrics.brier(survival(logits, self.ends, times), values, train, times)
         return {
             "uno_c": metrics.uno_c(risks, values, train, tau),
             "integrated_brier": metrics.integrated(of_time, times),
-            "auroc_at_median": metrics.auroc(risks, values, train, min(self.median_event, tau)),
+            "auroc": metrics.auroc(risks, values, train, min(self.auroc_at, tau)),
             "log_likelihood": -self.loss(logits, values).mean(-1),
+            "d_calibration": metrics.d_calibration(lived(logits, self.ends, until), (time <= tau) & (event == 1)),
         }
 
     def gain(
@@ -249,13 +274,35 @@ class Survival:
         values: Values,
         usable: NDArray[np.bool_],
         groups: NDArray[np.int64],
+        fold: NDArray[np.int64],
     ) -> Gain:
         """In Uno's C: `c_gain`. Samples without a usable label do not count."""
         one, other = (risk(np.asarray(outputs, dtype=np.float64)) for outputs in (alone, taught))
-        return c_gain(one, other, np.where(usable[:, None], values, np.nan), groups, self.horizon)
+        return c_gain(one, other, np.where(usable[:, None], values, np.nan), groups, fold, self.horizon)
 
     def fit_pool(self, outputs: Outputs, values: Values) -> HazardPool:
         return fit_pool(outputs, values, self.ends)
+
+    # --- Test samples, for a reader -----------------------------------------------------------------------------------
+
+    def on_test(
+        self,
+        outputs: Outputs,
+        values: Values,
+        decision: Floats,
+        train: NDArray[np.bool_],
+        test: NDArray[np.bool_],
+    ) -> "pd.DataFrame":
+        """Follow-ups until the horizon, risk and its place among training patients, and events that are expected."""
+        from cch_omics.tasks.survival.picture import on_test
+
+        return on_test(np.asarray(outputs, dtype=np.float64), values, self.ends, train, test)
+
+    def picture(self, table: "pd.DataFrame") -> "Picture | None":
+        """Survival of risk groups."""
+        from cch_omics.tasks.survival.picture import picture
+
+        return picture(table, self.unit, self.times)
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 
@@ -290,14 +337,19 @@ class Survival:
         unit = reading.guess_unit(times.name, values[:, 0])
         return cls.of(values, max(MIN_PER_STRATUM, times.fewest), unit, written), values, left_out
 
-    def remarks(self, target: str) -> list[str]:
+    def remarks(self, target: str, values: Values) -> list[str]:
         """The unit of time, and what counts as an event."""
         said = [
             f"Times of {target} seem to be {self.unit}: survival is told at {', '.join(f'{t:g}' for t in self.times)}, "
             f"and nothing after {self.horizon:.4g}, the horizon, counts. If the unit is another one, only these times "
             "are odd."
         ]
+        said += reading.remarks(target, self.unit, values[:, 0])
         return [*said, f"An event of {target} is written {self.event!r}."] if self.event else said
+
+    def at_sites(self, target: str, values: Values, sites: NDArray[np.str_]) -> list[str]:
+        """Sites that have all events, or none."""
+        return reading.at_sites(target, values, sites)
 
     def summary(self, values: Values) -> dict[str, float]:
         """`n`, `events`, `median_follow_up` (reverse Kaplan-Meier), `median_survival`, `horizon`."""
@@ -313,7 +365,7 @@ class Survival:
     def single_feature(
         self, features: NDArray[np.float32], values: Values, groups: NDArray[np.str_]
     ) -> Association | None:
-        """Harrell's C."""
+        """Harrell's C, unless the event or the time itself is among the features."""
         return reading.single_feature(features, values, self.strata(values), groups)
 
     def site_dependence(self, values: Values, sites: NDArray[np.str_]) -> SiteDependence | None:

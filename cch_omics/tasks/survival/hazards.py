@@ -20,6 +20,24 @@ Floats = NDArray[np.float64]
 _STEPS = 30
 
 
+def interval_ends(times: Floats, horizon: float, n: int) -> tuple[float, ...]:
+    """(m,) event times -> n increasing ends of intervals, the last one the horizon, with about equal numbers of events.
+
+    The others are event times before the horizon. An interval with a time at which many had an event has more than its
+    share, and there are as many all the same: with too few different times, those until the first divide its time.
+    """
+    unique, events = np.unique(times[times < horizon], return_counts=True)
+    more = max(n - 1 - len(unique), 0)
+    first = unique[0] if len(unique) else horizon
+    unique = np.concatenate([first * np.arange(1, more + 1) / (more + 1), unique])
+    until = np.concatenate([np.zeros(more), np.cumsum(events)])
+    k = np.arange(1, n)
+    # The first time until which k / n of the events have happened; room is left for the ends that follow.
+    place = np.minimum(np.searchsorted(until, events.sum() * k / n), len(unique) - n + k)
+    place = np.maximum.accumulate(place - k) + k
+    return (*unique[place].tolist(), horizon)
+
+
 def softplus(logits: Floats) -> Floats:
     """Log(1 + exp o): the cumulative hazard of an interval, -log(1 - h)."""
     return np.asarray(np.logaddexp(0.0, logits))
@@ -69,6 +87,11 @@ def baseline(score: Floats, d: Floats, x: Floats) -> Floats:
 def survival(logits: Floats, edges: Floats, times: Floats) -> Floats:
     """(..., n, K) logits -> (..., n, m) probability to live beyond each of (m,) times, the horizon at most."""
     return np.asarray(np.exp(-softplus(logits) @ fractions(edges, times).T))
+
+
+def lived(logits: Floats, edges: Floats, times: Floats) -> Floats:
+    """(..., n, K) logits and (n,) times -> (..., n) each one's probability to live beyond its own time."""
+    return np.asarray(np.exp(-(fractions(edges, times) * softplus(logits)).sum(-1)))
 
 
 def risk(logits: Floats) -> Floats:

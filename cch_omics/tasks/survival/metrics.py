@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 TIED = 1e-8
 # Times at which the Brier score is integrated.
 GRID = 20
+# Parts of the probabilities from 0 to 1, for D-calibration; and the largest error of their shares, all being in one.
+PARTS = 10
+WORST_SHARES = (PARTS - 1) ** 0.5 / PARTS
 
 
 def censoring(values: Floats, times: Floats) -> Floats:
@@ -89,6 +92,27 @@ def brier(survival: Floats, values: Floats, train: Floats, times: Floats) -> Flo
     dead = ((time[:, None] <= times) & (event[:, None] == 1)) / np.where(g_own > 0, g_own, np.inf)[:, None]
     alive = (time[:, None] > times) / np.where(g_at > 0, g_at, np.inf)
     return np.asarray((survival**2 * dead + (1 - survival) ** 2 * alive).mean(1))
+
+
+def d_calibration(survival: Floats, died: NDArray[np.bool_]) -> Floats:
+    """(V, n) probabilities to live beyond the end of the own follow-up -> (V,) how far they are from uniform.
+
+    If the probabilities are right, a tenth of the patients dies while theirs is in each tenth of 0 to 1. A patient who
+    is censored, or lives until tau, at the probability s is spread over those below it: a part of width w counts w / s
+    (Haider, Hoehn, Davis, Greiner 2020, Journal of Machine Learning Research 21:85). This is the root mean square of
+    share - 1/10, not their p-value, which says how many patients there are: chi-squared is 100 n times its square.
+
+    Parameters
+    ----------
+    died
+        (n,) whether the follow-up ended with an event, at tau or before.
+    """
+    at = np.maximum(survival, 1e-12)[..., None]
+    low = np.arange(PARTS) / PARTS
+    spread = np.clip(at - low, 0, 1 / PARTS) / at
+    hit = np.minimum((at * PARTS).astype(np.int64), PARTS - 1) == np.arange(PARTS)
+    shares = np.where(died[:, None], hit, spread).mean(1)
+    return np.asarray(np.sqrt(((shares - 1 / PARTS) ** 2).mean(1)))
 
 
 def grid(tau: float) -> Floats:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from cch_omics.errors import InputError, some
 from cch_omics.tasks.base import Association, Floats, LabelColumn, SiteDependence
 from cch_omics.tasks.checks import best_feature, chunks, halves
+from cch_omics.tasks.classification.reading import single_feature as telling_classes
+from cch_omics.tasks.missing import missing_code
 from cch_omics.tasks.reading import is_infinite, is_number, no_number
+from cch_omics.tasks.regression.reading import single_feature as following_numbers
 from cch_omics.tasks.regression.reading import site_dependence as number_at_sites
 from cch_omics.tasks.survival.metrics import censoring, later
 
@@ -21,6 +24,10 @@ _FEWEST_EVENTS_IN_HALF = 5
 _MOST_UNUSABLE = 0.05
 # The longest follow-up that is likely to be in years, or in months.
 _LONGEST = {"years": 20.0, "months": 400.0}
+# Half of a cohort is followed for no longer than this, in days, the smallest unit of time.
+_LONGEST_MEDIAN = 60 * 365.25
+# Events to be expected of a site from which it is said that it has none: chance does that in 5 of 100.
+_EXPECTED_AT_SITE = 3.0
 
 # What people call an event and its absence, beside 1 and 0. cBioPortal writes `1:DECEASED`.
 EVENT = {
@@ -46,8 +53,9 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
     Raises
     ------
     InputError
-        If a time is text, a date, has a decimal comma or is infinite; if many are not above zero; if events are not
-        told as two values that are known; if nobody, or too few, had an event; or if all times are equal.
+        If a time is text, a date, has a decimal comma, is infinite or stands for a missing one; if many are not above
+        zero, or longer than a life; if events are not told as two values that are known, or in the column of times; if
+        nobody, or too few, had an event; or if all times are equal or no event is before another patient's time.
     """
     if times.classes:
         raise InputError(
@@ -55,6 +63,14 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
             f"{len(times.classes)} classes for a survival time",
             "an empty cell",
             "Empty the cell, or write `classification` into the sheet's column 'task'.",
+        )
+    codes = {_plain(text) for text in times.texts if text}
+    if codes and codes <= {"0", "1", "2"} | EVENT | NO_EVENT:
+        raise InputError(
+            times.where,
+            f"codes of events in place of times: {some(sorted({text for text in times.texts if text}), 6)}",
+            "times since diagnosis",
+            f"Are this column and that of events ({events.name!r}) swapped? Rename them.",
         )
     time = _read_times(times)
     event, written = _read_events(events)
@@ -69,6 +85,7 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
             "times since diagnosis, above zero",
             "Are these times on a log scale, standardised, or counted from another day?",
         )
+    _refuse_too_long(times, np.where(time > 0, time, np.nan))
     left_out = Counter(
         f"{times.texts[i].strip()} of {times.samples[i]} as time" for i in np.flatnonzero(unusable & has_event).tolist()
     )
@@ -78,6 +95,19 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
     values[~(has_time & has_event) | unusable] = np.nan
     _check(times, events, values)
     return values, dict(+left_out), written
+
+
+def _refuse_too_long(column: LabelColumn, time: Floats) -> None:
+    """Refuse codes for missing values, and numbers that are no lengths of follow-up."""
+    if code := missing_code(time[:, None]):
+        raise code.refused(f"{column.where}, row {column.samples[code.row]!r}")
+    if (median := float(np.median(time[np.isfinite(time)] if np.isfinite(time).any() else 0.0))) > _LONGEST_MEDIAN:
+        raise InputError(
+            column.where,
+            f"a median time of {median:.0f}, {median / 365.25:.0f} years even if these are days",
+            "times since diagnosis, in days, months or years",
+            "Are these dates as a spreadsheet or a database counts them, or ages? Subtract those at diagnosis.",
+        )
 
 
 def _read_times(column: LabelColumn) -> Floats:
@@ -165,6 +195,13 @@ def _check(times: LabelColumn, events: LabelColumn, values: Floats) -> None:
             "times that differ",
             "Equal times leave nothing to predict: choose another target.",
         )
+    if known[known[:, 1] == 1, 0].min() == known[:, 0].max():
+        raise InputError(
+            f"{times.where} and {events.where}",
+            f"all {n_events} events at {known[:, 0].max():g}, the longest time of all",
+            "events before the last follow-up of other patients",
+            "Nobody is known to have lived longer than another: do 1 and 0 mean an event and none here?",
+        )
 
 
 def guess_unit(column: str, times: Floats) -> str:
@@ -174,6 +211,30 @@ def guess_unit(column: str, times: Floats) -> str:
             return unit
     longest = float(np.nanmax(times))
     return next((unit for unit, limit in _LONGEST.items() if longest <= limit), "days")
+
+
+def remarks(target: str, unit: str, times: Floats) -> list[str]:
+    """Say that the name of a column and the times in it do not go together."""
+    longest = float(np.nanmax(times))
+    if longest > _LONGEST.get(unit, np.inf) or (unit == "days" and longest <= _LONGEST["years"]):
+        return [
+            f"The longest time of {target} is {longest:g}, which its column's name makes {unit}: more likely they are "
+            f"{guess_unit('', times)}. Correct the name, or the times."
+        ]
+    return []
+
+
+def at_sites(target: str, values: Floats, sites: NDArray[np.str_]) -> list[str]:
+    """Say which sites have all events, or none where their follow-up lets some be expected (Nelson-Aalen)."""
+    names, codes = np.unique(sites, return_inverse=True)
+    events = np.bincount(codes, values[:, 1])
+    expected = events - np.bincount(codes, martingale_residuals(values))
+    if len(names) > 1 and (events > 0).sum() == 1:
+        site = str(names[events.argmax()])
+        return [f"All {events.sum():.0f} events of {target} are at site {site!r}, of {len(names)}."]
+    none = np.flatnonzero((events == 0) & (expected >= _EXPECTED_AT_SITE))
+    listed = ", ".join(f"{str(names[i])!r} ({expected[i]:.1f} expected)" for i in none.tolist())
+    return [f"No event of {target} at sites {listed}: was follow-up recorded there?"] if listed else []
 
 
 def median_follow_up(values: Floats) -> float:
@@ -206,7 +267,11 @@ def martingale_residuals(values: Floats) -> Floats:
 def single_feature(
     features: NDArray[np.float32], values: Floats, strata: NDArray[np.int64], groups: NDArray[np.str_]
 ) -> Association | None:
-    """The feature that orders patients best, by Harrell's C (`Task.single_feature`)."""
+    """The feature that orders patients best, by Harrell's C (`Task.single_feature`).
+
+    One that tells who had an event, by AUROC, or how long patients were followed, by Spearman correlation, comes first
+    if it does so suspiciously well: both are known after the fact.
+    """
     known = np.flatnonzero(strata >= 0)
     half = halves(strata[known], groups[known])
     sides = [known[half == side] for side in (0, 1)]
@@ -214,7 +279,14 @@ def single_feature(
         return None
     scores = np.array([_concordances(features, values, side) for side in sides]) - 0.5
     feature, value = best_feature(scores)
-    return Association(feature, "", "C", 0.5 + value, 0.5 + value > SUSPICIOUS_C)
+    ordering = Association(feature, "", "C", 0.5 + value, 0.5 + value > SUSPICIOUS_C)
+    events = np.where(strata >= 0, values[:, 1], -1).astype(np.int64)
+    telling = telling_classes(features, events, groups, ("no event", "an event"))
+    following = following_numbers(features, values[:, 0], strata, groups)
+    if following is not None:
+        following = dataclasses.replace(following, measure=f"{following.measure} with the time")
+    found = (ordering, telling, following)
+    return next((each for each in found if each is not None and each.suspicious), ordering)
 
 
 def _concordances(features: NDArray[np.float32], values: Floats, rows: NDArray[np.int64]) -> Floats:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cch_omics import keys
 from cch_omics.evaluation.scorecard import scorecard
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
@@ -189,10 +190,23 @@ def criteria(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def statistics(pairs: pd.DataFrame) -> pd.DataFrame:
     """`STATISTICS` by criterion, of one label budget. The advice is the mean gain of the choices, over students."""
-    table = scorecard(pairs, pooled=True).set_index("criterion")
-    best = pairs[pairs["criterion"] == "always"].groupby(["cohort", "target", "student"])["gain"].max().clip(lower=0)
-    advice = best.mean() - table["regret"]
+    table = scorecard(pairs, pd.DataFrame(columns=list(keys.ADVISED_COLUMNS)), pooled=True).set_index("criterion")
+    student = ["cohort", "target", "student"]
+    best = pairs[pairs["criterion"] == "always"].groupby(student)["gain"].max().clip(lower=0)
+    measured = pairs.dropna(subset="gain")
+    advice = pd.Series(
+        {
+            name: float(np.mean([gain_of_choice(each) for _, each in part.groupby(student)]))
+            for name, part in measured.groupby("criterion", sort=False)
+        }
+    )
     return table.assign(advice=100 * advice, share=advice / best.mean() if best.mean() > 0 else np.nan)
+
+
+def gain_of_choice(candidates: pd.DataFrame) -> float:
+    """Mean gain of the teacher with the highest score among those that may teach (of equals the mean), 0 of none."""
+    allowed = candidates[may_teach(candidates["decision"].to_numpy(), candidates["score"].to_numpy())]
+    return float(allowed.loc[allowed["score"] == allowed["score"].max(), "gain"].mean()) if len(allowed) else 0.0
 
 
 def resampled(pairs: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, int]]:

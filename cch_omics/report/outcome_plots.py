@@ -1,0 +1,100 @@
+"""The figure of what was predicted for test samples and what was observed of them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, plain
+from cch_omics.tasks.picture import Picture, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Of the steps, from first to last: told apart without colour too.
+STEPS: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": "-"},
+    {"color": GREY, "linestyle": (0, (5, 2))},
+    {"color": VERMILLION, "linestyle": (0, (1, 1.2))},
+)
+# Points of a model that are drawn: more say no more, and make the page large.
+MAX_POINTS = 400
+_WIDTH, _HEIGHT, _ROW = 4.4, 3.1, 0.2
+
+
+def outcome(pictures: Mapping[str, Picture]) -> Figure:
+    """Draw the pictures of models, by their names, side by side and on the same scale, counts below."""
+    first = next(iter(pictures.values()))
+    rows = max(len(picture.series) for picture in pictures.values()) if first.ticks else 0
+    heights = [_HEIGHT, _ROW * rows] if rows else [_HEIGHT]
+    made = Figure(figsize=(_WIDTH * len(pictures), sum(heights) + 0.7), layout="constrained")
+    axes = made.subplots(len(heights), len(pictures), squeeze=False, height_ratios=heights)
+    for ax, (name, picture) in zip(axes[0], pictures.items(), strict=True):
+        _draw(picture, ax)
+        ax.set_title(plain(name, 34))
+    _same_scale(list(axes[0]), diagonal=first.identity)
+    if rows:
+        for ax, below, picture in zip(*axes, pictures.values(), strict=True):
+            _counts(picture, below, ax)
+    return made
+
+
+def _draw(picture: Picture, ax: "Axes") -> None:
+    """The series of a picture, and the diagonal."""
+    for look, series in zip(_looks(picture), picture.series, strict=True):
+        chosen = np.arange(len(series.x))
+        if series.kind == "points" and len(series.x) > MAX_POINTS:
+            chosen = np.linspace(0, len(series.x) - 1, MAX_POINTS).round().astype(int)
+        ax.plot(series.x[chosen], series.y[chosen], label=plain(series.name), **look)
+    ax.set_xlabel(plain(picture.x_title, 60))
+    ax.set_ylabel(plain(picture.y_title, 60))
+    if picture.ticks:
+        ax.set_xticks(picture.ticks)
+        ax.set_xlim(0, max(float(series.x[-1]) for series in picture.series))
+        ax.set_ylim(0, 1.02)
+        ax.legend(loc="lower left", handlelength=2.6)
+
+
+def _looks(picture: Picture) -> list[dict[str, Any]]:
+    def look(number: int, series: Series) -> dict[str, Any]:
+        match series.kind:
+            case "steps":
+                # The first and the last look stay with two groups.
+                return {"drawstyle": "steps-post", "linewidth": 1.8, **STEPS[number if number == 0 else number - steps]}
+            case "points":
+                return {"color": BLUE, "marker": "o", "markersize": 3.6, "linestyle": "none", "alpha": 0.4, "mew": 0}
+        return {"color": INK, "marker": "s", "markersize": 5, "linewidth": 1.6}
+
+    steps = len(picture.series)
+    return [look(number, series) for number, series in enumerate(picture.series)]
+
+
+def _counts(picture: Picture, below: "Axes", ax: "Axes") -> None:
+    """Numbers below the axis, a row for each series."""
+    for row, series in enumerate(picture.series):
+        for tick, count in zip(picture.ticks, series.counts, strict=True):
+            below.text(tick, row, str(count), ha="center", va="center", fontsize=9)
+    below.set_xlim(*ax.get_xlim())
+    below.set_ylim(len(picture.series) - 0.5, -0.5)
+    below.set_yticks(range(len(picture.series)), [plain(series.name) for series in picture.series], fontsize=9)
+    below.set_xticks([])
+    below.tick_params(length=0, pad=14)  # beside the counts at the first tick, which are centred
+    below.grid(False)
+    below.set_title(picture.counts_title, fontsize=9, fontweight="normal", loc="left", pad=2)
+    for spine in below.spines.values():
+        spine.set_visible(False)
+
+
+def _same_scale(axes: "list[Axes]", *, diagonal: bool) -> None:
+    """Give Axes the same limits; those with a `diagonal` have the same on both sides."""
+    sides = [np.array([ax.get_xlim() for ax in axes]), np.array([ax.get_ylim() for ax in axes])]
+    x, y = ((float(side[:, 0].min()), float(side[:, 1].max())) for side in sides)
+    if diagonal:
+        x = y = (min(x[0], y[0]), max(x[1], y[1]))
+    for ax in axes:
+        if diagonal:
+            ax.plot(x, y, color=INK, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
+            ax.set_aspect("equal")
+        ax.set_xlim(*x)
+        ax.set_ylim(*y)
