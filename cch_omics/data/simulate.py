@@ -20,7 +20,7 @@ with c such that the stated fraction is censored. The label is the follow-up, mi
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import Any
 
@@ -95,6 +95,18 @@ class Simulated:
         return "subtype" if self.classes else "score" if self.censored is None else "os"
 
 
+# The label is a number: rna knows it, cnv and rppa little of it; all is jointly Gaussian.
+_NUMBER = Simulated(
+    n=400,
+    labelled=0.35,
+    modalities={
+        "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
+        "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
+        "rppa": Channel(features=40, label=0.5, shared=0.5, noise=0.6, missing=0.01),
+    },
+    classes=(),
+)
+
 SIMULATED: dict[str, Simulated] = {
     # rna knows the class, cnv little of it, and they share much beyond it: distil cnv from rna.
     "complementary": Simulated(
@@ -124,29 +136,9 @@ SIMULATED: dict[str, Simulated] = {
             "cnv": Channel(features=60, label=0.0, shared=1.0, noise=0.5),
         },
     ),
-    # The label is a number: rna knows it, cnv and rppa little of it; all is jointly Gaussian.
-    "number": Simulated(
-        n=400,
-        labelled=0.35,
-        modalities={
-            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
-            "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
-            "rppa": Channel(features=40, label=0.5, shared=0.5, noise=0.6, missing=0.01),
-        },
-        classes=(),
-    ),
+    "number": _NUMBER,
     # A survival time, whose log-hazard the modalities know as they know the number; half of the patients are censored.
-    "survival": Simulated(
-        n=400,
-        labelled=0.85,
-        modalities={
-            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
-            "cnv": Channel(features=60, label=0.8, shared=1.0, noise=0.3),
-            "rppa": Channel(features=40, label=0.5, shared=0.5, noise=0.6, missing=0.01),
-        },
-        classes=(),
-        censored=0.5,
-    ),
+    "survival": replace(_NUMBER, labelled=0.85, censored=0.5),
 }
 
 

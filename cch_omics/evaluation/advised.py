@@ -7,8 +7,7 @@ from cch_omics import keys
 from cch_omics.cohort import Target
 from cch_omics.config import CriterionConfig
 from cch_omics.evaluation.intervals import intervals
-from cch_omics.evaluation.scorecard import compared
-from cch_omics.verdict.criteria import CRITERIA
+from cch_omics.evaluation.scorecard import judged
 from cch_omics.verdict.rule import may_teach
 
 SPLIT = list(keys.SPLIT_COLUMNS)
@@ -40,22 +39,12 @@ def advised_gains(
     outer = evidence[evidence["repeat"] >= 0].merge(
         realised[[*SPLIT, *keys.PAIR_COLUMNS, "gain"]], on=[*SPLIT, *keys.PAIR_COLUMNS], how="left"
     )
-    rows = outer.to_dict("records")
-    tables = []
-    for name in compared(criterion.rule):
-        rule = CRITERIA[name]
-        score = np.array([rule.score(row) for row in rows], dtype=np.float64)
-        if rule.needs_distillation and np.isnan(score).all():
-            continue
-        judged = outer[[*SPLIT, "student", "gain"]].assign(
-            score=score, decision=[rule.decide(row, criterion.confidence) for row in rows]
-        )
-        chosen = [
-            (name, student, fold, *_choice(part))
-            for (_, fold, student), part in judged.groupby([*SPLIT, "student"], sort=False)
-        ]
-        tables += chosen
-    found = pd.DataFrame(tables, columns=["criterion", "student", "fold", "taught", "gain"])
+    rows = [
+        (name, student, fold, *choice(part))
+        for name, scored in judged(outer, criterion)
+        for (_, fold, student), part in scored.groupby([*SPLIT, "student"], sort=False)
+    ]
+    found = pd.DataFrame(rows, columns=["criterion", "student", "fold", "taught", "gain"])
     by = ["criterion", "student"]
     taught = found.groupby(by, sort=False)["taught"].mean()
     # Without those of some choices, the mean would be of others than the criterion made.
@@ -65,8 +54,14 @@ def advised_gains(
     return each.assign(**about, taught=taught.to_numpy(dtype=np.float64))[list(keys.ADVISED_COLUMNS)]
 
 
-def _choice(candidates: pd.DataFrame) -> tuple[bool, float]:
-    """Whether one of a student's candidates is to teach it, and what it gained; equally good ones are averaged."""
+def choice(candidates: pd.DataFrame) -> tuple[bool, float]:
+    """Whether one of a student's candidates is to teach it, and what it gained; equally good ones are averaged.
+
+    Parameters
+    ----------
+    candidates
+        `score, decision, gain` of each.
+    """
     score = candidates["score"].to_numpy(dtype=np.float64)
     allowed = may_teach(candidates["decision"].to_numpy(dtype=str), score)
     if not allowed.any():

@@ -1,5 +1,7 @@
 """How well criteria foretold the realised gains: the rule in force beside the paper's rule and what is simpler."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,9 +17,18 @@ SHOWN = ("pilot", "cch", "accuracy_difference", "always", "never")
 PAIR = list(keys.PAIR_COLUMNS)
 
 
-def compared(rule: str) -> tuple[str, ...]:
-    """Names of the criteria on the scorecard: the rule in force comes first."""
-    return tuple(dict.fromkeys((rule, *SHOWN)))
+def judged(evidence: pd.DataFrame, criterion: CriterionConfig) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of evidence with the `score` and `decision` of each criterion, by its name; the rule in force comes first.
+
+    Criteria that need pilots are left out where there are none.
+    """
+    rows = evidence.to_dict("records")
+    for name in dict.fromkeys((criterion.rule, *SHOWN)):
+        rule = CRITERIA[name]
+        score = np.array([rule.score(row) for row in rows], dtype=np.float64)
+        if rule.needs_distillation and np.isnan(score).all():
+            continue
+        yield name, evidence.assign(score=score, decision=[rule.decide(row, criterion.confidence) for row in rows])
 
 
 def criteria_table(
@@ -44,16 +55,11 @@ def criteria_table(
     realised = realised[[*PAIR, "gain"]]
     full = evidence["repeat"] == -1
     parts = []
-    for name in compared(criterion.rule):
-        rule = CRITERIA[name]
-        scored = evidence.assign(score=[rule.score(row) for row in evidence.to_dict("records")])
-        if rule.needs_distillation and scored["score"].isna().all():
-            continue
+    for name, scored in judged(evidence, criterion):
         means = scored[~full].groupby(PAIR, sort=False)["score"].mean()
-        judged = scored[full].set_index(PAIR)
-        decision = [rule.decide(row, criterion.confidence) for row in judged.reset_index().to_dict("records")]
-        score = means.reindex(judged.index).fillna(judged["score"])
-        table = pd.DataFrame({"score": score.to_numpy(), "decision": decision}, index=judged.index).reset_index()
+        of_cohort = scored[full].set_index(PAIR)[["score", "decision"]]
+        score = means.reindex(of_cohort.index).fillna(of_cohort["score"])
+        table = of_cohort.assign(score=score).reset_index()
         about = {"cohort": cohort, "target": target.name, "metric": target.task.primary, "criterion": name}
         parts.append(table.merge(realised, on=PAIR, how="inner").assign(**about))
     if not parts:

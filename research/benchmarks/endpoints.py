@@ -44,7 +44,7 @@ from cch_omics.models.baselines import fit_baselines
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.runtime.files import atomic
-from cch_omics.splits import Splits, make_splits
+from cch_omics.splits import make_splits
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.rule import choose_teachers, decide
 from cch_omics.views import teachers_of
@@ -186,7 +186,7 @@ def measure(case: Case, data: Path, folds: SplitsConfig) -> dict[str, Any]:
         judged = evaluate(cohort, splits, encodings, students, baselines, evidence, rule)
         primary = cohort.target.task.primary
         found |= {
-            "advice": advice(cohort, splits, evidence, judged.gains),
+            "advice": judged.advised[judged.advised["criterion"] == rule.rule],
             "comparisons": judged.comparisons,
             "criteria": judged.criteria,
             "performance": judged.performance[judged.performance["metric"] == primary],
@@ -200,20 +200,6 @@ def measure(case: Case, data: Path, folds: SplitsConfig) -> dict[str, Any]:
         "seconds": time.process_time() - begun,
     }
     return {"about": about} | {name: json.loads(table.to_json(orient="records")) for name, table in found.items()}
-
-
-def advice(cohort: Cohort, splits: Splits, evidence: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
-    """What a teacher that was chosen inside an outer training set gained on its test patients; 0 without one."""
-    primary = gains[(gains["metric"] == cohort.target.task.primary) & (gains["control"] == "none")]
-    measured = primary.set_index([*keys.SPLIT_COLUMNS, *PAIR])["gain"]
-    rows = []
-    for repeat, fold in zip(splits.repeat[: splits.full].tolist(), splits.fold[: splits.full].tolist(), strict=True):
-        of_split = evidence[(evidence["repeat"] == repeat) & (evidence["fold"] == fold)].assign(repeat=-1, fold=-1)
-        chosen = choose_teachers(of_split, CriterionConfig(), cohort.target, cohort.modalities)
-        for student, teacher, recipe in chosen[["student", "teacher", "recipe"]].itertuples(index=False):
-            gain = measured[repeat, fold, teacher, student, recipe] if teacher else 0.0
-            rows.append((student, teacher, repeat, fold, float(gain)))
-    return pd.DataFrame(rows, columns=["student", "teacher", "repeat", "fold", "gain"])
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
@@ -347,13 +333,13 @@ def followed(chosen: pd.DataFrame) -> pd.DataFrame:
     """Gain of the teacher, or of none, that was chosen inside each outer training set, on its test patients."""
     rows = []
     for first, part in groups(chosen):
-        of_student = part.groupby(["cohort", "target", "student"])["gain"].mean()
+        of_student = part.set_index(["cohort", "target", "student"])["advised_gain"]
         rows.append(
             first
             | {
                 "students": len(of_student),
-                "taught": f"{(part['teacher'] != '').mean():.0%}",
-                "mean gain": shown(*over_cohorts(part, "gain")),
+                "taught": f"{part['taught'].mean():.0%}",
+                "mean gain": shown(*over_cohorts(part, "advised_gain")),
                 "students better, worse": f"{int((of_student > 0).sum())}, {int((of_student < 0).sum())}",
             }
         )

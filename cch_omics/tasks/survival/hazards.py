@@ -89,9 +89,14 @@ def survival(logits: Floats, edges: Floats, times: Floats) -> Floats:
     return np.asarray(np.exp(-softplus(logits) @ fractions(edges, times).T))
 
 
+def expected(logits: Floats, edges: Floats, times: Floats) -> Floats:
+    """(..., n, K) logits and (n,) times -> (..., n) each one's cumulative hazard until its own time."""
+    return np.asarray((fractions(edges, times) * softplus(logits)).sum(-1))
+
+
 def lived(logits: Floats, edges: Floats, times: Floats) -> Floats:
     """(..., n, K) logits and (n,) times -> (..., n) each one's probability to live beyond its own time."""
-    return np.asarray(np.exp(-(fractions(edges, times) * softplus(logits)).sum(-1)))
+    return np.asarray(np.exp(-expected(logits, edges, times)))
 
 
 def risk(logits: Floats) -> Floats:

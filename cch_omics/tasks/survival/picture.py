@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cch_omics.tasks.base import Floats
 from cch_omics.tasks.picture import Picture, Series
-from cch_omics.tasks.survival.hazards import fractions, risk, softplus
+from cch_omics.tasks.survival.hazards import expected, risk
 
 # Most risk groups; events for each, with fewer of which there are two groups.
 GROUPS = 3
@@ -35,7 +35,7 @@ def on_test(
             "event": ((event == 1) & (time <= edges[-1])).astype(int),
             "prediction": risks,
             "risk_quantile": lower / max(train.sum(), 1),
-            "expected": (fractions(edges, lived) * softplus(logits[test])).sum(1),
+            "expected": expected(logits[test], edges, lived),
         }
     )
 

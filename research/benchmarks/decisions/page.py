@@ -19,13 +19,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cch_omics import keys
+from cch_omics.evaluation.advised import choice
 from cch_omics.evaluation.scorecard import scorecard
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
 from cch_omics.runtime.formats import read_table
 from cch_omics.splits import load_splits
 from cch_omics.verdict.criteria import CRITERIA
-from cch_omics.verdict.rule import may_teach
 from research.benchmarks.decisions.halves import SCORES
 from research.benchmarks.decisions.predictions import Case
 from research.benchmarks.decisions.scores import METRIC
@@ -196,17 +196,11 @@ def statistics(pairs: pd.DataFrame) -> pd.DataFrame:
     measured = pairs.dropna(subset="gain")
     advice = pd.Series(
         {
-            name: float(np.mean([gain_of_choice(each) for _, each in part.groupby(student)]))
+            name: float(np.mean([choice(each)[1] for _, each in part.groupby(student)]))
             for name, part in measured.groupby("criterion", sort=False)
         }
     )
     return table.assign(advice=100 * advice, share=advice / best.mean() if best.mean() > 0 else np.nan)
-
-
-def gain_of_choice(candidates: pd.DataFrame) -> float:
-    """Mean gain of the teacher with the highest score among those that may teach (of equals the mean), 0 of none."""
-    allowed = candidates[may_teach(candidates["decision"].to_numpy(), candidates["score"].to_numpy())]
-    return float(allowed.loc[allowed["score"] == allowed["score"].max(), "gain"].mean()) if len(allowed) else 0.0
 
 
 def resampled(pairs: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, int]]:
@@ -263,11 +257,7 @@ def within_splits(splits: pd.DataFrame) -> pd.DataFrame:
     for (budget, criterion), part in scored.groupby(["budget", "criterion"], sort=False):
         found = []
         for _, one in part.groupby(["repeat", "fold"]):
-            chosen = []
-            for _, candidates in one.groupby(["cohort", "target", "student"]):
-                allowed = candidates[may_teach(candidates["decision"].to_numpy(), candidates["score"].to_numpy())]
-                best = allowed.loc[allowed["score"] == allowed["score"].max(), "gain"] if len(allowed) else None
-                chosen.append(0.0 if best is None else best.mean())
+            chosen = [choice(candidates)[1] for _, candidates in one.groupby(["cohort", "target", "student"])]
             found.append((rank_correlation(one["score"], one["gain"]), 100 * np.mean(chosen)))
         of_splits = pd.DataFrame(found)
         (rank, advice), errors = of_splits.mean(), of_splits.sem()
