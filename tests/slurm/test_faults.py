@@ -268,8 +268,10 @@ def test_the_wall_time_is_exceeded(place: Workplace, undisturbed: Workplace, slu
     try:
         _, job = in_training(place, slurm)
         kept = splits(place)
-        # The job hangs; a minute is the shortest limit that Slurm has, so its end is moved instead.
-        slurm.call("scontrol", "update", f"JobId={job.id}", f"EndTime={time.strftime('%Y-%m-%dT%H:%M:%S')}")
+        # The job hangs; a minute is the shortest limit that Slurm has, so its end is moved instead. slurmctld refuses
+        # an end in the past, so a few seconds are left for the call.
+        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 5))
+        slurm.call("scontrol", "update", f"JobId={job.id}", f"EndTime={end}")
         run.finish()
     finally:
         run.kill()
