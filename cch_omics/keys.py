@@ -68,6 +68,9 @@ PERFORMANCE_COLUMNS = ("student", "model", "metric", "mean", "ci_low", "ci_high"
 # intermediate/comparisons.tsv: the primary metric of a student minus that of a baseline on the same test samples.
 COMPARISON_COLUMNS = ("student", "model", "baseline", "difference", "ci_low", "ci_high")
 
+# intermediate/members.tsv: the weight of each member in the model of the full cohort.
+MEMBER_COLUMNS = ("student", "model", "member", "weight")
+
 # intermediate/predictions.tsv: of students that may be delivered, before the columns of the task.
 PREDICTION_COLUMNS = ("student", "model", *SPLIT_COLUMNS, "sample")
 

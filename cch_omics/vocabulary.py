@@ -3,13 +3,13 @@
 `keys` has the names themselves. What is returned is plain text: whoever shows it escapes it.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cch_omics import keys
-from cch_omics.models.recipes import RECIPES
+from cch_omics.models.recipes import MEMBERS, RECIPES
 from cch_omics.tasks.base import Metric, Task
 from cch_omics.verdict.criteria import CRITERIA
 
@@ -76,6 +76,21 @@ def model_name(model: str, task: Task) -> str:
         case "taught":
             return f"{recipe_name(recipe)} from {teacher}"
     return task.baselines[model].title if model in task.baselines else model
+
+
+def averaged(weights: Mapping[str, float]) -> str:
+    """Say of which members a student is the average, from their weights by name."""
+    kept, left = ([member.title for member in MEMBERS if (weights[member.name] > 0) == part] for part in (True, False))
+    text = f"It is the average of {_listed(kept)}" if len(kept) > 1 else f"It is {kept[0]}"
+    if not left:
+        return f"{text}."
+    return f"{text}: held-out labels say that {_listed(left)} {'is' if len(left) == 1 else 'are'} clearly worse."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names, as in: a, b and c."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def recipe_name(recipe: str) -> str:

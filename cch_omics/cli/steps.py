@@ -263,6 +263,7 @@ def evaluate(
     summary: Annotated[Path, Written("TSV", "mean gains")],
     performance: Annotated[Path, Written("TSV", "mean scores of every model")],
     comparisons: Annotated[Path, Written("TSV", "students against baselines")],
+    members: Annotated[Path, Written("TSV", "weights of the members of every model")],
     criteria: Annotated[Path, Written("TSV", "score and decision of every criterion for every pair")],
     advised: Annotated[Path, Written("TSV", "gain of following each criterion, for every student")],
     predictions: Annotated[Path, Written("TSV", "predictions of the students for test samples")],
@@ -295,6 +296,7 @@ def evaluate(
     write_table(found.summary, summary)
     write_table(found.performance, performance)
     write_table(found.comparisons, comparisons)
+    write_table(found.members, members)
     write_table(found.criteria, criteria)
     write_table(found.advised, advised)
     chosen = read_table(teachers, TEACHER_COLUMNS)

@@ -8,7 +8,7 @@ import pandas as pd
 from cch_omics.cohort import Cohort
 from cch_omics.config import CriterionConfig
 from cch_omics.evaluation.advised import advised_gains
-from cch_omics.evaluation.gains import comparisons, gains, performance, scores_of_models, summarise
+from cch_omics.evaluation.gains import comparisons, gains, members, performance, scores_of_models, summarise
 from cch_omics.evaluation.scorecard import criteria_table, scorecard
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
 from cch_omics.splits import Splits
@@ -25,6 +25,7 @@ class Evaluation:
     summary: pd.DataFrame
     performance: pd.DataFrame
     comparisons: pd.DataFrame
+    members: pd.DataFrame
     criteria: pd.DataFrame
     advised: pd.DataFrame
     scorecard: pd.DataFrame
@@ -57,6 +58,7 @@ def evaluate(
         summary=summary,
         performance=performance(scores, references, cohort.target.task.metrics),
         comparisons=comparisons(scores, references, cohort.target.task.primary),
+        members=members(students),
         criteria=criteria,
         advised=advised,
         scorecard=scorecard(criteria, advised),

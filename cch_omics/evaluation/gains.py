@@ -15,7 +15,7 @@ from cch_omics import keys
 from cch_omics.cohort import Cohort
 from cch_omics.evaluation.intervals import corrected_interval, intervals
 from cch_omics.models.out_of_fold import Model, OutOfFold
-from cch_omics.models.recipes import ALONE
+from cch_omics.models.recipes import ALONE, MEMBERS
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Metric
 
@@ -136,6 +136,18 @@ def scores_of_models(
             }
             tables.append(pd.DataFrame(columns, columns=list(names)))
     return concatenated(tables, names)
+
+
+def members(students: Mapping[str, OutOfFold]) -> pd.DataFrame:
+    """Weights of the members of each model of the full cohort, but for shuffled controls: `keys.MEMBER_COLUMNS`."""
+    rows = [
+        (student, model_name(model), member.name, weight)
+        for student, predicted in students.items()
+        for model, weights in zip(predicted.models, predicted.weights[:, -1], strict=True)
+        if model.control != "shuffled"
+        for member, weight in zip(MEMBERS, weights, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(keys.MEMBER_COLUMNS))
 
 
 def summarise(gains: pd.DataFrame) -> pd.DataFrame:

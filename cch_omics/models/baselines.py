@@ -68,7 +68,8 @@ def fit_baselines(
         progress(done, len(jobs))
     models = tuple(Model(name) for name in names)
     epochs = np.zeros(shape[:2], dtype=np.int64)
-    return {modality: OutOfFold(models, each, (), epochs) for modality, each in outputs.items()}
+    weights = np.zeros((*shape[:2], 0))
+    return {modality: OutOfFold(models, each, (), epochs, weights) for modality, each in outputs.items()}
 
 
 def fit_fold(

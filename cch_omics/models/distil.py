@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig
-from cch_omics.models.fit import Fitted, Teaching, fit, fold_in, over_splits, splits_at_once
+from cch_omics.models.ensemble import Ensemble, deployed, fit_ensembles
+from cch_omics.models.fit import over_splits, splits_at_once
 from cch_omics.models.out_of_fold import NO_MODELS, Encoding, Model, OutOfFold, network_arrays, network_of
 from cch_omics.models.recipes import ALONE, TAUGHT
-from cch_omics.models.training_sets import TrainingSets, name_code, training_sets
+from cch_omics.models.training_sets import Teaching, TrainingSets, name_code, training_sets
 from cch_omics.runtime.resume import Arrays, State
 from cch_omics.splits import Splits
 from cch_omics.views import is_left_out
@@ -105,7 +106,7 @@ def distil(
             )
             for s in batch
         ]
-        fitted = fit(
+        fitted = fit_ensembles(
             sets,
             encoder,
             [teaching(s, of_split) for s, of_split in zip(batch, sets, strict=True)],
@@ -114,14 +115,17 @@ def distil(
         )
         return [result(*of_split) for of_split in zip(batch, sets, fitted, strict=True)]
 
-    def result(s: int, sets: TrainingSets, trained: Fitted) -> Arrays:
+    def result(s: int, sets: TrainingSets, ensemble: Ensemble) -> Arrays:
         outputs = np.full((len(taught_by), n_samples, n_outputs), np.nan, dtype=np.float32)
-        predicted = trained.predict(sets.inputs)
         for g, members in enumerate(sets.predicted):
-            outputs[:, rows[members]] = predicted[g][:, members]
-        arrays: dict[str, NDArray[Any]] = {"outputs": outputs, "epochs": trained.epochs[-1].cpu().numpy()}
+            outputs[:, rows[members]] = ensemble.predicted[g][:, members]
+        arrays: dict[str, NDArray[Any]] = {
+            "outputs": outputs,
+            "epochs": ensemble.networks.epochs[-1].cpu().numpy(),
+            "weights": ensemble.weights[-1],
+        }
         if s == splits.full:
-            for m, network in enumerate(fold_in(trained, sets, data.values, encoder)):
+            for m, network in enumerate(deployed(ensemble, sets, data.values, encoder)):
                 arrays |= network_arrays(network, f"network{m}")
         return arrays
 
@@ -136,10 +140,11 @@ def _with_alone(own: Encoding, models: tuple[Model, ...], done: Sequence[Arrays]
     """The students that were taught in each split, after the one that was trained alone."""
     if own.network is None:
         raise ValueError("a student is of one modality")
-    outputs, epochs, networks = own.outputs[None], own.epochs[None], [own.network]
+    outputs, epochs, weights, networks = own.outputs[None], own.epochs[None], own.weights[None], [own.network]
     if done:
         outputs = np.concatenate([outputs, np.stack([arrays["outputs"] for arrays in done], axis=1)])
         epochs = np.concatenate([epochs, np.stack([arrays["epochs"] for arrays in done], axis=1)])
+        weights = np.concatenate([weights, np.stack([arrays["weights"] for arrays in done], axis=1)])
         last = done[splits.full]
         networks += [network_of(last, f"network{m}") for m in range(len(models) - 1)]
-    return OutOfFold(models, outputs, tuple(networks), epochs)
+    return OutOfFold(models, outputs, tuple(networks), epochs, weights)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
-from cch_omics.models.fit import fit, fold_in, over_splits, splits_at_once
+from cch_omics.models.ensemble import deployed, fit_ensembles
+from cch_omics.models.fit import over_splits, splits_at_once
 from cch_omics.models.out_of_fold import NO_ENCODING, Encoding, network_arrays, network_of
 from cch_omics.models.training_sets import TrainingSets, training_sets
 from cch_omics.runtime.resume import Arrays, State
@@ -49,12 +50,10 @@ def encode(
             training_sets(cohort, splits, s, view, settings, seed=seed, device=device, without_pairs=True)
             for s in batch
         ]
-        fitted = fit(sets, settings)
         results: list[Arrays] = []
-        for s, of_split, trained in zip(batch, sets, fitted, strict=True):
-            hidden, predicted = (
-                each[:, 0] for each in (trained.represent(of_split.inputs), trained.predict(of_split.inputs))
-            )
+        for s, of_split, ensemble in zip(batch, sets, fit_ensembles(sets, settings), strict=True):
+            trained = ensemble.networks
+            hidden, predicted = trained.represent(of_split.inputs)[:, 0], ensemble.predicted[:, 0]
             representation = np.full((n_samples, settings.units), np.nan, dtype=np.float32)
             outputs = np.full((n_samples, n_outputs), np.nan, dtype=np.float32)
             soft_targets = np.full((splits.n_inner + 1, n_samples, n_outputs), np.nan, dtype=np.float32)
@@ -69,10 +68,11 @@ def encode(
                 "outputs": outputs,
                 "soft_targets": soft_targets,
                 "epochs": trained.epochs[-1, 0].cpu().numpy(),
+                "weights": ensemble.weights[-1, 0],
                 "inputs": of_split.inputs[of_split.singles].cpu().numpy(),
             }
             if s == splits.full and len(members(view)) == 1:
-                (network,) = fold_in(trained, of_split, cohort.modalities[view].values, settings)
+                (network,) = deployed(ensemble, of_split, cohort.modalities[view].values, settings)
                 arrays |= network_arrays(network, "network")
             results.append(arrays)
         return results
@@ -88,6 +88,7 @@ def encode(
         outputs=np.stack([arrays["outputs"] for arrays in done]),
         soft_targets=np.stack([arrays["soft_targets"] for arrays in done]),
         epochs=np.stack([arrays["epochs"] for arrays in done]),
+        weights=np.stack([arrays["weights"] for arrays in done]),
         network=network_of(last, "network") if "network.weight" in last else None,
         # Some training sets may be so small that they have fewer components.
         inputs=np.stack(inputs) if len({each.shape for each in inputs}) == 1 else None,

@@ -15,7 +15,7 @@ from cch_omics.models.network import Drawn, InputDropout, Networks, initialise
 from cch_omics.models.out_of_fold import Network
 from cch_omics.models.preprocess import as_tensor, fit_projection
 from cch_omics.models.train import Samples, Schedule, train
-from cch_omics.models.training_sets import TrainingSets, mean_weights, side_by_side, stack_padded
+from cch_omics.models.training_sets import Teaching, TrainingSets, mean_weights, side_by_side, stack_padded
 from cch_omics.runtime.parallel import each_part
 from cch_omics.runtime.resume import Arrays, State
 from cch_omics.tasks.base import GroupTargets
@@ -29,26 +29,6 @@ PATIENCE = 50
 CPU_ACTIVATIONS = 2**19
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """What the M networks of a split are taught.
-
-    Attributes
-    ----------
-    outputs
-        (M, G, n, C) out-of-fold outputs of the teachers, for each training set, of its own samples and of those that it
-        predicts; anything where there are none.
-    samples
-        (M, n) the training samples of the split that have them.
-    """
-
-    outputs: NDArray[np.float32]
-    samples: NDArray[np.bool_]
-
-    def models(self, chosen: slice) -> "Teaching":
-        return Teaching(self.outputs[chosen], self.samples[chosen])
 
 
 @dataclass(frozen=True)
@@ -273,6 +253,7 @@ def fold_in(
                 bias=(bias[:, 0] - projection.fill @ weight).cpu().numpy(),
                 head_weight=(head_weight.T.expand(-1, len(head_bias)) * fitted.scale[-1]).contiguous().cpu().numpy(),
                 head_bias=(head_bias[:, 0] * fitted.scale[-1] + fitted.centre[-1]).cpu().numpy(),
+                skip_weight=np.zeros((len(projection.fill), len(head_bias)), dtype=np.float32),
             )
         )
     return tuple(networks)

@@ -5,7 +5,7 @@ their inner fold, test samples by the model of the whole training set.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network on raw features: tanh(x W + b) V + c, with missing values of x filled in.
+    """A trained model on raw features: tanh(x W + b) V + x U + c, with missing values of x filled in.
 
-    Standardisation, principal components and the unit of the target are folded into the weights.
+    Standardisation, principal components and the unit of the target are folded into the weights. A linear model has no
+    units, r = 0; a weighted mean of models has the units of all of them.
 
     Attributes
     ----------
@@ -51,6 +52,8 @@ class Network:
         (p, r) and (r,): features to representation.
     head_weight, head_bias
         (r, C) and (C,): representation to outputs.
+    skip_weight
+        (p, C): features to outputs, past the units.
     """
 
     fill: NDArray[np.float32]
@@ -58,12 +61,24 @@ class Network:
     bias: NDArray[np.float32]
     head_weight: NDArray[np.float32]
     head_bias: NDArray[np.float32]
+    skip_weight: NDArray[np.float32]
 
     def outputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, C) outputs."""
         filled = np.where(np.isnan(values), self.fill, values)
         hidden = np.tanh(filled @ self.weight + self.bias)
-        return np.asarray(hidden @ self.head_weight + self.head_bias, dtype=np.float32)
+        outputs = hidden @ self.head_weight + filled @ self.skip_weight + self.head_bias
+        return np.asarray(outputs, dtype=np.float32)
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """(p,) features that have a weight."""
+        return np.asarray((self.weight != 0).any(1) | (self.skip_weight != 0).any(1))
+
+    def on(self, features: NDArray[np.int64]) -> "Network":
+        """The same model of some of the features."""
+        of_features = {name: getattr(self, name)[features] for name in ("fill", "weight", "skip_weight")}
+        return replace(self, **of_features)
 
 
 @dataclass(frozen=True)
@@ -80,12 +95,15 @@ class OutOfFold:
         (V,) those of the full cohort; none for baselines, which are not deployed.
     epochs
         (V, S) steps taken by the networks of the whole training set; 0 for baselines.
+    weights
+        (V, S, E) of the members in the average of the whole training set (`recipes.MEMBERS`); E = 0 for baselines.
     """
 
     models: tuple[Model, ...]
     outputs: NDArray[np.float32]
     networks: tuple[Network, ...]
     epochs: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
     def of(self, model: Model) -> NDArray[np.float32]:
         """(S, n, C) outputs of one model."""
@@ -118,9 +136,11 @@ class Encoding:
         its samples. Row g teaches students without inner fold g, and comes from encoders that have seen neither that
         fold's labels nor the sample's own; row K teaches the students of the whole training set. NaN elsewhere.
     epochs
-        (S,) of the encoder of the whole training set.
+        (S,) of the network of the whole training set.
+    weights
+        (S, E) of the members in the average of the whole training set.
     network
-        The encoder of the full cohort; None for a view of several modalities, which is never deployed.
+        The average of the full cohort; None for a view of several modalities, which is never deployed.
     inputs
         (S, K + 1, m, k) of the networks, for the m samples that have the view and each training set of each split:
         students of the view take the same. None where training sets differ in their number of components.
@@ -130,19 +150,22 @@ class Encoding:
     outputs: NDArray[np.float32]
     soft_targets: NDArray[np.float32]
     epochs: NDArray[np.int64]
+    weights: NDArray[np.float64]
     network: Network | None = None
     inputs: NDArray[np.float32] | None = None
 
 
 # Of a view or a student that was left out: of no split, no sample and no model.
 _NOTHING = np.zeros((0, 0, 0, 0), dtype=np.float32)
-NO_ENCODING = Encoding(_NOTHING.sum(3), _NOTHING.sum(3), _NOTHING, np.zeros(0, dtype=np.int64))
-NO_MODELS = OutOfFold((), _NOTHING, (), np.zeros((0, 0), dtype=np.int64))
+NO_ENCODING = Encoding(_NOTHING.sum(3), _NOTHING.sum(3), _NOTHING, np.zeros(0, dtype=np.int64), np.zeros((0, 0)))
+NO_MODELS = OutOfFold((), _NOTHING, (), np.zeros((0, 0), dtype=np.int64), np.zeros((0, 0, 0)))
 
 
 def save_encoding(encoding: Encoding, path: Path) -> None:
     """Write an encoding as `.npz`."""
-    arrays = {name: getattr(encoding, name) for name in ("representation", "outputs", "soft_targets", "epochs")}
+    arrays = {
+        name: getattr(encoding, name) for name in ("representation", "outputs", "soft_targets", "epochs", "weights")
+    }
     if encoding.inputs is not None:
         arrays["inputs"] = encoding.inputs
     if encoding.network is not None:
@@ -158,6 +181,7 @@ def load_encoding(path: Path, *, inputs: bool = False) -> Encoding:
             outputs=arrays["outputs"],
             soft_targets=arrays["soft_targets"],
             epochs=arrays["epochs"],
+            weights=arrays["weights"],
             network=network_of(arrays, "network") if "network.weight" in arrays else None,
             inputs=arrays["inputs"] if inputs and "inputs" in arrays else None,
         )
@@ -194,6 +218,7 @@ def _arrays(predicted: OutOfFold, prefix: str = "") -> dict[str, NDArray[Any]]:
         f"{prefix}models": models,
         f"{prefix}outputs": predicted.outputs,
         f"{prefix}epochs": predicted.epochs,
+        f"{prefix}weights": predicted.weights,
     }
     for v, network in enumerate(predicted.networks):
         arrays |= network_arrays(network, f"{prefix}network{v}")
@@ -208,6 +233,7 @@ def _out_of_fold(arrays: Mapping[str, NDArray[Any]], prefix: str) -> OutOfFold:
         outputs=arrays[f"{prefix}outputs"],
         networks=tuple(network_of(arrays, f"{prefix}network{v}") for v in deployed),
         epochs=arrays[f"{prefix}epochs"],
+        weights=arrays[f"{prefix}weights"],
     )
 
 

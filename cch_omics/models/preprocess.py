@@ -40,12 +40,54 @@ class Projection:
         return torch.nan_to_num(selected, nan=0.0) @ self.loadings
 
 
-def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
-    """Fit mean imputation, a variance filter, scaling and principal components on training samples.
+@dataclass(frozen=True)
+class Scaling:
+    """The map from features to the scaled ones: (fill(x) - center) * scale.
+
+    Attributes
+    ----------
+    kept, fill
+        As in `Projection`.
+    scale
+        (q,).
+    """
+
+    kept: Tensor
+    fill: Tensor
+    scale: Tensor
+
+    def apply(self, values: Tensor) -> Tensor:
+        """(n, p) features, NaN where missing -> (n, q)."""
+        return torch.nan_to_num(values[:, self.kept] - self.fill[self.kept], nan=0.0) * self.scale
+
+
+def fit_scaling(values: Tensor, train: Tensor, settings: EncoderConfig) -> Scaling:
+    """Fit mean imputation, a variance filter and the scale of features on training samples.
 
     Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its
-    standard deviation would outweigh every common one. Each principal component is then multiplied by its standard
-    deviation, and all by one number, so that their mean variance is 1.
+    standard deviation would outweigh every common one.
+
+    Parameters
+    ----------
+    values
+        (n, p), NaN where missing.
+    train
+        (n,) bool.
+    """
+    fill, variance, binary = _feature_statistics(values, torch.nonzero(train).squeeze(1))
+    # A constant feature of large values has a variance of rounding errors, not of zero.
+    varying = torch.nonzero(variance > 1e-10 * (1 + fill.square())).squeeze(1)
+    # Stable, so that the choice among equal variances does not depend on the machine.
+    order = torch.argsort(variance[varying], descending=True, stable=True)[: settings.max_features]
+    kept = varying[order].sort().values
+    return Scaling(kept, fill, torch.where(binary[kept], 1.0, variance[kept].rsqrt()))
+
+
+def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
+    """Fit the scaling of features and their principal components on training samples.
+
+    Each principal component is multiplied by its standard deviation, and all by one number, so that their mean variance
+    is 1.
 
     Gradient descent learns from a component at a rate that goes with its variance: stopped early, it shrinks the small
     ones as a ridge penalty does (Ali, Kolter, Tibshirani 2019, AISTATS, arXiv 1810.10082). Adam's steps are of one size
@@ -59,24 +101,17 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     train
         (n,) bool.
     """
-    rows = torch.nonzero(train).squeeze(1)
-    fill, variance, binary = _feature_statistics(values, rows)
-
-    # A constant feature of large values has a variance of rounding errors, not of zero.
-    varying = torch.nonzero(variance > 1e-10 * (1 + fill.square())).squeeze(1)
-    # Stable, so that the choice among equal variances does not depend on the machine.
-    order = torch.argsort(variance[varying], descending=True, stable=True)[: settings.max_features]
-    kept = varying[order].sort().values
+    scaling = fit_scaling(values, train, settings)
+    kept, fill = scaling.kept, scaling.fill
     if not len(kept):
         # A feature of few values may be constant in one training set of many: its network has the same input for all.
         return Projection(kept=kept, fill=fill, loadings=fill.new_zeros((0, 1)))
 
-    scale = torch.where(binary[kept], 1.0, variance[kept].rsqrt())
-    centered = torch.nan_to_num(values[rows[:, None], kept] - fill[kept], nan=0.0) * scale
+    centered = scaling.apply(values)[train]
     axes = _principal_axes(centered, settings.components)
     deviation = (centered @ axes).square().mean(0).sqrt()
     norm = deviation.square().square().mean().clamp(min=1e-12)
-    loadings = scale[:, None] * axes * deviation / torch.sqrt(norm)
+    loadings = scaling.scale[:, None] * axes * deviation / torch.sqrt(norm)
     return Projection(kept=kept, fill=fill, loadings=loadings)
 
 

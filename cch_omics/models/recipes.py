@@ -1,7 +1,6 @@
-"""Recipes: how a student is made.
+"""Recipes: how a student is made. A recipe says what a student learns from; its members say what is trained.
 
-A recipe says which features of its own omics a student takes, what it learns from the teacher, and which model it is.
-To add a recipe is to add an entry to `RECIPES`.
+Every student is the average of its members (`models.average`). To add a member is to add an entry to `MEMBERS`.
 """
 
 from dataclasses import dataclass
@@ -9,8 +8,38 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class Member:
+    """A model that every student averages with others, unless it is clearly worse.
+
+    Attributes
+    ----------
+    name
+        As in tables.
+    title
+        As in sentences.
+    model
+        `network`, trained by gradients on principal components, or `linear`, in closed form on features.
+    screened
+        How many features a linear model takes: those of the largest correlation with what the student learns from.
+        None: all.
+    """
+
+    name: str
+    title: str
+    model: Literal["network", "linear"]
+    screened: int | None = None
+
+
+MEMBERS = (
+    Member("network", "a network on principal components", "network"),
+    Member("linear", "a linear model of all features", "linear"),
+    Member("screened", "a linear model of 40 screened features", "linear", 40),
+)
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """How a student is made.
+    """What a student learns from.
 
     Attributes
     ----------
@@ -18,19 +47,14 @@ class Recipe:
         As in tables.
     title
         As in sentences: "a student ...".
-    features
-        What it takes of its own omics: `components`, the leading principal components.
     from_teacher
-        What it learns from the teacher: nothing, or the teacher's out-of-fold outputs as soft targets.
-    model
-        The model that is trained: `network`.
+        What it learns from the teacher beside its labels: nothing, or the teacher's out-of-fold outputs as soft
+        targets.
     """
 
     name: str
     title: str
-    features: Literal["components"]
     from_teacher: Literal["nothing", "soft_targets"]
-    model: Literal["network"]
 
     @property
     def needs_teacher(self) -> bool:
@@ -38,7 +62,7 @@ class Recipe:
         return self.from_teacher != "nothing"
 
 
-ALONE = Recipe("alone", "trained alone", "components", "nothing", "network")
-SOFT_TARGETS = Recipe("soft_targets", "taught by soft targets", "components", "soft_targets", "network")
+ALONE = Recipe("alone", "trained alone", "nothing")
+SOFT_TARGETS = Recipe("soft_targets", "taught by soft targets", "soft_targets")
 RECIPES = {recipe.name: recipe for recipe in (ALONE, SOFT_TARGETS)}
 TAUGHT = tuple(recipe for recipe in RECIPES.values() if recipe.needs_teacher)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import EncoderConfig
-from cch_omics.models.preprocess import as_tensor, fit_projection
+from cch_omics.models.preprocess import Scaling, as_tensor, fit_projection, fit_scaling
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Task, Values
 from cch_omics.views import members
@@ -47,6 +47,9 @@ class TrainingSets:
     inputs
         (G, n, k). Those without a pair of folds are the ones without its first: what must not be seen of the second are
         labels.
+    scaled
+        (n, q) scaled features of the view, by `scalings` of its modalities: those of all training samples. They tell
+        nothing of labels, so that training sets share them.
     seeds
         (G,).
     task, values
@@ -60,6 +63,8 @@ class TrainingSets:
     predicted: NDArray[np.bool_]
     labelled: NDArray[np.bool_]
     inputs: Tensor
+    scaled: Tensor
+    scalings: tuple[Scaling, ...]
     seeds: tuple[int, ...]
     task: Task
     values: Values
@@ -87,6 +92,26 @@ class TrainingSets:
         for row, folds in zip(weights, left_out, strict=True):
             row[list(folds)] = 0
         return weights
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the M networks of a split are taught.
+
+    Attributes
+    ----------
+    outputs
+        (M, G, n, C) out-of-fold outputs of the teachers, for each training set, of its own samples and of those that it
+        predicts; anything where there are none.
+    samples
+        (M, n) the training samples of the split that have them.
+    """
+
+    outputs: NDArray[np.float32]
+    samples: NDArray[np.bool_]
+
+    def models(self, chosen: slice) -> "Teaching":
+        return Teaching(self.outputs[chosen], self.samples[chosen])
 
 
 def training_sets(
@@ -126,12 +151,15 @@ def training_sets(
         projected = _project(cohort, view, rows, train[[*range(n_inner), -1]], settings, device)
     else:
         projected = as_tensor(inputs, device)
+    scalings, scaled = _scale(cohort, view, rows, train[-1], settings, device)
     return TrainingSets(
         rows=rows,
         train=train,
         predicted=predicted,
         labelled=splits.labelled[split, rows],
         inputs=projected[[*range(n_inner), *(g for g, _ in pairs), n_inner]] if pairs else projected,
+        scaled=scaled,
+        scalings=scalings,
         seeds=tuple(seeds),
         task=splits.task(cohort.target, split),
         values=cohort.target.values[rows],
@@ -164,6 +192,32 @@ def _project(
         width = max(inputs.shape[1] for inputs in projected)
         parts.append(torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected]))
     return torch.cat(parts, 2)
+
+
+def _scale(
+    cohort: Cohort,
+    view: str,
+    rows: NDArray[np.int64],
+    train: NDArray[np.bool_],
+    settings: EncoderConfig,
+    device: torch.device,
+) -> tuple[tuple[Scaling, ...], Tensor]:
+    """(n,) training samples -> the scaling of each modality of the view, and (n, q) scaled features of all.
+
+    Each of several modalities has the same mean squared norm.
+    """
+    scalings, parts = [], []
+    members_of, training = members(view), torch.as_tensor(train, device=device)
+    for name in members_of:
+        modality = cohort.modalities[name]
+        features = as_tensor(modality.values[np.searchsorted(modality.rows, rows)], device)
+        scaling = fit_scaling(features, training, settings)
+        scaled = scaling.apply(features)
+        if len(members_of) > 1:
+            scaled = scaled / scaled[training].square().sum(1).mean().clamp(min=1e-12).sqrt()
+        scalings.append(scaling)
+        parts.append(scaled)
+    return tuple(scalings), torch.cat(parts, 1)
 
 
 def side_by_side(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

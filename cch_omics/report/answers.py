@@ -16,6 +16,7 @@ from cch_omics.student.about import TAUGHT_FOLDER
 from cch_omics.tasks.base import Metric
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.vocabulary import (
+    averaged,
     compared,
     deciding,
     difference,
@@ -114,7 +115,7 @@ def _answer(student: str, row: Row, pairs: pd.DataFrame, results: Results) -> An
         verdict,
         model,
         str(pair.get("teacher", "")),
-        _advice(student, teacher, recipe, verdict),
+        f"{_advice(student, teacher, recipe, verdict)} {_averaged(student, model, results)}".rstrip(),
         _certainty(student, teacher, pair, results.rule),
         _score(student, model, results),
         _followed(student, results),
@@ -145,6 +146,12 @@ def _advice(student: str, teacher: str, recipe: str, verdict: str) -> str:
     if verdict == keys.UNDECIDED:
         return f"It is not settled whether a teacher helps a model on {student}. Train it alone until it is."
     return f"Train the {student} model alone."
+
+
+def _averaged(student: str, model: str, results: Results) -> str:
+    table = results.members
+    mine = table[(table["student"] == student) & (table["model"] == model)]
+    return averaged(dict(zip(mine["member"], mine["weight"], strict=True))) if len(mine) else ""
 
 
 def _certainty(student: str, teacher: str, pair: Row, rule: str) -> str:

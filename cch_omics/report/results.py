@@ -58,7 +58,7 @@ class Results:
         What is predicted: names metrics, baselines and strata.
     verdicts
         verdicts.tsv and `EVIDENCE_COLUMNS` of the full cohort.
-    teachers, information, scorecard, summary, performance, comparisons
+    teachers, information, scorecard, summary, performance, comparisons, members
         As in `keys`.
     advised
         What following the rule in force gained: rows of `keys.ADVISED_COLUMNS`.
@@ -78,6 +78,7 @@ class Results:
     summary: pd.DataFrame
     performance: pd.DataFrame
     comparisons: pd.DataFrame
+    members: pd.DataFrame
     advised: pd.DataFrame
     predictions: pd.DataFrame
     audit: Mapping[str, Any]
@@ -166,6 +167,7 @@ def read_results(folder: Path) -> Results:
         summary=checked_table(files / "summary.tsv", keys.SUMMARY_COLUMNS),
         performance=checked_table(files / "performance.tsv", keys.PERFORMANCE_COLUMNS),
         comparisons=checked_table(files / "comparisons.tsv", keys.COMPARISON_COLUMNS),
+        members=checked_table(files / "members.tsv", keys.MEMBER_COLUMNS),
         advised=advised[advised["criterion"].isin(teachers["rule"])],
         predictions=checked_table(files / "predictions.tsv", keys.PREDICTION_COLUMNS),
         audit=audit,

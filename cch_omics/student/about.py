@@ -10,7 +10,7 @@ from cch_omics.vocabulary import is_harm, number
 
 FORMAT: Final = "cch_omics student"
 # Raised whenever a bundle written by this code could not be used by the code before it.
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 # Folders inside that of a student with a teacher, for the one of the two that is not on top.
 ALONE_FOLDER: Final = "alone"
@@ -64,7 +64,7 @@ class About(_Part):
     """The content of `student.json`."""
 
     format: Literal["cch_omics student"]
-    format_version: Literal[2]
+    format_version: Literal[3]
     modality: str
     features: tuple[str, ...] = Field(min_length=1)
     task: TaskRecord
@@ -74,6 +74,8 @@ class About(_Part):
     # "alone" and "" for a student that had no teacher.
     recipe: str
     teacher: str
+    # Weights of the members that it is the average of.
+    members: dict[str, Finite]
     # The criterion that decided.
     rule: str
     training: Training

@@ -168,6 +168,7 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
         "bias": (units,),
         "head_weight": (units, n_outputs),
         "head_bias": (n_outputs,),
+        "skip_weight": (features, n_outputs),
         "fill": (features,),
         "mean": (features,),
         "sd": (features,),

@@ -13,6 +13,7 @@ from cch_omics.vocabulary import (
     CONTROLS,
     QUANTITIES,
     VERDICTS,
+    averaged,
     better_than_chance,
     compared,
     deciding,
@@ -97,7 +98,8 @@ def _training(about: About) -> str:
     training = about.training
     text = (
         f"On {training.samples} samples of {escape(training.cohort)} with {escape(about.modality)}, "
-        f"{training.labelled_samples} of them with a label that could be used, in {training.epochs} full-batch steps."
+        f"{training.labelled_samples} of them with a label that could be used. Its network "
+        f"took {training.epochs} full-batch steps."
     )
     # The number of labels is said already.
     if known := {name: value for name, value in training.labels.items() if name != "n"}:
@@ -105,6 +107,7 @@ def _training(about: About) -> str:
         text += f" Its labels: {', '.join(said)}."
     if training.label_budget < 1:
         text += f" Other labels were left out on purpose (`label_budget` {training.label_budget:.0%})."
+    text += f" {averaged(about.members)}"
     if not about.teacher:
         return f"{text} It had no teacher: it learnt from the labels alone."
     return (

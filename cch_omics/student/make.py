@@ -17,7 +17,7 @@ from cch_omics import __version__, keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
-from cch_omics.models.recipes import ALONE
+from cch_omics.models.recipes import ALONE, MEMBERS
 from cch_omics.runtime.files import atomic
 from cch_omics.splits import Splits
 from cch_omics.student.about import (
@@ -40,9 +40,8 @@ logger = logging.getLogger(__name__)
 
 TRANSFORMS = (
     "A missing value is replaced by the feature's `fill`, from the training samples.",
-    "Standardisation and principal components are folded into `weight` and `bias`: give values as in the training "
-    "table.",
-    "outputs = tanh(values @ weight + bias) @ head_weight + head_bias",
+    "Standardisation and principal components are folded into the weights: give values as in the training table.",
+    "outputs = tanh(values @ weight + bias) @ head_weight + values @ skip_weight + head_bias",
 )
 DATA_NOTE = (
     "The weights, and the mean, standard deviation and fill value of each feature, derive from the training cohort's "
@@ -137,6 +136,7 @@ def write_students(
                     decision=task.decision(models.outputs[v, full], cohort.target.values, labelled),
                     labelled=labelled,
                     epochs=int(models.epochs[v, full]),
+                    members={member.name: float(w) for member, w in zip(MEMBERS, models.weights[v, full], strict=True)},
                     records=replace(records, on_test=picture.said if picture else ()),
                 )
                 write_student(draft / name / place, student)
@@ -153,6 +153,7 @@ def make_student(
     decision: NDArray[np.float64],
     labelled: NDArray[np.bool_],
     epochs: int,
+    members: dict[str, float],
     records: Records,
 ) -> Student:
     """Put together what a trained network needs in order to be used and judged elsewhere.
@@ -171,12 +172,14 @@ def make_student(
     labelled
         (n,) samples whose label was used.
     epochs
-        Steps of its training.
+        Steps of its network's training.
+    members
+        Weights of what it is the average of.
     records
         For the reader.
     """
     source, task = cohort.modalities[modality], cohort.target.task
-    used = np.flatnonzero(np.any(network.weight != 0, axis=1))
+    used = np.flatnonzero(network.used)
     if len(used) == 0:  # a student that learnt nothing still has features
         used = np.arange(len(source.features))
     mean, sd = _moments(source, used, network.fill)
@@ -192,6 +195,7 @@ def make_student(
         transforms=(*TRANSFORMS, *task.transforms),
         recipe=model.recipe,
         teacher=model.teacher,
+        members=members,
         rule=str(records.verdict.get("rule") or ""),
         training=Training(
             cohort=cohort.name,
@@ -213,14 +217,7 @@ def make_student(
         data=DATA_NOTE,
         versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )
-    kept = Network(
-        fill=network.fill[used],
-        weight=network.weight[used],
-        bias=network.bias,
-        head_weight=network.head_weight,
-        head_bias=network.head_bias,
-    )
-    return Student(about, task, kept, mean, sd)
+    return Student(about, task, network.on(used), mean, sd)
 
 
 def delivered(records: Records, task: Task) -> dict[str, Model]:

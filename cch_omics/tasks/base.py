@@ -74,6 +74,28 @@ class GroupTargets:
 
 
 @dataclass(frozen=True)
+class Responses:
+    """What a linear student is fitted to by least squares, and how its predictions become outputs.
+
+    They are those of one step of Newton's method that starts from what is known without the omics: outputs are
+    intercept + responses @ slope.
+
+    Attributes
+    ----------
+    values, weight
+        (n, R) and (n,) of the labels: the response of each sample, and how much its label says of it. Anything where a
+        sample has no label.
+    slope, intercept
+        (R, C) and (C,).
+    """
+
+    values: Floats
+    weight: Floats
+    slope: Floats
+    intercept: Floats
+
+
+@dataclass(frozen=True)
 class Gain:
     """What one model gained over another on samples that neither had seen.
 
@@ -295,6 +317,14 @@ class Task(Protocol):
 
     def soft_loss(self, output: "Tensor", soft: "Tensor", weight: "Tensor", temperature: float) -> "Tensor":
         """(G, M, C, n) outputs, (G, M, S, n) soft targets, (G, M, n) weights that sum to one over samples -> (G, M)."""
+
+    # --- Learning, in closed form -------------------------------------------------------------------------------------
+
+    def responses(self, values: Values, members: NDArray[np.bool_]) -> Responses:
+        """Responses of (n, ...) labels; all that is fitted is fitted to the (n,) labelled training samples."""
+
+    def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
+        """(n, C) outputs of a teacher -> (n, R) responses, and (n,) how much they say."""
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

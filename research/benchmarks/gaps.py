@@ -203,7 +203,9 @@ def judge(name: str, world: World, n: int, replicate: int, confidence: float) ->
     splits = Splits(np.array([-1]), np.array([-1]), np.zeros((1, n), dtype=np.int64), np.ones((1, n), dtype=bool))
     outputs = np.zeros((1, n, world.classes), np.float32)
     encodings = {
-        view: Encoding(space[None].astype(np.float32), outputs, outputs[:, None], np.zeros(1, dtype=np.int64))
+        view: Encoding(
+            space[None].astype(np.float32), outputs, outputs[:, None], np.zeros(1, dtype=np.int64), np.zeros((1, 0))
+        )
         for view, space in spaces.items()
     }
     estimates = estimate_pairs(cohort, splits, encodings, InformationConfig(), seed=replicate)

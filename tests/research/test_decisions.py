@@ -136,7 +136,11 @@ def made_up() -> SimpleNamespace:
     for outputs, signal in ((alone, 0.8), (taught, 1.4)):
         outputs[:, rows] = signal * truth[rows] + random.standard_normal((shape[0], len(rows), n_classes))
     models = (Model("alone"), Model("soft_targets", "rna"))
-    students = {"cnv": OutOfFold(models, np.stack([alone, taught]), (), np.zeros((2, shape[0]), dtype=np.int64))}
+    students = {
+        "cnv": OutOfFold(
+            models, np.stack([alone, taught]), (), np.zeros((2, shape[0]), dtype=np.int64), np.zeros((2, shape[0], 0))
+        )
+    }
     return SimpleNamespace(
         cohort=cohort, splits=splits, students=students, encodings={"rna": SimpleNamespace(outputs=taught)}
     )

@@ -1,13 +1,24 @@
 """Outputs of encoders and students for tests, made by code: the label, more or less well seen, without training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Cohort
+from cch_omics.models import ensemble, linear
 from cch_omics.models.out_of_fold import Encoding, Model, Network, OutOfFold
+from cch_omics.models.recipes import MEMBERS
 from cch_omics.splits import Splits
+
+
+@contextmanager
+def nothing_to_choose() -> Iterator[None]:
+    """One penalty, and the average of all members: no inner fold has a share in a choice for another."""
+    with mock.patch.object(linear, "PENALTIES", (0.03,)), mock.patch.object(ensemble, "CLEARLY", 1e9):
+        yield
 
 
 def outputs_of(cohort: Cohort, splits: Splits, view: str, *, seed: int, signal: float) -> NDArray[np.float32]:
@@ -49,13 +60,14 @@ def encoding_of(cohort: Cohort, splits: Splits, view: str, *, seed: int, signal:
         outputs=outputs,
         soft_targets=np.repeat(outputs[:, None], splits.n_inner + 1, axis=1),
         epochs=np.ones(len(splits.fold), dtype=np.int64),
+        weights=np.full((len(splits.fold), len(MEMBERS)), 1 / len(MEMBERS)),
         network=network_of(outputs.shape[-1]),
     )
 
 
 def network_of(n_outputs: int) -> Network:
     """A network that says nothing."""
-    shapes = [(1,), (1, 1), (1,), (1, n_outputs), (n_outputs,)]
+    shapes = [(1,), (1, 1), (1,), (1, n_outputs), (n_outputs,), (1, n_outputs)]
     return Network(*(np.zeros(shape, dtype=np.float32) for shape in shapes))
 
 
@@ -74,6 +86,7 @@ def students_of(
         outputs=outputs,
         networks=(network_of(outputs.shape[-1]),) * len(signals),
         epochs=np.ones(outputs.shape[:2], dtype=np.int64),
+        weights=np.full((*outputs.shape[:2], len(MEMBERS)), 1 / len(MEMBERS)),
     )
 
 

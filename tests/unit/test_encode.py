@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cohorts import make_cohort, relabelled, scrambled
+from outputs import nothing_to_choose
 from scipy.stats import spearmanr
 
 from cch_omics.cohort import Cohort
@@ -16,7 +17,8 @@ from cch_omics.config import EncoderConfig, SplitsConfig
 from cch_omics.models import encode as encode_module
 from cch_omics.models import fit as fit_module
 from cch_omics.models.encode import encode
-from cch_omics.models.fit import fit, over_splits, splits_at_once
+from cch_omics.models.ensemble import fit_ensembles
+from cch_omics.models.fit import over_splits, splits_at_once
 from cch_omics.models.out_of_fold import Encoding
 from cch_omics.models.training_sets import training_sets
 from cch_omics.splits import Splits, make_splits
@@ -85,8 +87,9 @@ def test_labels_of_an_inner_fold_do_not_reach_its_own_encoder_nor_what_teaches_s
 ) -> None:
     s, fold = 0, 1
     members = made.splits.inner[s] == fold
-    before = made.encode(view, settings=GIVEN)
-    after = made.encode(view, relabelled(made.cohort, members), settings=GIVEN)
+    with nothing_to_choose():
+        before = made.encode(view, settings=GIVEN)
+        after = made.encode(view, relabelled(made.cohort, members), settings=GIVEN)
     assert_same(before, after, (s, members))
     others = made.splits.train[s] & ~members
     assert (before.outputs[s, others] != after.outputs[s, others]).any()
@@ -129,8 +132,8 @@ def test_a_sample_without_a_label_is_taught_by_all_encoders_that_may(made: Made)
     """By hand: with a label by the one that went without it, else by the set's and those without a fold more."""
     few, s = few_labels(made.splits), 0
     sets = training_sets(made.cohort, few, s, "cnv", ENCODER, seed=0, device=CPU, without_pairs=True)
-    (trained,) = fit([sets], ENCODER)
-    outputs = trained.predict(sets.inputs)[:, 0]
+    (ensemble,) = fit_ensembles([sets], ENCODER)
+    outputs = ensemble.predicted[:, 0]
     found = made.encode("cnv", splits=few).soft_targets[s]
     # Which folds each encoder went without.
     without: list[set[int]] = [{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, set()]
@@ -186,7 +189,8 @@ def test_the_deployed_network_on_raw_features_is_the_one_that_predicted(made: Ma
         encoding.network.outputs(data.values[tested]), encoding.outputs[0, data.rows[tested]], atol=1e-4
     )
     network = made.encodings[view].network
-    assert network is not None and network.weight.shape == (data.values.shape[1], ENCODER.units)
+    n_outputs = made.cohort.target.task.n_outputs
+    assert network is not None and network.skip_weight.shape == (data.values.shape[1], n_outputs)
 
 
 def test_the_same_seed_gives_the_same_bits_in_any_number_of_processes(made: Made) -> None:

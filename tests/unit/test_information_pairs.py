@@ -32,7 +32,13 @@ def encoding_of(representation: NDArray[np.float64], splits: Splits, cohort: Coh
     held = np.repeat(representation[None], len(splits.fold), 0).astype(np.float32)
     held[splits.test | ~cohort.profiled(view)] = np.nan
     # Outputs of three classes: the first units.
-    return Encoding(held, held[..., :3].copy(), np.zeros(0, np.float32), np.ones(len(splits.fold), np.int64))
+    return Encoding(
+        held,
+        held[..., :3].copy(),
+        np.zeros(0, np.float32),
+        np.ones(len(splits.fold), np.int64),
+        np.zeros((len(splits.fold), 0)),
+    )
 
 
 def setting(

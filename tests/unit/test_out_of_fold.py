@@ -21,7 +21,7 @@ from cch_omics.models.out_of_fold import (
 from cch_omics.models.recipes import ALONE, RECIPES, TAUGHT
 from cch_omics.views import members, teachers_of, views_of
 
-S, N, K, P, R, C = 2, 5, 3, 4, 2, 3
+S, N, K, P, R, C, E = 2, 5, 3, 4, 2, 3, 2
 RANDOM = np.random.default_rng(0)
 
 
@@ -30,7 +30,7 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 def network() -> Network:
-    return Network(numbers(P), numbers(P, R), numbers(R), numbers(R, C), numbers(C))
+    return Network(numbers(P), numbers(P, R), numbers(R), numbers(R, C), numbers(C), numbers(P, C))
 
 
 def students(networks: bool = True) -> OutOfFold:
@@ -38,16 +38,18 @@ def students(networks: bool = True) -> OutOfFold:
     outputs = numbers(3, S, N, C)
     outputs[:, :, 0] = np.nan
     epochs = np.arange(6).reshape(3, S)
-    return OutOfFold(models, outputs, tuple(network() for _ in range(3 * networks)), epochs)
+    weights = np.abs(numbers(3, S, E)).astype(np.float64)
+    return OutOfFold(models, outputs, tuple(network() for _ in range(3 * networks)), epochs, weights)
 
 
 def assert_equal(one: OutOfFold, other: OutOfFold) -> None:
     assert one.models == other.models
     np.testing.assert_array_equal(one.outputs, other.outputs)
     np.testing.assert_array_equal(one.epochs, other.epochs)
+    np.testing.assert_array_equal(one.weights, other.weights)
     assert len(one.networks) == len(other.networks)
     for left, right in zip(one.networks, other.networks, strict=True):
-        for name in ("fill", "weight", "bias", "head_weight", "head_bias"):
+        for name in ("fill", "weight", "bias", "head_weight", "head_bias", "skip_weight"):
             np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
 
 
@@ -56,7 +58,7 @@ def test_students_round_trip(tmp_path: Path, networks: bool) -> None:
     made, baselines = students(networks), students(networks=False)
     save_out_of_fold(made, tmp_path / "one.npz")
     assert_equal(load_out_of_fold(tmp_path / "one.npz"), made)
-    none = OutOfFold((), numbers(0, S, N, C), (), np.zeros((0, S), dtype=np.int64))
+    none = OutOfFold((), numbers(0, S, N, C), (), np.zeros((0, S), dtype=np.int64), np.zeros((0, S, E)))
     by_student = {"rna": made, "a/b.c": baselines, "nothing": none}
     save_by_student(by_student, tmp_path / "all.npz")
     again = load_by_student(tmp_path / "all.npz")
@@ -67,13 +69,13 @@ def test_students_round_trip(tmp_path: Path, networks: bool) -> None:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_an_encoding_round_trips_with_inputs_where_asked(tmp_path: Path, fused: bool) -> None:
-    arrays = numbers(S, N, R), numbers(S, N, C), numbers(S, K + 1, N, C), np.arange(S)
+    arrays = numbers(S, N, R), numbers(S, N, C), numbers(S, K + 1, N, C), np.arange(S), np.ones((S, E))
     encoding = Encoding(*arrays, network=None if fused else network(), inputs=numbers(S, K + 1, N, P))
     save_encoding(encoding, tmp_path / "encoding.npz")
     plain, full = (load_encoding(tmp_path / "encoding.npz", inputs=inputs) for inputs in (False, True))
     assert plain.inputs is None and full.inputs is not None
     np.testing.assert_array_equal(full.inputs, encoding.inputs)
-    for name in ("representation", "outputs", "soft_targets", "epochs"):
+    for name in ("representation", "outputs", "soft_targets", "epochs", "weights"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(encoding, name))
     assert (plain.network is None) == fused
     if plain.network and encoding.network:
@@ -94,7 +96,7 @@ def test_a_network_fills_in_missing_values() -> None:
     made, values = network(), numbers(6, P)
     missing = RANDOM.random(values.shape) < 0.3
     filled = np.where(missing, made.fill, values)
-    expected = np.tanh(filled @ made.weight + made.bias) @ made.head_weight + made.head_bias
+    expected = np.tanh(filled @ made.weight + made.bias) @ made.head_weight + filled @ made.skip_weight + made.head_bias
     np.testing.assert_allclose(made.outputs(np.where(missing, np.nan, values)), expected, rtol=1e-5)
 
 

@@ -46,6 +46,7 @@ def make_one(values: np.ndarray, task: Task, labels: np.ndarray, decision: np.nd
         bias=random.normal(0, 1, UNITS).astype(np.float32),
         head_weight=random.normal(0, 2, (UNITS, task.n_outputs)).astype(np.float32),
         head_bias=random.normal(0, 1, task.n_outputs).astype(np.float32),
+        skip_weight=random.normal(0, 0.003, (P, task.n_outputs)).astype(np.float32),
     )
     ids, target = np.array(IDS), Target("pam50", task, labels.astype(np.float64))
     rna = Modality(values, np.array(FEATURES), np.arange(N))
@@ -58,6 +59,7 @@ def make_one(values: np.ndarray, task: Task, labels: np.ndarray, decision: np.nd
         decision=decision,
         labelled=cohort.target.observed,
         epochs=1,
+        members={"network": 1.0, "linear": 0.0, "screened": 0.0},
         records=Records({"verdict": "do_not_distil", "teacher": ""}),
     )
 
@@ -78,7 +80,8 @@ def expected(student: Student, values: np.ndarray) -> pd.DataFrame:
     """The documented formulas, written out."""
     network = student.network
     filled = np.where(np.isnan(values), network.fill, values)
-    logits = np.tanh(filled @ network.weight + network.bias) @ network.head_weight + network.head_bias
+    units = np.tanh(filled @ network.weight + network.bias)
+    logits = units @ network.head_weight + filled @ network.skip_weight + network.head_bias
     probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
     decided = np.argmax(log_softmax(logits.astype(np.float64), axis=1) + OFFSETS, axis=1)
     frame = pd.DataFrame({"sample": IDS})

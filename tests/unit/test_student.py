@@ -16,6 +16,7 @@ from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.errors import InputError
 from cch_omics.evaluation.predictions import predictions_on_test
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
+from cch_omics.models.recipes import MEMBERS
 from cch_omics.splits import Splits
 from cch_omics.student.about import Record
 from cch_omics.student.bundle import Student, read_student, write_student
@@ -40,7 +41,7 @@ TAUGHT = Model("soft_targets", "rna", "none")
 
 def make_network(seed: int, n_features: int, n_outputs: int = len(CLASSES)) -> Network:
     random = np.random.default_rng(seed)
-    shapes = ((n_features,), (n_features, UNITS), (UNITS,), (UNITS, n_outputs), (n_outputs,))
+    shapes = ((n_features,), (n_features, UNITS), (UNITS,), (UNITS, n_outputs), (n_outputs,), (n_features, n_outputs))
     return Network(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
@@ -91,6 +92,7 @@ def make_one(cohort: Cohort, network: Network | None = None, *, rule: str = "pil
         decision=np.array([0.0, 0.1, -0.2])[: 0 if task is OS else task.n_outputs],
         labelled=cohort.target.observed,
         epochs=40,
+        members={"network": 0.5, "linear": 0.5, "screened": 0.0},
         records=Records(
             verdict={
                 "student": "cnv", "teacher": "rna", "recipe": "soft_targets", "rule": rule, "verdict": keys.DISTIL,
@@ -163,7 +165,8 @@ def test_a_feature_without_any_measured_value_does_not_spoil_the_bundle(tmp_path
 
 def test_features_that_the_network_does_not_use_are_left_out() -> None:
     network = make_network(1, SIZES["cnv"])
-    network.weight[[0, 3]] = 0
+    network.weight[[0, 3]] = network.skip_weight[[0, 3]] = 0
+    network.weight[1] = network.skip_weight[2] = 0
     cohort = make_cohort()
     made = make_one(cohort, network)
     assert made.features == ("cnv1", "cnv2", "cnv4", "cnv5", "cnv6")
@@ -175,7 +178,7 @@ def test_features_that_the_network_does_not_use_are_left_out() -> None:
 
 def test_a_student_that_learnt_nothing_keeps_its_features() -> None:
     network = make_network(1, SIZES["cnv"])
-    network.weight[:] = 0
+    network.weight[:] = network.skip_weight[:] = 0
     assert len(make_one(make_cohort(), network).features) == SIZES["cnv"]
 
 
@@ -312,6 +315,7 @@ def write_all(
             random.normal(size=(4, 3, N, task.n_outputs)).astype(np.float32),
             tuple(make_network(10 * k + v, size, task.n_outputs) for v in range(4)),
             100 * k + np.arange(12).reshape(4, 3),
+            np.full((4, 3, len(MEMBERS)), 1 / len(MEMBERS)),
         )
         for k, (name, size) in enumerate(SIZES.items())
     }
@@ -552,6 +556,7 @@ def test_a_student_of_one_omics_only_has_a_card(tmp_path: Path) -> None:
         decision=np.zeros(3),
         labelled=cohort.target.observed,
         epochs=5,
+        members={"network": 1.0, "linear": 0.0, "screened": 0.0},
         records=Records({"student": "rna", "teacher": "", "verdict": keys.DO_NOT_DISTIL, "p_gap_positive": None}),
     )
     card = card_of(tmp_path, alone)

@@ -36,6 +36,7 @@ TABLES = {
     "intermediate/performance.tsv": keys.PERFORMANCE_COLUMNS,
     "intermediate/comparisons.tsv": keys.COMPARISON_COLUMNS,
     "intermediate/criteria.tsv": keys.CRITERIA_COLUMNS,
+    "intermediate/members.tsv": keys.MEMBER_COLUMNS,
     "intermediate/advised.tsv": keys.ADVISED_COLUMNS,
     "intermediate/predictions.tsv": keys.PREDICTION_COLUMNS,
 }

@@ -110,6 +110,7 @@ rule evaluate:
         summary="<results>/{cohort}/{target}/intermediate/summary.tsv",
         performance="<results>/{cohort}/{target}/intermediate/performance.tsv",
         comparisons="<results>/{cohort}/{target}/intermediate/comparisons.tsv",
+        members="<results>/{cohort}/{target}/intermediate/members.tsv",
         criteria="<results>/{cohort}/{target}/intermediate/criteria.tsv",
         advised="<results>/{cohort}/{target}/intermediate/advised.tsv",
         predictions="<results>/{cohort}/{target}/intermediate/predictions.tsv",

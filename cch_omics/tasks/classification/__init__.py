@@ -17,6 +17,7 @@ from cch_omics.tasks.base import (
     LabelColumn,
     Metric,
     Outputs,
+    Responses,
     SiteDependence,
     Values,
 )
@@ -143,6 +144,19 @@ class Classification:
         """T^2 times the cross-entropy at temperature T: the divergence from the teacher, up to a constant."""
         scaled = output if temperature == 1 else output / temperature
         return -(scaled.log_softmax(2) * (soft * weight[:, :, None])).sum((2, 3)) * temperature**2
+
+    def responses(self, values: Values, members: NDArray[np.bool_]) -> Responses:
+        """Indicators of the classes; each class has one more pseudo-sample, so that an absent one has a frequency.
+
+        With frequencies p, the step of multinomial logistic regression from log p is (indicator - p) / p.
+        """
+        indicators = (self.strata(values)[:, None] == np.arange(len(self.classes))).astype(np.float64)
+        frequency = (indicators[members].sum(0) + 1) / (members.sum() + len(self.classes))
+        return Responses(indicators, np.ones(len(values)), np.diag(1 / frequency), np.log(frequency) - 1)
+
+    def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
+        """The teacher's probabilities."""
+        return softmax(np.asarray(outputs, dtype=np.float64), axis=1), np.ones(len(outputs))
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from cch_omics.tasks.base import (
     LabelColumn,
     Metric,
     Outputs,
+    Responses,
     SiteDependence,
     Values,
 )
@@ -173,6 +174,18 @@ class Regression:
     def soft_loss(self, output: "Tensor", soft: "Tensor", weight: "Tensor", temperature: float) -> "Tensor":
         """Squared error."""
         return ((output - soft).square() * weight[:, :, None]).sum((2, 3))
+
+    def responses(self, values: Values, members: NDArray[np.bool_]) -> Responses:
+        """The standardised number: least squares are the loss itself."""
+        target = self.group_targets(values, members[None])
+        numbers = target.values[0].T.astype(np.float64)
+        scale, centre = target.scale.astype(np.float64), target.centre.astype(np.float64)
+        return Responses(numbers, np.ones(len(values)), scale[:, None], centre)
+
+    def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
+        """The teacher's numbers, in the same units."""
+        numbers = (np.asarray(outputs, dtype=np.float64) - responses.intercept) / responses.slope[0]
+        return numbers, np.ones(len(outputs))
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

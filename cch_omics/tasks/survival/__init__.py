@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cch_omics.tasks.base import (
     Association,
@@ -26,13 +27,23 @@ from cch_omics.tasks.base import (
     LabelColumn,
     Metric,
     Outputs,
+    Responses,
     SiteDependence,
     Values,
 )
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.survival import metrics, reading
 from cch_omics.tasks.survival.gain import c_gain
-from cch_omics.tasks.survival.hazards import encode, interval_ends, life_table, lived, log_likelihood, risk, survival
+from cch_omics.tasks.survival.hazards import (
+    encode,
+    interval_ends,
+    life_table,
+    lived,
+    log_likelihood,
+    risk,
+    softplus,
+    survival,
+)
 from cch_omics.tasks.survival.pool import HazardPool, fit_pool
 
 if TYPE_CHECKING:
@@ -239,6 +250,23 @@ class Survival:
         scaled = output if temperature == 1 else output / temperature
         return _cross_entropy(scaled, soft, weight) * temperature**2
 
+    def responses(self, values: Values, members: NDArray[np.bool_]) -> Responses:
+        """The score that one step of Newton's method gives each patient, from the hazards of all together.
+
+        With hazards h_k the log-likelihood has the slope sum_k d_k - x_k h_k, the martingale residual, and the
+        curvature sum_k x_k h_k (1 - h_k), the weight: the response is their ratio.
+        """
+        d, x = encode(self.ends, values)
+        marginal = life_table(d[members], x[members])
+        return Responses(*_score(d, x, marginal), np.ones((1, len(marginal))), marginal)
+
+    def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
+        """The same of the follow-up that the teacher expects: it reaches interval k, and has an event in it."""
+        logits = np.asarray(outputs, dtype=np.float64)
+        left = np.cumsum(softplus(logits), 1)
+        reached = np.exp(-np.column_stack([np.zeros(len(left)), left[:, :-1]]))
+        return _score(reached * expit(logits), reached, responses.intercept)
+
     # --- Judging ------------------------------------------------------------------------------------------------------
 
     def loss(self, outputs: Outputs, values: Values) -> Floats:
@@ -388,3 +416,10 @@ def _cross_entropy(output: "Tensor", target: "Tensor", weight: "Tensor") -> "Ten
 
     events, exposure = target.chunk(2, -2)
     return ((exposure * softplus(output) - events * output) * weight[:, :, None]).sum((2, 3))
+
+
+def _score(d: Floats, x: Floats, marginal: Floats) -> tuple[Floats, Floats]:
+    """(n, K) events and exposures, (K,) logits of hazards -> (n, 1) Newton's step of each score, (n,) its curvature."""
+    hazard = expit(marginal)
+    curvature = x @ (hazard * (1 - hazard))
+    return ((d - x * hazard).sum(1) / np.maximum(curvature, 1e-9))[:, None], curvature
