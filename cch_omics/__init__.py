@@ -6,7 +6,7 @@ from types import ModuleType
 __version__ = "0.2.0"
 
 # The faces for notebooks. Imported when they are asked for: planning a workflow must not wait for torch.
-_FACES = ("pl", "tl")
+_FACES = ("pl", "pp", "tl")
 
 
 def __getattr__(name: str) -> ModuleType:

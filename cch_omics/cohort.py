@@ -51,11 +51,16 @@ class Modality:
         (p,) feature names, unique.
     rows
         (n_profiled,) positions of the profiled samples among the cohort's samples, increasing.
+    scale, made
+        The scale of the table, a name of `data.working_scale.SCALES`; and whether the values are what it makes of the
+        table's, not these themselves.
     """
 
     values: NDArray[np.float32]
     features: NDArray[np.str_]
     rows: NDArray[np.int64]
+    scale: str = "continuous"
+    made: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Tools for notebooks."""
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import mudata
@@ -10,10 +10,12 @@ import pandas as pd
 from cch_omics.config import comma_cell, load_config, make_row, target_cell
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import from_mudata
+from cch_omics.data.scale import scale_warning
 from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
+from cch_omics.pp import check_scales
 from cch_omics.runtime.device import choose_device
 from cch_omics.splits import make_splits
 from cch_omics.verdict.criteria import CRITERIA
@@ -33,6 +35,7 @@ def cch(
     teachers: Collection[str] = (),
     classes: Collection[object] = (),
     transform: str = "",
+    scale: Mapping[str, str] | None = None,
     group: str = "",
     splits: dict[str, Any] | None = None,
     encoder: dict[str, Any] | None = None,
@@ -52,7 +55,7 @@ def cch(
     ----------
     mdata
         Modalities in `.mod`, samples x features, NaN where a value is missing; patients may lack modalities or labels.
-        In memory, or a view of what is: not a backed file.
+        In memory, a view, or a backed file.
     target
         The column of `.obs` with the labels: classes or numbers; of a survival time, what comes before `_time` and
         `_event` in the names of its two columns. `MODALITY:COLUMN` is a column of that modality's own `.obs`.
@@ -66,6 +69,9 @@ def cch(
         Those to use; by default all. Labels of other classes count as missing.
     transform
         Of a number: models learn its logarithm (`log`) or its normal scores (`rank_normal`), fitted on training labels.
+    scale
+        Scales of modalities, names of `cch_omics.data.working_scale.SCALES`, such as `{"rna": "counts"}`; by default
+        told from the values. A warning says so where something is made of values on a scale that was told.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
     splits, encoder, information, criterion, distillation
@@ -92,6 +98,7 @@ def cch(
         is too small for the folds. `mdata` is then as it was.
     """
     _check_types(mdata, target, key_added, device, modalities=modalities, teachers=teachers, classes=classes)
+    scales = check_scales("tl.cch", scale)
     row = make_row(
         {
             "cohort": "mdata",
@@ -102,6 +109,7 @@ def cch(
             "teachers": ";".join(map(str, teachers)),
             "classes": comma_cell(classes),
             "transform": transform,
+            "scale": ";".join(f"{name}={each}" for name, each in scales.items()),
             "group": group,
         },
         "tl.cch",
@@ -117,8 +125,9 @@ def cch(
     settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
     on = choose_device(device)
 
-    cohort, _ = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
-    for reason in cohort.left_out.values():
+    cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+    said = [f"{name}: {text}" for name, table in notes.tables.items() if (text := scale_warning(name, table.scale))]
+    for reason in (*cohort.left_out.values(), *said):
         warnings.warn(reason, stacklevel=2)
     drawn = make_splits(cohort, settings.splits, seed=seed)
     encodings = {view: encode(cohort, drawn, view, settings.encoder, seed=seed, device=on) for view in views_of(cohort)}
@@ -160,10 +169,6 @@ def _check_types(mdata: object, target: object, key_added: object, device: objec
     if len(mdata.mod) < 2:
         advice = "A student needs another omics to learn from."
         raise InputError("tl.cch, mdata", f"the modalities {some(mdata.mod)}", "at least two", advice)
-    if mdata.isbacked:
-        raise InputError(
-            "tl.cch, mdata", "a backed file", "MuData in memory", "Read it with `mudata.read_h5mu(PATH)`, not backed."
-        )
     for name, text in (("target", target), ("key_added", key_added)):
         if not isinstance(text, str) or not text:
             raise InputError(f"tl.cch, {name}", repr(text), "text", f"Give {name} as text.")

@@ -31,6 +31,7 @@ from cch_omics.config.sheet import (
     comma_list,
     make_row,
     read_sheet,
+    scales_of_row,
     target_cell,
     teachers_of_row,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "load_config",
     "make_row",
     "read_sheet",
+    "scales_of_row",
     "schemas",
     "section",
     "target_cell",

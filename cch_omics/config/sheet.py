@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from cch_omics.config.base import Choice, Section, input_error, near
+from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
 from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
 
@@ -56,6 +57,11 @@ class SheetRow(Section):
         "",
         description="Views that may teach, separated by `;`: modalities, or several joined by `+`; empty = every "
         "modality but `derived_from`.",
+    )
+
+    scale: str = Field(
+        "",
+        description="Scales of modalities, such as `rna=counts;methylation=beta`; empty = as told from the values.",
     )
 
     @field_validator("cohort")
@@ -214,6 +220,22 @@ def teachers_of_row(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
     return tuple(views or others or modalities)
 
 
+def scales_of_row(row: SheetRow, modalities: Collection[str]) -> dict[str, str]:
+    """Scales, names of `data.working_scale.SCALES`, that a row says of its modalities.
+
+    Parameters
+    ----------
+    modalities
+        Those of the row's source, of which it may not use all.
+
+    Raises
+    ------
+    InputError
+        If a modality is not among them.
+    """
+    return _scales(row.scale, f"cohort sheet, cohort {row.cohort!r}, column scale", modalities)
+
+
 def check_views(views: list[str], where: str, modalities: list[str]) -> None:
     """Refuse views that are no views of some modalities (none = not known yet)."""
     seen: dict[frozenset[str], str] = {}
@@ -281,6 +303,23 @@ def check_transform(transform: str, task: str, where: str) -> None:
 def _views(cell: str) -> list[str]:
     """Views of the column `teachers`, without blanks inside them; none for an empty cell."""
     return ["+".join(name.strip() for name in view.split("+")) for view in cell.split(";")] if cell.strip() else []
+
+
+def _scales(cell: str, where: str, modalities: Collection[str]) -> dict[str, str]:
+    """Scales by modality of the column `scale`; of any modalities, if none are given."""
+    scales: dict[str, str] = {}
+    for item in filter(None, map(str.strip, cell.split(";"))):
+        name, _, scale = map(str.strip, item.partition("="))
+        if scale not in SCALES:
+            expected = f"MODALITY=SCALE, with one of {', '.join(SCALES)}"
+            raise InputError(where, repr(item), expected, near(scale or name, SCALES))
+        if name in scales:
+            raise InputError(where, f"{name!r} twice", "every modality once", "Remove one of them.")
+        if modalities and name not in modalities:
+            expected = f"one of {', '.join(sorted(modalities))}"
+            raise InputError(where, f"the modality {name!r}", expected, near(name, modalities))
+        scales[name] = scale
+    return scales
 
 
 def _sheet_cells(path: Path, where: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -379,6 +418,7 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
     for item in modalities:
         check_modality(item, f"{where}, {kind} modalities")
     check_views(_views(row.teachers), f"{where}, {kind} teachers", modalities)
+    _scales(row.scale, f"{where}, {kind} scale", modalities)
     if row.derived_from and modalities and row.derived_from not in modalities:
         raise InputError(
             f"{where}, {kind} derived_from",

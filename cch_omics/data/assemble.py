@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,15 @@ from cch_omics.config import (
     SplitsConfig,
     check_transform,
     comma_list,
+    scales_of_row,
     teachers_of_row,
 )
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, sites_of, texts_at
 from cch_omics.data.left_out import modalities_left_out, shortcoming, teachers_left_out
-from cch_omics.data.numbers import dates_as_names
+from cch_omics.data.numbers import dates_as_names, without_versions
 from cch_omics.data.parts import part_of
+from cch_omics.data.scale import on_working_scale
 from cch_omics.data.source import Matrix, Notes, Source
 from cch_omics.errors import InputError, near, repeated, some
 from cch_omics.tasks import TASKS, task_class
@@ -59,9 +62,10 @@ def assemble(
     """
     names = _modality_names(source, row)
     teachers = teachers_of_row(row, names)
+    source, scales = _on_working_scale(source, row, names)
     left_out: dict[tuple[str, ...], str] = {}
     while True:
-        cohort, notes = _join(source, row, names, settings, splits)
+        cohort, notes = _join(source, row, names, scales, settings, splits)
         gone = modalities_left_out(cohort, splits)
         left_out |= gone
         names = [name for name in names if (name,) not in gone]
@@ -80,10 +84,26 @@ def assemble(
     return replace(cohort, teachers=may_teach, left_out=left_out), notes
 
 
+def _on_working_scale(source: Source, row: SheetRow, names: Sequence[str]) -> tuple[Source, dict[str, dict[str, Any]]]:
+    """The tables as models learn from them, with remarks on how they were read, and what is known of their scales."""
+    asked = scales_of_row(row, source.available)
+    matrices, scales, remarks = dict(source.matrices), {}, list(source.remarks)
+    for name in names:
+        matrix, said = without_versions(matrices[name])
+        remarks += [f"{name}: {sentence}" for sentence in (*matrix.remarks, *said)]
+        matrices[name], scales[name] = on_working_scale(matrix, name, asked.get(name, ""))
+    return replace(source, matrices=matrices, remarks=tuple(remarks)), scales
+
+
 def _join(
-    source: Source, row: SheetRow, names: Sequence[str], settings: IngestConfig, splits: SplitsConfig
+    source: Source,
+    row: SheetRow,
+    names: Sequence[str],
+    scales: Mapping[str, Mapping[str, Any]],
+    settings: IngestConfig,
+    splits: SplitsConfig,
 ) -> tuple[Cohort, Notes]:
-    """The cohort of some modalities, whose teachers are not known yet."""
+    """The cohort of some modalities, on their working scale, whose teachers are not known yet."""
     pattern = settings.patient_pattern
     used = {name: source.matrices[name] for name in names}
     remarks = [*source.remarks, *_unmatched(used, pattern), *dates_as_names(used)]
@@ -106,7 +126,13 @@ def _join(
         sites=sites_of(samples, source, rows, pattern),
         target=target,
         modalities={
-            name: Modality(part.values, part.features, np.searchsorted(samples, part.samples).astype(np.int64))
+            name: Modality(
+                part.values,
+                part.features,
+                np.searchsorted(samples, part.samples).astype(np.int64),
+                scales[name]["name"],
+                bool(scales[name]["made"]),
+            )
             for name, part in parts.items()
         },
         teachers=(),
@@ -116,7 +142,7 @@ def _join(
     notes = Notes(
         source=source.where,
         level="patient" if by_patient else "sample",
-        tables={name: part.notes for name, part in parts.items()},
+        tables={name: replace(part.notes, scale=scales[name]) for name, part in parts.items()},
         in_clinical=rows >= 0,
         clinical_ids=len(source.clinical),
         clinical_left_out=tuple(str(name) for name in source.clinical.index.delete(rows[rows >= 0])),

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from cch_omics.cohort import Cohort
 from cch_omics.config import SplitsConfig
 from cch_omics.data.audit_warnings import audit_warnings
-from cch_omics.data.scale import scale_of
 from cch_omics.data.source import Notes
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 # What sites must predict beyond chance before a dependence on them is reported.
 SITE_EXCESS = 0.05
 # Equal rows with fewer different values than this may be equal by chance.
@@ -45,7 +44,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         - `summary`: of a number its `n`, `mean`, `sd`, `min`, `max`; empty for classes
         - `values_treated_as_missing`: samples by text of the target that says so, or was not asked for
         - `modalities`: by name `samples`, `labelled`, `features`, `constant_features`, `missing_fraction`, `strata`,
-          `scale` (`cch_omics.data.scale.scale_of`)
+          `scale` (`cch_omics.data.scale.on_working_scale`)
         - `pairs`: by name and name `samples` and `labelled` that have both
         - `complete`: `samples` and `labelled` that have every modality
         - `folds`: `folds`, `inner_folds`; `patients`: by modality and stratum, those who have both; `per_inner_fold`:
@@ -88,7 +87,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "strata": _strata_counts(cohort, labelled),
         "summary": target.task.summary(target.values),
         "values_treated_as_missing": dict(notes.values_treated_as_missing),
-        "modalities": {name: _modality(cohort, name) for name in names},
+        "modalities": {name: _modality(cohort, name) | {"scale": notes.tables[name].scale} for name in names},
         "pairs": {
             name: {
                 other: {"samples": int((one & two).sum()), "labelled": int((one & two & labelled).sum())}
@@ -131,7 +130,6 @@ def _modality(cohort: Cohort, name: str) -> dict[str, Any]:
         "constant_features": constant,
         "missing_fraction": n_missing / modality.values.size,
         "strata": _strata_counts(cohort, cohort.profiled(name)),
-        "scale": scale_of(modality, cohort.samples[modality.rows]),
     }
 
 

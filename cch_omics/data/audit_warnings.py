@@ -42,7 +42,7 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
         if table["turned"]:
             said.append(f"{name}: the table had samples in its columns and was turned.")
     for name, modality in report["modalities"].items():
-        if unfit := scale_warning(modality["scale"]):
+        if unfit := scale_warning(name, modality["scale"]):
             said.append(f"{name}: {unfit}")
         if modality["constant_features"]:
             said.append(f"{name}: {modality['constant_features']} features are constant.")

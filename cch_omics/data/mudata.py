@@ -4,7 +4,7 @@ A cohort's `.h5mu` file: every modality holds the samples that were profiled, `X
 `.obs` has the columns `group`, `site` and `label` (the target's values as numbers, NaN where missing: of classes their
 positions; of a survival time `label_time` and `label_event`); `.uns["cch_omics"]` has `format_version`, `name`,
 `target`, `task`, `task_parameters` (JSON), `teachers`, `left_out` (JSON: one view or two, and the reason),
-`label_budget` and `derived_from`.
+`label_budget`, `derived_from` and `scales` (JSON, by modality: `scale` and `made` of `Modality`).
 """
 
 import json
@@ -31,7 +31,7 @@ from cch_omics.runtime.files import atomic
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Task
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _KEY = "cch_omics"
 _MUDATA, _ANNDATA = "a MuData file (.h5mu)", "an AnnData file (.h5ad)"
 
@@ -108,28 +108,35 @@ def from_mudata(mdata: mudata.MuData, where: str, modalities: Collection[str] = 
 
 
 def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:
-    """Read `.X` of an AnnData as a matrix of samples x features."""
+    """Read `.X` of an AnnData as a matrix of samples x features, or the one layer of one without it."""
     ids = np.array([str(name).strip() for name in adata.obs_names], dtype=np.str_)
     features = np.array([str(name).strip() for name in adata.var_names], dtype=np.str_)
     for names, attribute in ((ids, "obs_names"), (features, "var_names")):
         if not len(names):
             raise InputError(f"{where}, .{attribute}", "none", "at least one", "Check how the file was written.")
-        if double := repeated(names.tolist()):
-            raise InputError(
-                f"{where}, .{attribute}", f"{some(double)} more than once", "unique names", "Rename or remove them."
-            )
-    if adata.X is None:
-        raise InputError(f"{where}, .X", "nothing", "a matrix of samples x features", "Put the values into .X.")
-    values = _plain_numbers(adata.X, f"{where}, .X")
+    if double := repeated(ids.tolist()):
+        advice = "Rename or remove them."
+        raise InputError(f"{where}, .obs_names", f"{some(double)} more than once", "unique names", advice)
+    others = [*(f".layers[{name!r}]" for name in adata.layers), *([".raw"] if adata.raw is not None else [])]
+    matrix, read = adata.X, ".X"
+    if matrix is None and len(adata.layers) == 1:
+        matrix, read = next(iter(adata.layers.values())), others.pop(0)
+    if matrix is None:
+        found = f"nothing, beside {' and '.join(others)}" if others else "nothing"
+        raise InputError(f"{where}, .X", found, "a matrix of samples x features", "Put the values into .X.")
+    values = _plain_numbers(matrix, f"{where}, {read}")
     if values.shape != (len(ids), len(features)):
         expected = f"{len(ids)} samples x {len(features)} features"
-        raise InputError(f"{where}, .X", f"values of shape {values.shape}", expected, "Check how the file was written.")
+        found = f"values of shape {values.shape}"
+        raise InputError(f"{where}, {read}", found, expected, "Check how the file was written.")
     check_finite(where, ids, features, values)
-    return Matrix(ids, features, values, where)
+    said = f"{read} was read{', not ' * bool(others)}{', '.join(others)}."
+    return Matrix(ids, features, values, where, remarks=(said,) if others or read != ".X" else ())
 
 
 def _plain_numbers(matrix: Any, where: str) -> NDArray[np.float32]:
-    """Return a matrix of any kind as a contiguous array."""
+    """Return a matrix of any kind, also of a backed file, as a contiguous array."""
+    matrix = matrix.to_memory() if hasattr(matrix, "to_memory") else matrix
     compressed = sparse.issparse(matrix)
     stored = matrix.data if compressed else np.asarray(matrix)
     if stored.dtype.kind not in "fiub":
@@ -205,6 +212,7 @@ def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
         "left_out": json.dumps(list(cohort.left_out.items())),
         "label_budget": cohort.label_budget,
         "derived_from": cohort.derived_from,
+        "scales": json.dumps({name: [each.scale, each.made] for name, each in cohort.modalities.items()}),
     }
     write_mudata(make_mudata(modalities, obs, {_KEY: about}), path)
 
@@ -223,11 +231,13 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
     obs = mdata.obs.sort_index()
     task = make_task(str(about["task"]), json.loads(about["task_parameters"]))
     labels = obs[_label_columns(task)].to_numpy(dtype=np.float64)
+    scales = json.loads(about["scales"])
     modalities = {
         name: Modality(
-            values=np.asarray(adata.X, dtype=np.float32),
-            features=np.array(adata.var_names.tolist(), dtype=np.str_),
-            rows=np.asarray(obs.index.get_indexer(adata.obs_names), dtype=np.int64),
+            np.asarray(adata.X, dtype=np.float32),
+            np.array(adata.var_names.tolist(), dtype=np.str_),
+            np.asarray(obs.index.get_indexer(adata.obs_names), dtype=np.int64),
+            *scales[name],
         )
         for name, adata in mdata.mod.items()
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ _BOOLS = {"true": 1.0, "false": 0.0}
 # What pandas calls a column without a name, such as that of row numbers.
 _NAMELESS = re.compile(r"Unnamed: \d+")
 _MONTH = "(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|(oct|nov|dec)(ember|ober)?)"
+# Ensembl's stable id of anything of any species, and a version.
+_VERSIONED = re.compile(r"^(ENS[A-Z]*\d{11})\.\d+")
 # What spreadsheets make of MARCH1, SEPT2 and DEC1.
 _DATE = re.compile(
     rf"\d{{1,4}}[-. /]{_MONTH}|{_MONTH}[-. /]\d{{1,4}}|\d{{4}}-\d\d-\d\d.*|\d\d?(?P<mark>[/.])\d\d?(?P=mark)\d{{2,4}}",
@@ -40,7 +43,8 @@ def numbers(where: str, ids: list[str], names: list[str], columns: Iterable[Any]
     if len(names) <= _FEW_COLUMNS:
         columns = list(columns)
         _refuse_long(where, ids, names, columns)
-    samples = checked_ids(where, ids)
+    # Whose rows are samples is not known yet: names of features may occur twice.
+    samples = checked_ids(where, ids, unique=False)
     features = checked_features(where, [str(name).strip() for name in names])
     values = np.empty((len(features), len(samples)), dtype=np.float32)
     with np.errstate(over="ignore"):
@@ -123,8 +127,18 @@ def dates_as_names(matrices: Mapping[str, Matrix]) -> list[str]:
     ]
 
 
-def checked_ids(where: str, ids: list[str]) -> list[str]:
-    """Return ids without blanks around them; none may be empty or occur twice."""
+def without_versions(matrix: Matrix) -> tuple[Matrix, list[str]]:
+    """Take the versions off Ensembl's names of genes, which differ from release to release, and say so."""
+    names = [_VERSIONED.sub(r"\1", name) for name in matrix.features.tolist()]
+    changed = [old for old, new in zip(matrix.features.tolist(), names, strict=True) if old != new]
+    if not changed:
+        return matrix, []
+    said = f"{len(changed)} names of features had versions, such as {some(changed, 1)}, that were taken off."
+    return replace(matrix, features=np.array(names, dtype=np.str_)), [said]
+
+
+def checked_ids(where: str, ids: list[str], *, unique: bool = True) -> list[str]:
+    """Return ids without blanks around them; none may be empty, or occur twice if they are to be unique."""
     clean = [str(name).strip() for name in ids]
     if not clean:
         raise InputError(where, "no rows", "one row per sample", "Write the table again.")
@@ -135,7 +149,7 @@ def checked_ids(where: str, ids: list[str]) -> list[str]:
             "an id in the first column of every row",
             "Fill it in.",
         )
-    if double := repeated(clean):
+    if unique and (double := repeated(clean)):
         raise InputError(
             where,
             f"id {some(double)} more than once",
@@ -146,7 +160,7 @@ def checked_ids(where: str, ids: list[str]) -> list[str]:
 
 
 def checked_features(where: str, names: list[str]) -> NDArray[np.str_]:
-    """Return feature names; none may be empty or occur twice."""
+    """Return feature names; none may be empty."""
     if not names:
         raise InputError(where, "one column", "sample ids and at least one feature", "Check the delimiter.")
     nameless = [position for position, name in enumerate(names) if not name or _NAMELESS.fullmatch(name)]
@@ -156,9 +170,5 @@ def checked_features(where: str, names: list[str]) -> NDArray[np.str_]:
             f"no name in the header ({names[nameless[0]]!r})",
             "a name for every feature",
             "Name the column, or remove it if it holds row numbers, and delimiters at the ends of lines.",
-        )
-    if double := repeated(names):
-        raise InputError(
-            where, f"feature {some(double)} more than once", "unique feature names", "Rename, remove or average them."
         )
     return np.array(names, dtype=np.str_)

@@ -10,7 +10,6 @@ from cch_omics.config import IngestConfig
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.source import Matrix, TableNotes
 from cch_omics.errors import InputError
-from cch_omics.tasks.missing import missing_code
 
 
 class Part(NamedTuple):
@@ -23,14 +22,9 @@ class Part(NamedTuple):
 
 
 def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part:
-    """Choose the rows, one per sample or patient, and the columns of a table."""
-    if code := missing_code(matrix.values):
-        at = f"column {str(matrix.features[code.column])!r}, row {str(matrix.ids[code.row])!r}"
-        raise code.refused(f"{matrix.where}, {at}")
+    """Choose the rows, one per sample or patient, and the columns of a table, the first of each name."""
     missing = np.isnan(matrix.values)
     empty = np.asarray(missing.all(axis=1))
-    if empty.all():
-        raise InputError(matrix.where, "no value at all", "numbers", "Remove the table, or write it again.")
     chosen: dict[str, int] = {}
     left_out: dict[str, str] = {}
     for position in np.argsort(matrix.ids, kind="stable").tolist():
@@ -58,11 +52,16 @@ def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part
             f"at most {settings.max_missing_modality:.0%} (config key ingest.max_missing_modality)",
             "Remove the table, impute it with its own tools, or allow more.",
         )
-    columns = np.flatnonzero(by_feature <= settings.max_missing_feature)
-    hollow = int((by_feature == 1).sum())
-    sparse = len(by_feature) - len(columns) - hollow
-    limit = f"more than {settings.max_missing_feature:.0%} missing"
-    features_left_out = {why: count for why, count in (("no value", hollow), (limit, sparse)) if count}
+    first = np.zeros(len(by_feature), dtype=bool)
+    first[np.unique(matrix.features, return_index=True)[1]] = True
+    columns = np.flatnonzero((by_feature <= settings.max_missing_feature) & first)
+    hollow = int((first & (by_feature == 1)).sum())
+    reasons = {
+        "no value": hollow,
+        f"more than {settings.max_missing_feature:.0%} missing": int(first.sum()) - len(columns) - hollow,
+        "the name of an earlier feature": int((~first).sum()),
+    }
+    features_left_out = {why: count for why, count in reasons.items() if count}
     if not len(columns):
         raise InputError(
             matrix.where,

@@ -1,22 +1,18 @@
-"""The scale of a modality, told from its values alone. Nothing is transformed: whoever made the table knows better."""
+"""The scale of a table: told from its values alone, unless the sheet says it; and what models learn from instead."""
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cch_omics.cohort import Modality
+from cch_omics.data.source import Matrix
+from cch_omics.data.working_scale import SCALES, check_scale, library_sizes
+from cch_omics.errors import InputError
+from cch_omics.tasks.missing import missing_code
 
-# What a scale is called, and what such values are as a rule.
-SCALES = {
-    "counts": "raw counts",
-    "unlogged": "intensities, RPKM, TPM or concentrations without a logarithm",
-    "fractions": "beta values and other fractions",
-    "integers": "calls of copy number, mutations as 0 and 1, codes",
-    "continuous": "logarithms, M-values, z-scores",
-}
 # No logarithm is larger; percentages end here.
 _LARGE = 100
 # Positive values whose mean is so many times their median are skewed (log-normal ones, from a standard deviation of the
@@ -24,6 +20,8 @@ _LARGE = 100
 _SKEWED = 1.1
 # Features of which so many reach large values are of one kind with those that do not.
 _MANY = 0.1
+# Of so few features the sum is no size of a library: one of them alone may move it.
+_FEW = 50
 # Part of the values that lie at the largest one, where that is a ceiling: pixels, saturated scanners, percentages.
 _CEILING = 0.01
 # Two groups are on different scales where the gap between them is so wide: between typical deviations of samples
@@ -37,13 +35,59 @@ _GROUP, _MEMBERS, _ALONE = 0.05, 3, 5.0
 _ENOUGH, _CHUNK = 2000, 2048
 
 
-def scale_of(modality: Modality, samples: NDArray[np.str_]) -> dict[str, Any]:
-    """Tell the scale of a modality.
+def on_working_scale(matrix: Matrix, name: str, asked: str) -> tuple[Matrix, dict[str, Any]]:
+    """Make of a table what models learn from.
 
     Parameters
     ----------
-    samples
-        (n_profiled,) ids.
+    name
+        Of the modality, for messages.
+    asked
+        The scale that its owner says it has; "" = as told from the values. What is only told is made into something
+        else where all of the table is on one scale.
+
+    Returns
+    -------
+    matrix
+        The table itself, where its values are used as they are.
+    scale
+        What `scale_of` says of the values as they were; `name` is the scale asked for; `asked`, whether it was;
+        `made`, what was made of the values, "" for nothing; `library_sizes` of counts: the least, median and largest
+        sum of a sample.
+
+    Raises
+    ------
+    InputError
+        If there is no value, a number stands for a missing one, or a value is not of the scale that was asked for.
+    """
+    values, ids, features = matrix.values, matrix.ids, matrix.features
+    if code := missing_code(values):
+        at = f"column {str(features[code.column])!r}, row {str(ids[code.row])!r}"
+        raise code.refused(f"{matrix.where}, {at}")
+    if np.isnan(np.fmin.reduce(values, axis=None)):
+        raise InputError(matrix.where, "no value at all", "numbers", "Remove the table, or write it again.")
+    scale = scale_of(values, features, ids) | {"asked": bool(asked), "made": ""}
+    if asked:
+        check_scale(asked, matrix.where, ids, features, values, f"What else is it? {_say_so(name)}")
+        scale["name"] = asked
+    known = SCALES[scale["name"]]
+    if scale["name"] == "counts":
+        scale["library_sizes"] = np.quantile(library_sizes(values), [0, 0.5, 1]).tolist()
+    # A guess that may be right of a part of the table only is not acted on.
+    unsure = scale["several"] or scale["min"] < known.low or (scale["name"] == "counts" and len(features) < _FEW)
+    if not known.made or (unsure and not asked):
+        return matrix, scale
+    scale["made"] = known.formula(known.constants)
+    return replace(matrix, values=known.make(values, **known.constants)), scale
+
+
+def told_scale(values: NDArray[np.float32]) -> str:
+    """The name, of `SCALES`, of the scale that (n, p) values seem to have, of which one is not missing."""
+    return _told(values)[0]
+
+
+def scale_of(values: NDArray[np.float32], features: NDArray[np.str_], samples: NDArray[np.str_]) -> dict[str, Any]:
+    """Tell the scale of (n, p) values.
 
     Returns
     -------
@@ -51,23 +95,18 @@ def scale_of(modality: Modality, samples: NDArray[np.str_]) -> dict[str, Any]:
         `name` (of `SCALES`), `min`, `max`, and `several`: None, or for two groups on different scales `of` ("samples"
         or "features"), `larger` and `smaller` (counts), `examples` (one of each), `ranges` (5% to 95% of its values).
     """
-    values = modality.values
-    # In one pass: the table may be as large as the memory allows.
-    pieces = [_of_features(values[:, start : start + _CHUNK]) for start in range(0, values.shape[1], _CHUNK)]
-    low, high, size, whole = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    some_values = values[:, :: -(-values.shape[1] // _ENOUGH)]
-    name = _name(some_values, float(low.min()), high, whole=bool(whole.all()))
+    name, low, high, size = _told(values)
     several = None
     if name not in {"counts", "integers"}:
-        above = _samples_above(some_values)
+        above = _samples_above(_some(values))
         several = _described("samples", above, values, samples)
         if several is None:
-            several = _described("features", _features_above(size, high, len(values)), values.T, modality.features)
-    return {"name": name, "min": float(low.min()), "max": float(high.max()), "several": several}
+            several = _described("features", _features_above(size, high, len(values)), values.T, features)
+    return {"name": name, "min": low, "max": float(np.nanmax(high)), "several": several}
 
 
-def scale_warning(scale: Mapping[str, Any]) -> str:
-    """Say what is wrong with a scale, and what to do; "" where nothing is."""
+def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
+    """Say what is wrong with the scale of a modality, or was guessed and acted on; "" where nothing is."""
     if several := scale["several"]:
         (one, two), ((a, b), (c, d)) = several["examples"], several["ranges"]
         number = several["larger"] + several["smaller"]
@@ -80,19 +119,41 @@ def scale_warning(scale: Mapping[str, Any]) -> str:
             f"several scales in one table: {several['larger']} of {number} {several['of']} such as {one!r} (values "
             f"from {a:.3g} to {b:.3g}), and others such as {two!r} ({c:.3g} to {d:.3g}). {what}"
         )
+    told = scale["name"]
+    if scale["asked"] or not SCALES[told].made:
+        return ""
     values = f"values from {scale['min']:.6g} to {scale['max']:.6g}"
-    kept = "They are used as they are, so that few large values decide."
-    if scale["name"] == "counts":
-        return f"whole {values} look like raw counts. {kept} Normalise them by library size, then take log2(x + 1)."
-    if scale["name"] == "unlogged":
-        return f"{values} look like {SCALES['unlogged']}. {kept} Take log2(x + 1)."
-    return ""
+    if told == "counts":
+        low, middle, high = scale["library_sizes"]
+        values = f"whole {values}, in samples of {low:,.0f} to {high:,.0f} (median {middle:,.0f}) in all,"
+    like = f"{values} look like {SCALES[told].what}."
+    if scale["made"]:
+        return f"{like} Models learn from {scale['made']}. If they are something else: {_say_so(name)}"
+    return f"{like} They are used as they are, so that few large values decide. Take log2(x + 1)."
+
+
+def _say_so(name: str) -> str:
+    return f"Say so in `scale`, a column of the sheet; {name}=continuous leaves values as they are."
+
+
+def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features enough to tell samples by."""
+    return values[:, :: -(-values.shape[1] // _ENOUGH)]
+
+
+def _told(values: NDArray[np.float32]) -> tuple[str, float, NDArray[np.float32], NDArray[np.float64]]:
+    """The name of a scale, the smallest value, the largest of each feature, and the mean size of each."""
+    # In one pass: the table may be as large as the memory allows.
+    pieces = [_of_features(values[:, start : start + _CHUNK]) for start in range(0, values.shape[1], _CHUNK)]
+    low, high, size, whole = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    least = float(np.nanmin(low))
+    return _name(_some(values), least, high, whole=bool(whole.all())), least, high, size
 
 
 def _of_features(values: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
     """Smallest and largest value of each feature, mean size, and whether all are whole numbers."""
     observed = ~np.isnan(values)
-    size = np.abs(values).sum(axis=0, where=observed, dtype=np.float64) / observed.sum(axis=0)
+    size = np.abs(values).sum(axis=0, where=observed, dtype=np.float64) / np.maximum(observed.sum(axis=0), 1)
     whole = ((values == np.rint(values)) | ~observed).all(axis=0)
     return np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0), size, whole
 
@@ -101,15 +162,15 @@ def _name(values: NDArray[np.float32], low: float, high: NDArray[np.float32], *,
     """Name the scale of a table by some of its values, the smallest value, and the largest of each feature."""
     observed = values[~np.isnan(values)]
     positive = observed[observed > 0]
-    top = float(high.max())
+    top = float(np.nanmax(high))
+    large = (high > _LARGE).mean() >= _MANY
     if whole:
         at_top = int((positive == top).sum())
         ceiling = at_top >= _MEMBERS and at_top >= _CEILING * positive.size
-        return "counts" if low >= 0 and top > _LARGE and not ceiling else "integers"
+        return "counts" if low >= 0 and large and not ceiling else "integers"
     if low >= 0 and top <= 1:
         return "fractions"
     # Some may be negative, where a background was subtracted.
-    large = (high > _LARGE).mean() >= _MANY
     return "unlogged" if large and positive.mean(dtype=np.float64) > _SKEWED * np.median(positive) else "continuous"
 
 

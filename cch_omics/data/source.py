@@ -25,13 +25,15 @@ class Matrix:
     ids
         (n,) sample ids, unique.
     features
-        (p,) feature names, unique.
+        (p,) feature names; of those with one name the first counts.
     values
         (n, p) float32; NaN marks a missing value.
     where
         The file it came from, for messages.
     turned
         Whether the file had features in its rows.
+    remarks
+        What was read of several things there: sentences.
     """
 
     ids: NDArray[np.str_]
@@ -39,6 +41,7 @@ class Matrix:
     values: NDArray[np.float32]
     where: str
     turned: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class TableNotes:
         Reason by id of a row.
     features_left_out
         Features left out, by reason.
+    scale
+        As `on_working_scale` says.
     """
 
     file: str
@@ -101,6 +106,7 @@ class TableNotes:
     turned: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
     features_left_out: Mapping[str, int] = field(default_factory=dict)
+    scale: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def turn(
     """Turn a matrix whose columns are the samples, judged by known sample ids and feature names.
 
     `in_columns` says where samples are when nothing known is in rows or columns, or equally much. The values of the
-    result are contiguous.
+    result are contiguous, its ids unique.
     """
 
     def forms(name: str) -> tuple[str, str, str]:
@@ -96,8 +96,12 @@ def turn(
 
     advantage = matches(matrix.features, matrix.ids) - matches(matrix.ids, matrix.features)
     if advantage > 0 or (in_columns and advantage == 0):
-        return Matrix(matrix.features, matrix.ids, np.ascontiguousarray(matrix.values.T), matrix.where, turned=True)
-    return Matrix(matrix.ids, matrix.features, np.ascontiguousarray(matrix.values), matrix.where)
+        values = np.ascontiguousarray(matrix.values.T)
+        matrix = replace(matrix, ids=matrix.features, features=matrix.ids, values=values, turned=True)
+    else:
+        matrix = replace(matrix, values=np.ascontiguousarray(matrix.values))
+    checked_ids(matrix.where, matrix.ids.tolist())
+    return matrix
 
 
 def read_xena_matrix(path: str | os.PathLike[str], samples: Collection[str], pattern: str) -> Matrix:

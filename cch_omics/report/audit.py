@@ -35,13 +35,24 @@ def _modalities(audit: Mapping[str, Any]) -> Table:
                     name,
                     *(_count(entry.get(key)) for key in heads),
                     "–" if missing is None else f"{100 * missing:.1f}%",
+                    _scale(entry["scale"]) if "scale" in entry else "–",
                     *(_count(strata.get(stratum)) for stratum in audit["strata"]),
                 )
             )
         )
-    numbers = (*heads.values(), "Values missing", *audit["strata"])
-    columns = (Column("Omics"), *(Column(name, number=True) for name in numbers))
+    columns = (
+        Column("Omics"),
+        *(Column(name, number=True) for name in (*heads.values(), "Values missing")),
+        Column("Scale", long=True),
+        *(Column(name, number=True) for name in audit["strata"]),
+    )
     return Table("Samples, features and labels of each omics", columns, rows, FILE)
+
+
+def _scale(scale: Mapping[str, Any]) -> str:
+    """How the values were read, who said so, and what models learn from."""
+    by = "as the sheet says" if scale["asked"] else "as told from the values"
+    return f"{scale['name']}, {by}; {scale['made'] or 'used as they are'}"
 
 
 def _pairs(audit: Mapping[str, Any]) -> Table:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from cch_omics.config.base import Choice
+from cch_omics.data.working_scale import SCALES
 from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import is_harm, number
 
@@ -66,6 +68,9 @@ class About(_Part):
     format: Literal["cch_omics student"]
     format_version: Literal[3]
     modality: str
+    # Of the tables that it predicts from, and the constants of what is made of them; null = used as they are.
+    scale: Annotated[str, Choice(tuple(SCALES))]
+    constants: dict[str, Finite] | None
     features: tuple[str, ...] = Field(min_length=1)
     task: TaskRecord
     # How outputs become predictions: numbers of `Task.decision`; null is one that could not be learnt.
@@ -91,3 +96,10 @@ class About(_Part):
     data: str
     versions: dict[str, str]
     weights_sha256: str = ""
+
+    @field_validator("constants")
+    @classmethod
+    def _are_of_the_scale(cls, constants: dict[str, float] | None, info: ValidationInfo) -> dict[str, float] | None:
+        if constants is not None and set(constants) != set(SCALES[info.data.get("scale", "continuous")].constants):
+            raise ValueError("the constants of the scale")
+        return constants

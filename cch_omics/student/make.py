@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cch_omics import __version__, keys
 from cch_omics.cohort import Cohort, Modality
+from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
 from cch_omics.models.recipes import ALONE, MEMBERS
@@ -38,6 +39,7 @@ from cch_omics.vocabulary import model_of
 
 logger = logging.getLogger(__name__)
 
+# Beside what is made of the values first.
 TRANSFORMS = (
     "A missing value is replaced by the feature's `fill`, from the training samples.",
     "Standardisation and principal components are folded into the weights: give values as in the training table.",
@@ -185,14 +187,19 @@ def make_student(
     mean, sd = _moments(source, used, network.fill)
     profiled = cohort.profiled(modality)
     labels = task.summary(cohort.target.values[profiled & labelled])
+    scale = SCALES[source.scale]
+    constants = dict(scale.constants) if source.made else None
+    first = () if constants is None else (f"x is {scale.what}. It becomes {scale.formula(constants)}.",)
     about = About(
         format=FORMAT,
         format_version=FORMAT_VERSION,
         modality=modality,
+        scale=source.scale,
+        constants=constants,
         features=tuple(str(name) for name in source.features[used]),
         task=TaskRecord(name=task.name, parameters=task.parameters),
         decision=tuple(_cell(number) for number in decision),
-        transforms=(*TRANSFORMS, *task.transforms),
+        transforms=(*first, *TRANSFORMS, *task.transforms),
         recipe=model.recipe,
         teacher=model.teacher,
         members=members,

@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from cch_omics.data.numbers import without_versions
+from cch_omics.data.scale import told_scale
+from cch_omics.data.source import Matrix
 from cch_omics.data.tables import read_matrix
+from cch_omics.data.working_scale import SCALES, check_scale
 from cch_omics.errors import InputError, repeated, some
 from cch_omics.runtime.files import atomic
 from cch_omics.runtime.formats import is_formula, table_text
@@ -26,6 +30,8 @@ MIN_COVERAGE = 0.5
 # single sample like the training ones has about 0.7, a table on another scale (counts for logs, say) usually far more
 # than 2.
 LARGE_SHIFT = 2.0
+# Times the counts of a feature, in the share of a sample's sum, that biology does not change in half of the features.
+LARGE_SHARE = 2.0
 _SEPARATORS = {".tsv": "\t", ".csv": ","}
 
 
@@ -39,19 +45,21 @@ def predict(
 ) -> pd.DataFrame:
     """Predict the target of samples from one omics.
 
-    Features are matched by name: their order does not matter, further ones are ignored, and a missing one (or a missing
-    value) is filled in from the training data. A warning is logged when the values look to be on another scale than the
-    training data: when the table's feature means lie more than `LARGE_SHIFT` training standard deviations off (median
-    over features).
+    Features are matched by name, without versions of Ensembl: their order does not matter, further ones are ignored,
+    the first of several with one name counts, and a missing one (or a missing value) is filled in from the training
+    data. What was made of the training table is made of this one. A warning is logged when the values look to be on
+    another scale: when they are told to have another one; when the table's feature means lie more than `LARGE_SHIFT`
+    training standard deviations off (median over features); or, of counts, by the factor `LARGE_SHARE`.
 
     Parameters
     ----------
     ids
         (n,) sample ids, unique.
     features
-        (q,) feature names, unique.
+        (q,) feature names.
     values
-        (n, q) numbers, NaN where missing, on the scale of the training table.
+        (n, q) numbers, NaN where missing, on the scale of the training table. Of counts all that were counted: they are
+        divided by the sum of a sample.
     where
         What to call the table in messages.
 
@@ -64,11 +72,12 @@ def predict(
     Raises
     ------
     InputError
-        If the table has too few of the student's features, names something twice, or has an infinite value or a number
-        that stands for a missing one.
+        If the table has too few of the student's features, a sample twice, an infinite value, a number that stands for
+        a missing one, or one that the scale of the training table cannot have.
     """
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
-    aligned = _align(student, sample_ids, names, _numbers(values, sample_ids, names, where), where)
+    table = Matrix(np.array(sample_ids), np.array(names), _numbers(values, sample_ids, names, where), where)
+    aligned = _on_working_scale(student, without_versions(table)[0])
     coverage = (~np.isnan(aligned)).mean(axis=1)
     covered = coverage >= MIN_COVERAGE
     if not covered.all():
@@ -79,7 +88,14 @@ def predict(
             len(covered),
             100 * MIN_COVERAGE,
         )
-    shift = _scale_shift(student, aligned[covered])
+    shift, share = _scale_shift(student, aligned[covered])
+    if student.about.scale == "counts" and student.about.constants and not 1 / LARGE_SHARE < share < LARGE_SHARE:
+        logger.warning(
+            "%s: the student's features have %.2g times the share of a sample's counts that they had in training. Give "
+            "the table with all features that were counted: sums of samples are taken over them.",
+            where,
+            share,
+        )
     if shift > LARGE_SHIFT:
         logger.warning(
             "%s: the values look to be on another scale than the training data: half of the features lie more than "
@@ -131,6 +147,8 @@ def predict_file(
     matrix = read_matrix(input_file, modality=student.about.modality, features=student.features)
     if matrix.turned:
         logger.info("%s has features in rows: it was turned.", matrix.where)
+    for remark in (*matrix.remarks, *without_versions(matrix)[1]):
+        logger.info("%s: %s", matrix.where, remark)
     frame = predict(student, matrix.ids, matrix.features, matrix.values, where=os.fspath(input_file))
     separator = _SEPARATORS.get(ending)
     if separator:
@@ -171,23 +189,48 @@ def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str)
             f"{len(ids)} samples x {len(features)} features",
             "Give one row per sample and one column per feature.",
         )
-    for kind, names in (("sample id", ids), ("feature", features)):
-        twice = repeated(names)
-        if twice:
-            raise InputError(
-                where,
-                f"the {kind} {twice[0]!r} more than once ({len(twice)} such)",
-                f"unique {kind}s",
-                "Keep one of each.",
-            )
+    if twice := repeated(ids):
+        raise InputError(
+            where,
+            f"the sample id {twice[0]!r} more than once ({len(twice)} such)",
+            "unique sample ids",
+            "Keep one of each.",
+        )
     return table
 
 
-def _align(
-    student: Student, ids: list[str], features: list[str], table: NDArray[np.float32], where: str
-) -> NDArray[np.float32]:
-    """(n, p) the student's features in its order, NaN where the table has none."""
-    column = {name: position for position, name in enumerate(features)}
+def _on_working_scale(student: Student, table: Matrix) -> NDArray[np.float32]:
+    """(n, p) the student's features as it learnt them, NaN where the table has none."""
+    about = student.about
+    aligned, columns, known = _align(student, table)
+    scale, told = SCALES[about.scale], "" if np.isnan(aligned).all() else told_scale(aligned)
+    if about.constants is None:
+        made = aligned
+    else:
+        advice = f"The student learnt from {scale.what}, of which it makes what it needs: give the same."
+        check_scale(about.scale, table.where, table.ids.tolist(), student.features, aligned, advice)
+        with np.errstate(all="ignore"):  # columns that are not used may hold anything
+            of_all = scale.make(table.values, **about.constants)
+        made = np.full_like(aligned, np.nan)
+        made[:, known] = of_all[:, columns]
+    if told not in {"", about.scale, *scale.alike}:
+        logger.warning(
+            "%s: the values look like %s (%s); the student learnt from %s (%s). If they are, predictions are "
+            "unreliable: give the table on the scale of the training table.",
+            table.where,
+            told,
+            SCALES[told].what,
+            about.scale,
+            scale.what,
+        )
+    return made
+
+
+def _align(student: Student, matrix: Matrix) -> tuple[NDArray[np.float32], list[int], list[int]]:
+    """(n, p) the student's features in its order, NaN where the table has none; columns of the table, and where to."""
+    ids, features, table, where = matrix.ids.tolist(), matrix.features.tolist(), matrix.values, matrix.where
+    # The first of several with one name.
+    column = {name: len(features) - 1 - position for position, name in enumerate(reversed(features))}
     known = [position for position, name in enumerate(student.features) if name in column]
     if len(known) < MIN_COVERAGE * len(student.features):
         missing = [name for name in student.features if name not in column]
@@ -200,7 +243,8 @@ def _align(
             or f"The table's own features are for example {some(features)}; the student's are listed in {ABOUT_FILE}.",
         )
     aligned = np.full((len(ids), len(student.features)), np.nan, dtype=np.float32)
-    aligned[:, known] = table[:, [column[student.features[position]] for position in known]]
+    columns = [column[student.features[position]] for position in known]
+    aligned[:, known] = table[:, columns]
     infinite = np.argwhere(np.isinf(aligned))
     if len(infinite):
         row, position = infinite[0]
@@ -212,7 +256,7 @@ def _align(
         )
     if code := missing_code(aligned):
         raise code.refused(f"{where}, sample {ids[code.row]!r}, feature {student.features[code.column]!r}")
-    return aligned
+    return aligned, columns, known
 
 
 # Ways in which the same features are often spelled differently.
@@ -246,12 +290,20 @@ def _naming_hint(wanted: Sequence[str], ids: list[str], features: list[str]) -> 
     return ""
 
 
-def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> float:
-    """Median over features of |mean of the table - mean of the training data| / SD of the training data; 0 if none."""
+def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> tuple[float, float]:
+    """How far the means of the table's features lie from those of the training data.
+
+    Returns
+    -------
+    tuple
+        Median over features of the distance in SD of the training data, and of the ratio if values are logarithms; 0
+        and 1 where no feature can tell.
+    """
     measured = ~np.isnan(aligned)
     usable = (student.sd > 0) & measured.any(axis=0)
     if not usable.any():
-        return 0.0
+        return 0.0, 1.0
     used = aligned[:, usable].astype(np.float64)
-    shift = np.abs(np.nanmean(used, axis=0) - student.mean[usable]) / student.sd[usable]
-    return float(np.median(shift))
+    further = np.nanmean(used, axis=0) - student.mean[usable]
+    with np.errstate(over="ignore"):
+        return float(np.median(np.abs(further) / student.sd[usable])), float(np.exp(np.median(further)))

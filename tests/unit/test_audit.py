@@ -12,7 +12,8 @@ from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import SplitsConfig
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
-from cch_omics.data.source import Notes, TableNotes
+from cch_omics.data.scale import on_working_scale
+from cch_omics.data.source import Matrix, Notes, TableNotes
 from cch_omics.data.sources import read_source
 from cch_omics.runtime.formats import write_json
 from cch_omics.tasks.classification import Classification
@@ -42,8 +43,13 @@ def make_cohort(n=200, p=50, seed=0, **changes) -> tuple[Cohort, Notes]:
         modalities={"rna": omics(np.arange(n)), "cnv": omics(np.arange(0, n, 2))},
         teachers=("rna", "cnv"),
     )
-    tables = {name: TableNotes(f"{name}.csv", len(m.rows)) for name, m in cohort.modalities.items()}
+    tables = {name: TableNotes(f"{name}.csv", len(m.rows), scale=as_told(m)) for name, m in cohort.modalities.items()}
     return replace(cohort, **changes), Notes("folder", "sample", tables, np.ones(n, dtype=bool), n)
+
+
+def as_told(modality):
+    ids = np.array([f"P{row:03d}" for row in modality.rows])
+    return on_working_scale(Matrix(ids, modality.features, modality.values, "t.csv"), "t", "")[1]
 
 
 def status(labels, classes=("no", "yes")) -> Target:
@@ -75,6 +81,8 @@ def test_counts(tmp_path):
             "min": pytest.approx(tables.rna.min().min()),
             "max": pytest.approx(tables.rna.max().max()),
             "several": None,
+            "asked": False,
+            "made": "",
         },
     }
     assert report["pairs"]["rna"]["cnv"] == report["pairs"]["cnv"]["rna"] == {"samples": 30, "labelled": 29}
@@ -159,7 +167,8 @@ def test_the_scale_of_each_modality_is_told_and_an_unfit_one_is_said(tmp_path):
     assert not any("log2" in warning or "scale" in warning for warning in report["warnings"])
     half = np.where(np.arange(100)[:, None] % 2, np.exp2(8 + cnv.values), 8 + cnv.values).astype(np.float32)
     counts = {"rna": replace(rna, values=np.exp2(8 + rna.values).round()), "cnv": replace(cnv, values=half)}
-    report = audit(replace(cohort, modalities=counts), notes)
+    tables = {name: replace(notes.tables[name], scale=as_told(each)) for name, each in counts.items()}
+    report = audit(cohort, replace(notes, tables=tables))
     assert report["modalities"]["rna"]["scale"]["name"] == "counts"
     # The example of the larger values is the second sample that has cnv.
     assert report["modalities"]["cnv"]["scale"]["several"]["examples"] == ["P002", "P000"]

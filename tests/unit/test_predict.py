@@ -419,9 +419,12 @@ def test_a_number_that_stands_for_a_missing_value_is_refused(student: Student, v
     assert f"sample 'TCGA-04', feature 'GENE-7': found the number {code:g} (4 such)" in said
 
 
-def test_names_that_occur_twice_are_refused(student: Student, values: np.ndarray) -> None:
+def test_a_sample_that_occurs_twice_is_refused_and_the_first_of_features_with_one_name_counts(
+    student: Student, values: np.ndarray
+) -> None:
     assert "the sample id 'TCGA-01' more than once" in refused(student, [IDS[1], *IDS[1:]], FEATURES, values)
-    assert "the feature 'GENE-1' more than once" in refused(student, IDS, [FEATURES[1], *FEATURES[1:]], values)
+    frame = predict(student, IDS, [*FEATURES, *FEATURES[::-1]], np.hstack([values, 99 + values]))
+    pd.testing.assert_frame_equal(frame, predict(student, IDS, FEATURES, values), check_exact=True)
 
 
 def test_values_that_do_not_fit_the_names_are_refused(student: Student, values: np.ndarray) -> None:

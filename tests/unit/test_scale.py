@@ -1,14 +1,17 @@
 """The scale of a modality is told from its values, and what is no logarithm, score or call is said."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cch_omics.cohort import Modality
 from cch_omics.data import scale as scale_module
-from cch_omics.data.scale import SCALES, scale_of, scale_warning
+from cch_omics.data.scale import on_working_scale, scale_warning
+from cch_omics.data.source import Matrix
+from cch_omics.data.working_scale import SCALES
+from cch_omics.errors import InputError
 
 Values = NDArray[np.float64]
 
@@ -25,10 +28,14 @@ def logs(n: int = 60, p: int = 80, seed: int = 0) -> Values:
     return values
 
 
-def told(values: Values) -> dict[str, object]:
+def table(values: Values) -> Matrix:
     n, p = values.shape
-    modality = Modality(values.astype(np.float32), np.array([f"g{j}" for j in range(p)]), np.arange(n))
-    return scale_of(modality, np.array([f"s{i}" for i in range(n)]))
+    names = (np.array([f"{letter}{k}" for k in range(size)]) for letter, size in (("s", n), ("g", p)))
+    return Matrix(*names, values.astype(np.float32), "rna.csv")
+
+
+def told(values: Values) -> dict[str, Any]:
+    return on_working_scale(table(values), "rna", "")[1]
 
 
 def changed(values: Values, rows: object, columns: object, change: Callable[[Values], Values]) -> Values:
@@ -101,7 +108,7 @@ def test_nothing_is_said_of_values_that_are_fit(name: str) -> None:
     found = told(values)
     assert (found["name"], found["several"]) == (expected, None)
     assert (found["min"], found["max"]) == pytest.approx((values.min(), values.max()))
-    assert scale_warning(found) == ""
+    assert scale_warning("rna", found) == found["made"] == ""
 
 
 @pytest.mark.parametrize("name", UNFIT)
@@ -110,9 +117,10 @@ def test_values_that_have_to_be_mended_are_said(name: str) -> None:
     found = told(values)
     several = found["several"] or {"of": ""}
     assert (found["name"], several["of"]) == (expected, of)
-    warning = scale_warning(found)
+    warning = scale_warning("rna", found)
     assert warning.endswith(".")
-    assert any(advice in warning for advice in ("log2(x + 1)", "one scale", "a modality of their own"))
+    advised = ("log2(x + 1)", "one scale", "a modality of their own", "rna=continuous leaves values as they are")
+    assert any(advice in warning for advice in advised)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -145,7 +153,7 @@ def test_missing_values_do_not_count() -> None:
     ):
         gaps = values.astype(float)
         gaps[draw().random(gaps.shape) < 0.4] = np.nan
-        gaps[3, :70] = np.nan
+        gaps[3, :70] = gaps[:, 5] = np.nan
         found = told(gaps)
         assert (found["name"], found["several"]) == (name, None)
 
@@ -162,5 +170,88 @@ def test_all_features_are_looked_at_not_only_some(monkeypatch: pytest.MonkeyPatc
     assert found["max"] > 4000
 
 
-def test_every_scale_has_an_example_here() -> None:
-    assert {name for _, name in FIT.values()} | {name for _, name, _ in UNFIT.values()} == set(SCALES)
+def test_every_scale_that_can_be_told_has_an_example_here() -> None:
+    told = {name for _, name in FIT.values()} | {name for _, name, _ in UNFIT.values()}
+    assert told == set(SCALES) - {"beta"}
+
+
+COUNTS = draw().negative_binomial(2, 0.004, (60, 80)) * np.geomspace(1, 9, 60).round()[:, None]
+
+
+def test_counts_become_logarithms_of_counts_per_million_of_their_own_sample() -> None:
+    counts = COUNTS.copy()
+    counts[4, 7] = np.nan
+    counts[9] = 0
+    matrix, scale = on_working_scale(table(counts), "rna", "")
+    sizes = np.nansum(counts, axis=1)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(matrix.values, np.log1p(1e6 * counts / sizes[:, None]), rtol=1e-5)
+    assert np.isnan(matrix.values[4, 7]) and np.isnan(matrix.values[9]).all()
+    assert scale["library_sizes"] == [0, np.median(sizes), sizes.max()]
+    assert scale["made"] == "log(1 + 1,000,000 x / sum of the sample)"
+    said = scale_warning("rna", scale)
+    assert (
+        f"in samples of 0 to {sizes.max():,.0f} (median {np.median(sizes):,.0f}) in all, look like raw counts" in said
+    )
+    # A sample does not depend on others, so that no fold is crossed and new tables may have any number of samples.
+    alone, _ = on_working_scale(table(counts[20:21]), "rna", "counts")
+    np.testing.assert_array_equal(alone.values, matrix.values[20:21])
+
+
+def test_unlogged_and_beta_values_are_transformed_value_by_value() -> None:
+    matrix, scale = on_working_scale(table(np.exp2(logs()) - 1), "rna", "")
+    np.testing.assert_allclose(matrix.values, logs() * np.log(2), atol=1e-5)
+    assert scale["made"] == "log(1 + x)"
+    beta = np.array([[0, 0.2, 0.5, 1, np.nan]])
+    matrix, scale = on_working_scale(table(beta), "methylation", "beta")
+    expected = [np.log2(0.01 / 1.01), np.log2(0.21 / 0.81), 0, np.log2(1.01 / 0.01), np.nan]
+    np.testing.assert_allclose(matrix.values[0], expected, rtol=1e-5, atol=1e-6)
+    assert scale["made"] == "M-values, log2((x + 0.01) / (1 - x + 0.01))"
+
+
+@pytest.mark.parametrize("name", ["fractions", "integers", "continuous"])
+def test_other_scales_are_used_as_they_are(name: str) -> None:
+    values = {"fractions": draw().random((9, 60)), "integers": COUNTS - 5.0, "continuous": COUNTS}[name]
+    given = table(values)
+    matrix, scale = on_working_scale(given, "rna", name)
+    assert matrix is given and scale["made"] == scale_warning("rna", scale) == ""
+    assert (scale["name"], scale["asked"]) == (name, True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [COUNTS[:, :6], np.exp2(logs()) - 20, changed(logs(), slice(0, None, 2), ALL, np.exp2)],
+    ids=["counts of six features", "intensities without their background", "half of the samples not in logarithms"],
+)
+def test_a_guess_that_may_be_wrong_is_not_acted_on(values: Values) -> None:
+    given = table(values)
+    matrix, scale = on_working_scale(given, "rna", "")
+    assert matrix is given and scale["made"] == ""
+    assert scale_warning("rna", scale)
+
+
+def test_calls_with_few_large_ones_are_no_counts() -> None:
+    copies = draw().poisson(2, (60, 80)).astype(float)
+    copies[3, 5] = 130
+    assert told(copies)["name"] == "integers"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("counts", -3, "whole numbers from 0: raw counts"),
+        ("counts", 2.5, "whole numbers from 0: raw counts"),
+        ("unlogged", -0.5, "numbers from 0: intensities"),
+        ("beta", 1.25, "numbers from 0 to 1: beta values"),
+        ("beta", -0.25, "numbers from 0 to 1: beta values"),
+        ("fractions", 1.25, "numbers from 0 to 1: beta values and other fractions"),
+        ("integers", 0.5, "whole numbers: calls"),
+    ],
+)
+def test_values_that_are_not_of_the_scale_asked_for_are_refused(name: str, value: float, expected: str) -> None:
+    values = draw().integers(0, 2, (9, 60)).astype(float)
+    values[4, 2] = values[5, 1] = value
+    with pytest.raises(InputError) as refused:
+        on_working_scale(table(values), "rna", name)
+    assert f"rna.csv, column 'g2', row 's4': found {value:g} (2 such) in a table of {name}" in str(refused.value)
+    assert f"expected {expected}" in str(refused.value) and "rna=continuous" in str(refused.value)

@@ -222,12 +222,17 @@ DAMAGE = {
     "json list": (lambda b: (b / "student.json").write_text("[]"), "student.json, format: found nothing"),
     "another format": (lambda b: edit(b, format="x"), "student.json, format: found 'x'; expected 'cch_omics student'"),
     "newer": (
-        lambda b: edit(b, format_version=3, versions={"cch_omics": "9.1"}, novelty=1),
-        r"format_version: found format version 3, written by cch_omics 9\.1; expected format version 2, .*"
+        lambda b: edit(b, format_version=4, versions={"cch_omics": "9.1"}, novelty=1),
+        r"format_version: found format version 4, written by cch_omics 9\.1; expected format version 3, .*"
         r"Predict with cch_omics 9\.1, or make the student again",
     ),
     "no version": (lambda b: edit(b, format_version=None), "format_version: found format version None"),
     "unknown key": (lambda b: edit(b, novelty=1), "student.json, novelty: found 1; expected no such field"),
+    "an unknown scale": (lambda b: edit(b, scale="z"), "student.json, scale: found 'z'; expected what `cch evaluate`"),
+    "constants of another scale": (
+        lambda b: edit(b, constants={"offset": 1}),
+        "student.json, constants: found {'offset'",
+    ),
     "NaN in the decision": (
         lambda b: edit(b, decision=[0, 0, float("nan")]),
         r"decision\.2: found nan; expected what `cch evaluate` writes there",

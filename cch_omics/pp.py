@@ -1,0 +1,87 @@
+"""Preprocessing for notebooks: what `tl.cch` and the workflow do to the values by themselves, to look at it."""
+
+from collections.abc import Mapping
+
+import mudata
+import pandas as pd
+
+from cch_omics.data.mudata import from_anndata
+from cch_omics.data.scale import on_working_scale, scale_warning
+from cch_omics.data.working_scale import SCALES
+from cch_omics.errors import InputError, near
+
+
+def working_scale(
+    mdata: mudata.MuData, *, scale: Mapping[str, str] | None = None, key_added: str = "cch_scales"
+) -> pd.DataFrame:
+    """Make of the values what models learn from, each sample by itself: of raw counts log(1 + counts per million).
+
+    `tl.cch` gives the same verdicts before and after.
+
+    Parameters
+    ----------
+    mdata
+        Its modalities' `.X` are replaced where something is made of them.
+    scale
+        Scales of modalities, names of `cch_omics.data.working_scale.SCALES`; by default told from the values.
+    key_added
+        Where the table is stored.
+
+    Returns
+    -------
+    DataFrame
+        By modality `scale`; `asked`, whether it was given; `made`, what was made of the values, "" for nothing; `min`
+        and `max`, as they were; `warning`. Also in `mdata.uns[key_added]`.
+
+    Raises
+    ------
+    InputError
+        If `mdata` is a view or a backed file, a modality or a scale is not there, or values are not on the scale that
+        was given. `mdata` is then as it was.
+
+    Examples
+    --------
+    >>> cch_omics.pp.working_scale(mdata, scale={"rna": "counts", "methylation": "beta"})
+    """
+    if not isinstance(mdata, mudata.MuData) or mdata.isbacked or mdata.is_view:
+        found = "a backed file or a view" if isinstance(mdata, mudata.MuData) else type(mdata).__name__
+        advice = "Read it with `mudata.read_h5mu(PATH)`, or copy the view."
+        raise InputError("pp.working_scale, mdata", found, "MuData in memory", advice)
+    scales = check_scales("pp.working_scale", scale)
+    if unknown := scales.keys() - mdata.mod.keys():
+        name = min(unknown)
+        raise InputError("pp.working_scale, scale", f"the modality {name!r}", "one of .mod", near(name, mdata.mod))
+    made = {
+        name: on_working_scale(from_anndata(adata, f"mdata, .mod[{name!r}]"), name, scales.get(name, ""))
+        for name, adata in mdata.mod.items()
+    }
+    rows = {}
+    for name, (matrix, said) in made.items():
+        if said["made"]:
+            mdata.mod[name].X = matrix.values
+        told = {column: said[column] for column in ("asked", "made", "min", "max")}
+        rows[name] = {"scale": said["name"], **told, "warning": scale_warning(name, said)}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    mdata.uns[key_added] = table
+    return table
+
+
+def check_scales(where: str, scale: object) -> dict[str, str]:
+    """The argument `scale` of a function, once it is known to be names of scales by names.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if scale is None:
+        return {}
+    if not isinstance(scale, Mapping):
+        raise InputError(
+            f"{where}, scale", repr(scale), "scales by modality", "Write scale={'rna': 'counts'}, for example."
+        )
+    for name, each in scale.items():
+        if each not in SCALES:
+            found = f"{each!r} of {name!r}"
+            raise InputError(f"{where}, scale", found, f"one of {', '.join(SCALES)}", near(str(each), SCALES))
+    return {str(name): str(each) for name, each in scale.items()}
