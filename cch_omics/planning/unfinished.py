@@ -47,7 +47,8 @@ def unfinished(cohort: str, target: str, page: Path, logs: Path) -> Unfinished |
     logs
         Folder of its logs.
     """
-    found = sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    # What `analyse` says of a step, the step's own log says better.
+    found = sorted(logs.rglob("*.log"), key=lambda path: (path.stem != "analyse", path.stat().st_mtime))
     failed = [path for path in found if failure(path)]
     if page.is_file() and not failed:
         return None

@@ -11,6 +11,7 @@ from cch_omics.planning.steps import memory_mb, minutes
 
 pytestmark = pytest.mark.slow
 CONFIG = {
+    "one_job_below_mb": 0,
     "splits": {"repeats": 1, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 8, "max_epochs": 20},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
