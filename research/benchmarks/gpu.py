@@ -3,9 +3,9 @@
     make gpu-check                                            # with a CUDA build of torch: GPU_PYTHON=python3
     python -m research.benchmarks.gpu --device cpu --small    # the script itself, where there is no GPU
 
-Needs numpy, scipy, pandas, pydantic and torch; no data: cohorts are made by code. Seconds are on the clock; of a CPU one
-thread is used. Each row says how far the two may differ, and the exit status is 1 if they differ by more. What would not
-begin in time is left out, and said. The table is for gpu.md beside this file.
+Needs numpy, scipy, pandas, pydantic and torch; no data: cohorts are made by code. Seconds are on the clock; of a CPU
+one thread is used. Each row says how far the two may differ, and the exit status is 1 if they differ by more. A part
+that would not begin in time is left out, and named. The table is for gpu.md beside this file.
 """
 
 import argparse

@@ -6,11 +6,11 @@
     python -m research.benchmarks.many_cohorts --run 33 --arrays  # the same as job arrays
 
 With `--folder F` a run is made in a folder that stays, and the same command, or one with more cohorts, goes on there.
-Cohorts are made by code: 120 patients, five omics of 40 features, two targets: classes, and a number or a survival time.
-In a run the table of one cohort is broken. Planning is a dry run; its time is that of its process on a processor, so that
-other work on the machine does not count, beside the time on the clock. A run has few splits (`SETTINGS`): it shows what
-the workflow adds to the work. A job that fails does not stop the others, and is named in the end. Prints tables in
-Markdown; many_cohorts.md beside this file has them.
+Cohorts are made by code: 120 patients, five omics of 40 features, two targets: classes, and a number or a survival
+time. In a run one cohort has a broken table. Planning is a dry run; its time is that of its process on a processor, so
+that other work on the machine does not count, beside the time on the clock. A run has few splits (`SETTINGS`): it shows
+what the workflow adds to the work. Every Python process of a step has a stopwatch, as in `steps.py`. A job that fails
+does not stop the others, and is named in the end. Prints tables in Markdown; many_cohorts.md beside this file has them.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
+
+from research.benchmarks.steps import of_steps, start_stopwatch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OMICS = ("rna", "methylation", "cnv", "rppa", "mirna")
@@ -194,13 +196,16 @@ def run_on_slurm(place: Path, n_cohorts: int, *, arrays: bool) -> str:
     # All that is ready waits in Slurm, as docs/cluster.md advises for many cohorts.
     options = [*ON_SLURM, "--seconds-between-status-checks", "5", "--max-jobs-per-timespan", "1500/15s"]
     options += ["--jobs", "2000", "--resources", "gpu=2000", "--set-resources", *GPU_WITHOUT_CUDA]
+    options += ["--set-threads", "analyse=1", "--retries", "1"]
     options += ["--slurm-array-jobs", "all"] if arrays else []
     used = processor_seconds()
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         with running_slurm(Path(folder)) as slurm:
-            said = place / "said.txt"
-            moments = watched(command(write_sheet(place, n_cohorts), *options), place, slurm.env(), said)
+            said, watch = place / "said.txt", place / "stopwatch"
+            shutil.rmtree(watch, ignore_errors=True)
+            variables = slurm.env() | start_stopwatch(watch)
+            moments = watched(command(write_sheet(place, n_cohorts), *options), place, variables, said)
             submitted = slurm.last()
     reap()
     text = said.read_text()
@@ -216,6 +221,10 @@ def run_on_slurm(place: Path, n_cohorts: int, *, arrays: bool) -> str:
         f"| {last.clock:.0f} | {used:.0f} | {used / max(last.done, 1):.1f} | {last.main:.0f}, {last.megabytes:.0f} |",
         "",
         *parts(moments),
+        "",
+        of_steps(watch, used),
+        "",
+        *peaks(place),
     ]
     if last.done < planned:
         lines += ["", f"{planned - last.done} jobs not done; see {said}.", *failed]
@@ -277,6 +286,15 @@ def parts(moments: list[Moment]) -> list[str]:
             main = (last.main - first.main) / jobs
             lines.append(f"| {first.done + 1} to {last.done} | {clock:.0f} | {60 * jobs / clock:.1f} | {main:.2f} |")
     return lines
+
+
+def peaks(place: Path) -> list[str]:
+    """Table of the largest memory of a job of each step, as Snakemake saw it."""
+    found: dict[str, list[float]] = {}
+    for file in (place / "logs" / "benchmarks").rglob("*.tsv"):
+        found.setdefault(file.stem, []).extend(pd.read_csv(file, sep="\t")["max_rss"])
+    lines = ["| step | jobs | largest memory of a job, MB |", "|---|---|---|"]
+    return [*lines, *(f"| {step} | {len(each)} | {max(each):.0f} |" for step, each in sorted(found.items()))]
 
 
 def reap() -> None:
