@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from research.benchmarks.stopwatch import KINDS
@@ -79,8 +80,9 @@ def of_steps(watch: Path, total: float) -> str:
     steps.loc["all steps"] = steps.sum()
     steps.loc["outside the steps", "all"] = total - steps.loc["all steps", "all"]
     steps.loc["all", "all"] = total
-    steps["jobs"] = steps["jobs"].map(lambda jobs: f"{jobs:.0f}", na_action="ignore")
-    return str(steps.reset_index().to_markdown(index=False, floatfmt=".1f", missingval=""))
+    shown = steps.map(lambda number: "" if np.isnan(number) else f"{number:.1f}")
+    shown["jobs"] = shown["jobs"].str.removesuffix(".0")
+    return shown.reset_index().to_markdown(index=False, disable_numparse=True, colalign=["left"] + ["right"] * 6)
 
 
 def sheet(repository: Path) -> Path:
