@@ -11,7 +11,7 @@ from cohorts import make_cohort
 
 from cch_omics.cli import analyse, main
 from cch_omics.models.out_of_fold import load_encoding
-from cch_omics.planning.unfinished import unfinished
+from cch_omics.planning.unfinished import failures, unfinished
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -95,6 +95,7 @@ def test_after_a_failure_it_goes_on_with_the_step_that_failed(folder: Path, caps
     logs, terminal = folder.parent / "logs", capsys.readouterr().err
     failed = unfinished("made", "subtype", folder / "report.html", logs)
     assert failed is not None
+    assert list(failures(logs)) == [logs / "evaluate.log"]
     assert failed.step == "evaluate" and failed.reason.startswith("--bundles: found")
     assert "analyse: evaluate: --bundles: found" in terminal and "Traceback" not in terminal
     # Each step has its log, and the last line is its own.
