@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-all check benchmark-decisions clean
+.PHONY: demo test test-all check benchmark-decisions gpu-check clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
@@ -36,6 +36,13 @@ DATA ?= ../shared/data
 DECISIONS ?= research/build/decisions
 benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): a page in the folder.
 	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --threads 2
+
+# The machine's own Python, whose torch was built for its card.
+GPU_PYTHON ?= $(PYTHON)
+gpu-check:  ## On a machine with a GPU (8 minutes at most): does it give the numbers of the CPU, and how fast? Prints a table.
+	@$(GPU_PYTHON) -c "import numpy, pandas, pydantic, scipy, torch" 2>/dev/null || \
+		{ echo "error: $(GPU_PYTHON) needs numpy, pandas, pydantic, scipy and torch; make gpu-check GPU_PYTHON=... takes another Python"; exit 2; }
+	@$(GPU_PYTHON) -m research.benchmarks.gpu
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.
 	rm -rf results logs .snakemake

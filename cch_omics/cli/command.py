@@ -60,7 +60,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if not refused:
                 _set_aside_damaged(given)
             raise typer.Exit(1 if said is None else 2) from None
-        if written:
+        if written.keys() - {"log"}:
             paths = ", ".join(str(path) for name, path in outputs(written, given).items() if name != "log")
             logger.log(INFO if given.get("log") is None else DEBUG, "Wrote %s", paths or "to standard output")
         logger.debug("done")

@@ -5,6 +5,7 @@ parameters.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -345,12 +346,19 @@ def _device(asked: str) -> "torch.device":
 
 def _read(cohort: Path, splits: Path) -> "tuple[Cohort, Splits]":
     """A cohort and its splits."""
-    from cch_omics.data.mudata import read_cohort
     from cch_omics.splits import load_splits
 
-    read, drawn = read_cohort(cohort), load_splits(splits)
+    read, drawn = _cohort(cohort, cohort.stat().st_mtime_ns if cohort.is_file() else 0), load_splits(splits)
     _check_origin(splits, drawn.inner.shape[1:], (len(read.samples),))
     return read, drawn
+
+
+@lru_cache(maxsize=1)
+def _cohort(file: Path, changed: int) -> "Cohort":
+    """A cohort, read once by a process that takes several steps."""
+    from cch_omics.data.mudata import read_cohort
+
+    return read_cohort(file)
 
 
 def _check_origin(file: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:

@@ -176,6 +176,10 @@ class Config(Section):
 
     cohorts: str = Field(..., description="The sheet: one row per cohort and target.")
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(0, description="Seed of every random number.")
+    one_job_below_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        20,
+        description="Cohorts whose files are smaller, in MB, take all steps after `ingest` in one job; 0: none.",
+    )
     download: DownloadConfig = DownloadConfig()
     ingest: IngestConfig = IngestConfig()
     splits: SplitsConfig = SplitsConfig()

@@ -3,6 +3,7 @@
 Snakemake's own process imports this file: h5py at most, and only for a `.h5mu` source.
 """
 
+import math
 import os
 import re
 from pathlib import Path
@@ -43,6 +44,15 @@ def files_of(row: SheetRow) -> list[str]:
     layout = layout_of(path)
     tables = [layout.tables[name] for name in modalities_of(row)]
     return [str(file) for file in (*layout.clinical, *layout.lists, *tables)]
+
+
+def megabytes_of(row: SheetRow) -> float:
+    """Size of the files that a row is read from, in MB; of a source that a step makes 0, of a download infinity: it is
+    not known before.
+    """
+    if made := made_source(row.source):
+        return math.inf if made.partition("/")[0] in DOWNLOADS else 0.0
+    return sum(os.path.getsize(file) for file in files_of(row)) / 1e6
 
 
 def modalities_of(row: SheetRow) -> list[str]:

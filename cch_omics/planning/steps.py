@@ -54,6 +54,8 @@ STEPS = {
     "information": Step("information", ("information",), 3000, 3, 60, 0.02),
     "verdict": Step("verdict", ("criterion",), 2000, 3, 20, 0.01),
     "evaluate": Step("student", ("criterion",), 2000, 3, 20, 0.01),
+    # All from `encode` to `evaluate`, of a small cohort.
+    "analyse": Step("student", ("encoder", "distillation", "baselines", "information", "criterion"), 3000, 8, 120, 0.5),
     "report": Step("report", ("report",), 2000, 3, 20),
     "pool": Step("report", ("report",), 2000, 3, 20),
 }

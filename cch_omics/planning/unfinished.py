@@ -47,15 +47,22 @@ def unfinished(cohort: str, target: str, page: Path, logs: Path) -> Unfinished |
     logs
         Folder of its logs.
     """
-    found = sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    failed = [path for path in found if failure(path)]
+    failed = failures(logs)
     if page.is_file() and not failed:
         return None
     if not failed:
         return Unfinished(cohort, target, "", "", "")
-    log = failed[-1]
+    log, reason = list(failed.items())[-1]
     step = log.relative_to(logs).with_suffix("").as_posix()
-    return Unfinished(cohort, target, step, log.as_posix(), failure(log))
+    return Unfinished(cohort, target, step, log.as_posix(), reason)
+
+
+def failures(logs: Path) -> dict[Path, str]:
+    """Logs of failed steps in a folder, the last one last, and why; of `analyse` only where no step says more."""
+    found = sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    failed = {path: reason for path in found if (reason := failure(path))}
+    parents = [parent for path in failed if path.stem != "analyse" for parent in path.parents]
+    return {path: why for path, why in failed.items() if path.stem != "analyse" or path.parent not in parents}
 
 
 def failure(log: Path) -> str:

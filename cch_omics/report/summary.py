@@ -8,7 +8,7 @@ import pandas as pd
 
 from cch_omics import keys
 from cch_omics.errors import InputError, visible
-from cch_omics.planning.unfinished import KILLED, failure
+from cch_omics.planning.unfinished import KILLED, failures
 from cch_omics.report.results import checked_table
 from cch_omics.runtime.formats import read_json
 from cch_omics.tasks import make_task
@@ -82,15 +82,14 @@ def _folders(results: Path) -> dict[Key, Path]:
 def _failures(logs: Path, folders: dict[Key, Path]) -> dict[Key, list[str]]:
     """Sentences about steps that failed, by cohort and target; by () about those that are of none."""
     found: dict[Key, list[str]] = defaultdict(list)
-    for log in sorted(logs.rglob("*.log"), key=lambda path: path.stat().st_mtime):
-        if reason := failure(log):
-            inside = log.relative_to(logs)
-            key = inside.parts[:2]
-            if key not in folders and not logs.joinpath(*key, "ingest.log").is_file():
-                key = ()
-            step = Path(*inside.parts[len(key) :]).with_suffix("").as_posix()
-            ended = "has not ended: it still runs, or it was killed" if reason == KILLED else f"failed: {reason}"
-            found[key].append(f"{step} {ended} (see {log})")
+    for log, reason in failures(logs).items():
+        inside = log.relative_to(logs)
+        key = inside.parts[:2]
+        if key not in folders and not logs.joinpath(*key, "ingest.log").is_file():
+            key = ()
+        step = Path(*inside.parts[len(key) :]).with_suffix("").as_posix()
+        ended = "has not ended: it still runs, or it was killed" if reason == KILLED else f"failed: {reason}"
+        found[key].append(f"{step} {ended} (see {log})")
     return found
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What Slurm says of the GPUs that it gave to a job or a step of it.
 GRANTED = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "SLURM_GPUS")
+# Locks of this process.
+_held: set[Path] = set()
 
 logger = logging.getLogger(__name__)
 
@@ -71,16 +73,18 @@ def _granted(environment: Mapping[str, str]) -> bool:
 def _card(n_cards: int) -> int:
     """Number of the visible GPU to use: outside Slurm, one that no other step on this machine uses, once there is one.
 
-    Nothing else gives cards to jobs of one machine, and all would take the first one.
+    Nothing else gives cards to jobs of one machine, and all would take the first one. A process keeps the one it has.
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(n_cards)))
     names = [name.strip() for name in visible.split(",")][:n_cards]
+    locks = [Path(tempfile.gettempdir()) / f"cch_omics-{os.getuid()}-gpu-{name}.lock" for name in names]
     waiting = False
     while True:
-        for card, name in enumerate(names):
-            if _lock(Path(tempfile.gettempdir()) / f"cch_omics-{os.getuid()}-gpu-{name}.lock"):
+        for card in sorted(range(len(locks)), key=lambda card: locks[card] not in _held):
+            if locks[card] in _held or _lock(locks[card]):
+                _held.add(locks[card])
                 return card
         if not waiting:
             logger.info("waiting for a GPU: other steps use %s", "it" if n_cards == 1 else f"all {n_cards}")

@@ -7,7 +7,8 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +51,20 @@ def start(title: str, log_file: Path | None) -> None:
         file.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     root.handlers = handlers
+
+
+@contextmanager
+def logs_of_another_step() -> Iterator[None]:
+    """Return to the log of this step after another one, begun within, has logged to its own."""
+    root = logging.getLogger()
+    before = root.handlers
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in before:
+                handler.close()
+        root.handlers = before
 
 
 def terminal_line(what: str, text: str) -> str:

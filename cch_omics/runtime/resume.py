@@ -5,6 +5,7 @@ in a folder of their own beside the output, named by a fingerprint of all that t
 """
 
 import hashlib
+import json
 import logging
 import shutil
 import zipfile
@@ -77,6 +78,42 @@ class Folder:
 
     def _file(self, split: int) -> Path:
         return self.path / f"split-{split:04d}.npz"
+
+
+class Made:
+    """What the steps of one process have made, so that the next such process goes on after them.
+
+    Parameters
+    ----------
+    notes
+        A JSON file: of each step a fingerprint of all that it read, wrote and depends on.
+    """
+
+    def __init__(self, notes: Path) -> None:
+        self.notes = notes
+        try:
+            self.known = dict(json.loads(notes.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            self.known = {}
+
+    def is_current(self, step: str, paths: Iterable[Path], depends: Iterable[str]) -> bool:
+        """Whether a step has read and written just these files and folders, and depends on the same as then."""
+        try:
+            return bool(self.known.get(step) == _fingerprint(_files(paths), depends))
+        except OSError:
+            return False
+
+    def note(self, step: str, paths: Iterable[Path], depends: Iterable[str]) -> None:
+        """Note that a step is done."""
+        self.known[step] = _fingerprint(_files(paths), depends)
+        with atomic(self.notes) as draft:
+            draft.write_text(json.dumps(self.known, indent=1))
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """Files, and those of folders."""
+    each = ([path] if not path.is_dir() else sorted(path.rglob("*")) for path in paths)
+    return [file for files in each for file in files if not file.is_dir()]
 
 
 def _fingerprint(inputs: Iterable[Path], depends: Iterable[str]) -> str:

@@ -25,8 +25,6 @@ import torch
 from torch import Tensor, nn
 
 from cch_omics.config import DistillationConfig, EncoderConfig, SheetRow, SplitsConfig
-from cch_omics.data.assemble import assemble
-from cch_omics.data.sources import read_source
 from cch_omics.models import fit
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
@@ -47,6 +45,10 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--loop", type=int, default=4, help="networks on the training sets of a split that are looped")
     args = parser.parse_args()
+    # Here, so that `gpu.py` does without AnnData.
+    from cch_omics.data.assemble import assemble
+    from cch_omics.data.sources import read_source
+
     device = torch.device(args.device)
     torch.set_num_threads(1)
     row = SheetRow(

@@ -5,10 +5,11 @@
     python -m research.benchmarks.many_cohorts --run 33           # run 33 on a real Slurm (root, slurm-wlm, munge)
     python -m research.benchmarks.many_cohorts --run 33 --arrays  # the same as job arrays
 
-With `--folder F` a run is made in a folder that stays, and the same command goes on there.
-Cohorts are simulated: 120 patients, five omics of 40 features, two targets. Planning is a dry run; its time is that of
-its process on a processor, so that other work on the machine does not count, beside the time on the clock. The run has
-very small settings (3 splits, 10 epochs): it shows what the workflow adds to the work, not the work. A job that fails
+With `--folder F` a run is made in a folder that stays, and the same command, or one with more cohorts, goes on there.
+Cohorts are made by code: 120 patients, five omics of 40 features, two targets: classes, and a number or a survival
+time. In a run one cohort has a broken table. Planning is a dry run; its time is that of its process on a processor, so
+that other work on the machine does not count, beside the time on the clock. A run has few splits (`SETTINGS`): it shows
+what the workflow adds to the work. Every Python process of a step has a stopwatch, as in `steps.py`. A job that fails
 does not stop the others, and is named in the end. Prints tables in Markdown; many_cohorts.md beside this file has them.
 """
 
@@ -32,15 +33,20 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from research.benchmarks.steps import of_steps, start_stopwatch
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 OMICS = ("rna", "methylation", "cnv", "rppa", "mirna")
-TARGETS = ("subtype", "stage")
+# The second target of a cohort: a number, or a survival time.
+SECOND = ("score", "os")
 PATIENTS, FEATURES = 120, 40
+# A cohort whose table of rna has a word among its numbers.
+BROKEN = 7
+# Those of config/quick.yaml, with fewer epochs.
 SETTINGS = {
-    "splits": {"repeats": 1, "folds": 2, "inner_folds": 3},
-    "encoder": {"units": 4, "components": 8, "max_epochs": 10},
-    "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
-    "baselines": {"boosting": False},
+    "splits": {"repeats": 1, "folds": 3, "inner_folds": 3},
+    "encoder": {"max_epochs": 30},
+    "information": {"subsamples": 20, "simulations": 16},
 }
 # A run is looked at as often.
 SECONDS = 20
@@ -82,19 +88,23 @@ def prepare(place: Path, n_cohorts: int) -> None:
         source.mkdir(parents=True, exist_ok=True)
         random = np.random.default_rng(number)
         samples = pd.Index([f"P{number:02d}x{i:03d}" for i in range(PATIENTS)], name="sample")
-        labels = random.integers(3, size=(PATIENTS, len(TARGETS)))
+        classes, score = random.integers(3, size=PATIENTS), random.standard_normal(PATIENTS)
         for name in OMICS:
             values = random.standard_normal((PATIENTS, FEATURES))
-            values[:, :3] += labels[:, :1]
-            values[:, 3:6] += labels[:, 1:]
-            columns = [f"{name}{j}" for j in range(FEATURES)]
-            pd.DataFrame(values, samples, columns).round(3).to_csv(source / f"{name}.tsv", sep="\t")
-        clinical = pd.DataFrame([[f"c{code}" for code in row] for row in labels], samples, list(TARGETS))
-        clinical.to_csv(source / "clinical.tsv", sep="\t")
+            values[:, :3] += classes[:, None]
+            values[:, 3:6] += score[:, None]
+            table = pd.DataFrame(values, samples, [f"{name}{j}" for j in range(FEATURES)]).round(3).astype(object)
+            if number == BROKEN and name == "rna":
+                table.iloc[40, 5] = "broken"
+            table.to_csv(source / f"{name}.tsv", sep="\t")
+        months, event = random.exponential(40 * np.exp(-score)), random.integers(2, size=PATIENTS)
+        clinical = {"subtype": [f"c{code}" for code in classes], "score": score, "os_time": months, "os_event": event}
+        pd.DataFrame(clinical, samples).round(3).to_csv(source / "clinical.tsv", sep="\t")
 
 
 def write_sheet(place: Path, n_cohorts: int) -> Path:
-    rows = [f"cohort{n:02d}\tdata/cohort{n:02d}\t{target}" for n in range(n_cohorts) for target in TARGETS]
+    targets = {n: ("subtype", SECOND[n % len(SECOND)]) for n in range(n_cohorts)}
+    rows = [f"cohort{n:02d}\tdata/cohort{n:02d}\t{target}" for n in targets for target in targets[n]]
     sheet = place / f"sheet{n_cohorts}.tsv"
     sheet.write_text("\n".join(["cohort\tsource\ttarget", *rows]) + "\n")
     return sheet
@@ -142,7 +152,7 @@ def plans(place: Path, cohorts: list[int]) -> str:
         said, clock, used = dry_run(
             place, write_sheet(place, number), "-n", "--cores", "1", "--workflow-profile", "none"
         )
-        lines.append(f"| {number} | {number * len(TARGETS)} | {n_jobs(said)} | {used:.1f} | {clock:.1f} |")
+        lines.append(f"| {number} | {2 * number} | {n_jobs(said)} | {used:.1f} | {clock:.1f} |")
         sizes.append(number)
         times.append(used - empty)
     text = "\n".join(lines) + f"\n\nStarting Snakemake takes {empty:.1f} s of these."
@@ -186,13 +196,16 @@ def run_on_slurm(place: Path, n_cohorts: int, *, arrays: bool) -> str:
     # All that is ready waits in Slurm, as docs/cluster.md advises for many cohorts.
     options = [*ON_SLURM, "--seconds-between-status-checks", "5", "--max-jobs-per-timespan", "1500/15s"]
     options += ["--jobs", "2000", "--resources", "gpu=2000", "--set-resources", *GPU_WITHOUT_CUDA]
+    options += ["--set-threads", "analyse=1", "--retries", "1"]
     options += ["--slurm-array-jobs", "all"] if arrays else []
     used = processor_seconds()
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         with running_slurm(Path(folder)) as slurm:
-            said = place / "said.txt"
-            moments = watched(command(write_sheet(place, n_cohorts), *options), place, slurm.env(), said)
+            said, watch = place / "said.txt", place / "stopwatch"
+            shutil.rmtree(watch, ignore_errors=True)
+            variables = slurm.env() | start_stopwatch(watch)
+            moments = watched(command(write_sheet(place, n_cohorts), *options), place, variables, said)
             submitted = slurm.last()
     reap()
     text = said.read_text()
@@ -208,6 +221,10 @@ def run_on_slurm(place: Path, n_cohorts: int, *, arrays: bool) -> str:
         f"| {last.clock:.0f} | {used:.0f} | {used / max(last.done, 1):.1f} | {last.main:.0f}, {last.megabytes:.0f} |",
         "",
         *parts(moments),
+        "",
+        of_steps(watch, used),
+        "",
+        *peaks(place),
     ]
     if last.done < planned:
         lines += ["", f"{planned - last.done} jobs not done; see {said}.", *failed]
@@ -269,6 +286,15 @@ def parts(moments: list[Moment]) -> list[str]:
             main = (last.main - first.main) / jobs
             lines.append(f"| {first.done + 1} to {last.done} | {clock:.0f} | {60 * jobs / clock:.1f} | {main:.2f} |")
     return lines
+
+
+def peaks(place: Path) -> list[str]:
+    """Table of the largest memory of a job of each step, as Snakemake saw it."""
+    found: dict[str, list[float]] = {}
+    for file in (place / "logs" / "benchmarks").rglob("*.tsv"):
+        found.setdefault(file.stem, []).extend(pd.read_csv(file, sep="\t")["max_rss"])
+    lines = ["| step | jobs | largest memory of a job, MB |", "|---|---|---|"]
+    return [*lines, *(f"| {step} | {len(each)} | {max(each):.0f} |" for step, each in sorted(found.items()))]
 
 
 def reap() -> None:

@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from research.benchmarks.stopwatch import KINDS
@@ -48,17 +49,28 @@ def main() -> None:
 def measure(repository: Path, folder: Path, cores: str, config: list[str]) -> str:
     """Run the workflow of a repository in a folder; the tables of what it took."""
     watch = folder / "stopwatch"
-    watch.mkdir()
-    shutil.copy(Path(__file__).with_name("stopwatch.py"), watch / "sitecustomize.py")
     command = [sys.executable, "-m", "snakemake", "--snakefile", repository / "Snakefile", "--directory", folder]
     command += ["--cores", cores, "--configfile", repository / "config" / "config.yaml"]
     given = config if any(each.startswith("cohorts=") for each in config) else [*config, f"cohorts={sheet(repository)}"]
-    environment = os.environ | {"PYTHONPATH": str(watch), "STOPWATCH": str(watch), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | start_stopwatch(watch) | {"OMP_NUM_THREADS": "1"}
     started = time.monotonic()
     subprocess.run([*command, "--config", *given], check=True, stdout=sys.stderr, env=environment)
     wall = time.monotonic() - started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = used.ru_utime + used.ru_stime
+    said = f"{total:.0f} s of processor in {wall:.0f} s on {os.cpu_count()} cores"
+    return f"{of_steps(watch, total)}\n\n{said}."
+
+
+def start_stopwatch(folder: Path) -> dict[str, str]:
+    """Put a stopwatch into a new folder: the variables by which every Python process of a step has it."""
+    folder.mkdir()
+    shutil.copy(Path(__file__).with_name("stopwatch.py"), folder / "sitecustomize.py")
+    return {"PYTHONPATH": str(folder), "STOPWATCH": str(folder)}
+
+
+def of_steps(watch: Path, total: float) -> str:
+    """Table of what the stopwatches of a run said, of `total` seconds of processor."""
     records = [json.loads(line) for file in watch.glob("*.json") for line in file.read_text().splitlines()]
     table = pd.DataFrame(records)
     steps = table.groupby("step")[list(KINDS)].sum()
@@ -66,12 +78,11 @@ def measure(repository: Path, folder: Path, cores: str, config: list[str]) -> st
     steps["all"] = steps[list(KINDS)].sum(axis=1)
     steps = steps.sort_values("all", ascending=False)
     steps.loc["all steps"] = steps.sum()
-    rest = total - steps.loc["all steps", "all"]
-    said = (
-        f"{total:.0f} s of processor in {wall:.0f} s on {os.cpu_count()} cores, {rest:.0f} s of them outside the steps."
-    )
-    steps["jobs"] = steps["jobs"].astype(int).astype(str)
-    return f"{steps.reset_index().to_markdown(index=False, floatfmt='.1f')}\n\n{said}"
+    steps.loc["outside the steps", "all"] = total - steps.loc["all steps", "all"]
+    steps.loc["all", "all"] = total
+    shown = steps.map(lambda number: "" if np.isnan(number) else f"{number:.1f}")
+    shown["jobs"] = shown["jobs"].str.removesuffix(".0")
+    return shown.reset_index().to_markdown(index=False, disable_numparse=True, colalign=["left"] + ["right"] * 6)
 
 
 def sheet(repository: Path) -> Path:

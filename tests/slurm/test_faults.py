@@ -18,6 +18,7 @@ from workplace import Workplace, steps_run
 
 pytestmark = pytest.mark.slow
 CONFIG = {
+    "one_job_below_mb": 0,
     "splits": {"repeats": 7, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 16, "max_epochs": 200},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},

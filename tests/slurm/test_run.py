@@ -1,7 +1,6 @@
 """The workflow on a real Slurm: two cohorts, what its jobs asked for, and the same tables as on this machine."""
 
 import re
-import shutil
 
 import pytest
 from cluster import NODE_GPUS, Job, Slurm
@@ -11,6 +10,7 @@ from cch_omics.planning.steps import memory_mb, minutes
 
 pytestmark = pytest.mark.slow
 CONFIG = {
+    "one_job_below_mb": 0,
     "splits": {"repeats": 1, "folds": 3, "inner_folds": 3},
     "encoder": {"units": 4, "components": 8, "max_epochs": 20},
     "information": {"dimension": 2, "subsamples": 2, "simulations": 8},
@@ -132,21 +132,4 @@ def test_a_failed_cohort_does_not_stop_the_others(said: str, place: Workplace, s
     copy.write_sheet(*SHEET)
     assert steps_run(copy.on_slurm().finish()) == ["pool"]
     assert "could not finish" not in (copy.path / "results" / "report.html").read_text()
-    assert copy.files(".tsv") == place.files(".tsv")
-
-
-def test_job_arrays_for_many_cohorts(said: str, place: Workplace, slurm: Slurm) -> None:
-    """The last steps of both cohorts again: those that can start together are one array."""
-    copy = place.copy(place.path.with_name("arrays"))
-    folders = [copy.path / "results" / cohort / "subtype" for cohort in COHORTS]
-    for folder in folders:
-        shutil.rmtree(folder / "students")
-    before = slurm.last()
-    copy.on_slurm("--slurm-array-jobs", "all").finish()
-    tasks = slurm.jobs(before)
-    assert {job.state for job in tasks} == {"COMPLETED"}
-    assert [job.rule for job in tasks] == ["evaluate"] * len(COHORTS)
-    assert len({job.fields["ArrayJobId"] for job in tasks}) == 1
-    log = (folders[1] / "../../../logs/unrelated/subtype/evaluate.log").resolve().read_text()
-    assert re.search(r"Slurm job \d+_\d+", log.splitlines()[0])
     assert copy.files(".tsv") == place.files(".tsv")

@@ -24,6 +24,7 @@ def away_from_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", *device.GRANTED):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(device, "_held", set())
 
 
 @pytest.fixture
@@ -95,6 +96,8 @@ def test_several_steps_do_not_pile_up_on_one_card(gpus, monkeypatch, tmp_path: P
         assert other.stdout is not None
         assert other.stdout.readline().strip() == "True"
         assert choose_device("auto") == torch.device("cuda", 1)
+        # The next step of this process takes the same one.
+        assert choose_device("auto") == torch.device("cuda", 1)
         slept: list[float] = []
 
         def sleep(seconds: float) -> None:
@@ -102,7 +105,8 @@ def test_several_steps_do_not_pile_up_on_one_card(gpus, monkeypatch, tmp_path: P
             other.kill()
             other.wait()
 
-        # Both are taken now, the second by this process: it waits until one is free.
+        # Both are taken for another process: it waits until one is free.
+        monkeypatch.setattr(device, "_held", set())
         monkeypatch.setattr(device.time, "sleep", sleep)
         assert choose_device("cuda") == torch.device("cuda", 0)
         assert slept

@@ -1,6 +1,7 @@
 """A survival time from a table to the report and to predictions, by the commands that the workflow calls."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +110,25 @@ def the_student_predicts_who_lives_longer(made: Path, tmp_path: Path) -> None:
     assert early < -0.3
 
 
+def one_process_makes_the_same_files(made: Path, room: Path) -> None:
+    """To the last byte, as those of the steps one by one."""
+    folder = room / made.name
+    shutil.copytree(made / "intermediate", folder / "intermediate", ignore=shutil.ignore_patterns("*.tsv"))
+    settings = {name: SETTINGS[name] for name in ("encoder", "information")}
+    given = [f"--{option}={name}" for option in ("views", "students") for name in STUDENTS]
+    given += [f"--folder={folder}", f"--logs={room / 'logs'}", f"--settings={json.dumps(settings)}", "--device=cpu"]
+    assert main(["analyse", *given, "--threads=2"]) == 0
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    kinds = {name.rpartition(".")[2] for name in files}
+    assert kinds == {"h5mu", "npz", "tsv", "json", "safetensors", "md"} and len(files) > 30
+    for name, path in files.items():
+        if path.name != "made.json":
+            assert path.read_bytes() == (made / name.replace("/analyse/", "/")).read_bytes(), name
+
+
 def test_a_survival_time_goes_all_the_way(tmp_path: Path) -> None:
     made = results(tmp_path)
+    one_process_makes_the_same_files(made, tmp_path / "one process")
     every_table_is_filled(made)
     page_and_card_speak_of_survival(made)
     the_student_predicts_who_lives_longer(made, tmp_path)

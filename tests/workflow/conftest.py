@@ -47,9 +47,12 @@ def snakemake(repository: Path) -> Snakemake:
 
 
 @pytest.fixture(scope="module")
-def small_run(repository: Path, snakemake: Snakemake) -> tuple[Path, str]:
-    """A run of two small cohorts there, `--configfile small.yaml`: its results, and what it said."""
-    (repository / "small.yaml").write_text(yaml.safe_dump(CONFIG))
+def small_run(repository: Path, snakemake: Snakemake, request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """A run of two small cohorts there, `--configfile small.yaml`: its results, and what it said.
+
+    A module may have a `CHANGE` of the configuration.
+    """
+    (repository / "small.yaml").write_text(yaml.safe_dump(CONFIG | getattr(request.module, "CHANGE", {})))
     (repository / "small.tsv").write_text("\n".join(SHEET) + "\n")
     done = snakemake("--configfile", "small.yaml")
     said = done.stdout + done.stderr

@@ -15,6 +15,8 @@ from cch_omics.planning.steps import STEPS, memory_mb, minutes
 
 ROOT = Path(__file__).parents[2]
 PLAN = ("-n", "-p")
+# As if every cohort were large.
+APART = "one_job_below_mb=0"
 
 
 def jobs(output: str) -> Counter[str]:
@@ -47,14 +49,14 @@ def command(output: str, step: str) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def plan(snakemake) -> str:
-    """What a dry run of the demo says."""
-    done = snakemake(*PLAN)
+    """What a dry run of the demo says, with a job for each step."""
+    done = snakemake(*PLAN, "--config", APART)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def test_both_entry_points_plan_the_same_jobs(plan: str, snakemake) -> None:
-    inner = snakemake(*PLAN, "-s", "workflow/Snakefile")
+    inner = snakemake(*PLAN, "-s", "workflow/Snakefile", "--config", APART)
     assert inner.returncode == 0, inner.stderr
     assert jobs(plan)["total"] > 10
     assert planned(plan) == planned(inner.stdout + inner.stderr) != set()
@@ -62,7 +64,7 @@ def test_both_entry_points_plan_the_same_jobs(plan: str, snakemake) -> None:
 
 @pytest.mark.parametrize("snakefile", [[], ["-s", "workflow/Snakefile"]])
 def test_both_entry_points_say_one_line_for_each_job(snakemake, snakefile: list[str]) -> None:
-    done = snakemake("-n", *snakefile)
+    done = snakemake("-n", *snakefile, "--config", APART)
     lines = (done.stdout + done.stderr).splitlines()
     assert "tcga-brca pam50 distil rna: missing output files, input files updated by another job" in lines
     assert len([line for line in lines if line.startswith(("demo", "tcga-brca", "pool"))]) == 26
@@ -76,6 +78,32 @@ def test_a_cohort_of_m_modalities_is_2m_plus_6_jobs_and_a_shared_source_is_made_
     assert count["download_demo"] == 1
     assert count["encode"] == count["distil"] == 6
     assert count["total"] == two_cohorts + 1 + 2  # the download; pool and all
+
+
+def test_a_small_cohort_is_three_jobs_and_a_large_one_beside_it_has_all(snakemake, tmp_path: Path) -> None:
+    """By the size of its files; a download is large before it is there."""
+    for cohort, megabytes in {"small": 19, "large": 21}.items():
+        (tmp_path / cohort).mkdir()
+        for name in ("rna.tsv", "cnv.tsv", "clinical.tsv"):
+            (tmp_path / cohort / name).write_text("content")
+        os.truncate(tmp_path / cohort / "rna.tsv", megabytes * 1_000_000)
+    sheet = tmp_path / "sheet.tsv"
+    rows = [f"small\t{tmp_path}/small\tsubtype\t", f"large\t{tmp_path}/large\tsubtype\t", "far\txena:LUAD\tos\trna,cnv"]
+    sheet.write_text("\n".join(["cohort\tsource\ttarget\tmodalities", *rows]) + "\n")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    of_large = {rule: 2 for rule in ("information", "baselines", "verdict", "evaluate")} | {"encode": 4, "distil": 4}
+    each = {"ingest": 3, "report_cohort": 3, "pool": 1, "all": 1, "download": 1}
+    assert jobs(said) == Counter({**of_large, **each, "analyse": 1, "total": 26})
+    options = command(said, "analyse")
+    assert options["--folder"] == ["results/small/subtype"] and options["--logs"] == ["logs/small/subtype"]
+    assert options["--views"] == options["--students"] == ["cnv", "rna"]
+    assert "results/small/subtype/students" in inputs(said, "results/small/subtype/report.html")
+    # Two cores for three rows: one each.
+    (threads,) = options["--threads"]
+    assert threads == "1"
+    assert jobs(snakemake(*PLAN, "--config", f"cohorts={sheet}", "one_job_below_mb=22").stdout)["analyse"] == 2
 
 
 FOLDER = "results/tcga-brca/pam50"
@@ -94,7 +122,7 @@ TEACHERS = f"{FOLDER}/teachers.tsv"
 def test_the_order_of_verdict_and_distillation_is_that_of_the_rule(
     snakemake, config: list[str], verdict_waits: bool, distil_waits: bool
 ) -> None:
-    done = snakemake(*PLAN, TEACHERS, STUDENT, *(["--config", *config] if config else []))
+    done = snakemake(*PLAN, TEACHERS, STUDENT, "--config", APART, *config)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert (STUDENT in inputs(said, TEACHERS)) == verdict_waits
@@ -112,7 +140,7 @@ def test_students_of_chosen_teachers_need_a_rule_that_decides_before(snakemake) 
 def test_a_view_of_several_modalities_is_encoded_once_and_teaches(snakemake, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text("cohort\tsource\ttarget\tteachers\na\tsimulated:complementary\tsubtype\trna;rna+rppa\n")
-    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}", APART)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     encoded = {Path(output).name for rule, output in planned(said) if rule == "encode"}
@@ -158,7 +186,7 @@ def test_as_a_module_of_another_workflow(repository: Path, snakemake, tmp_path: 
         f"""
 module cch:
     snakefile: "{repository}/workflow/Snakefile"
-    config: {{"cohorts": "{repository}/config/cohorts.tsv"}}
+    config: {{"cohorts": "{repository}/config/cohorts.tsv", "one_job_below_mb": 0}}
     pathvars:
         results="cch/results",
         logs="cch/logs",
@@ -181,7 +209,7 @@ def test_table_folder_without_modalities_in_the_sheet(snakemake, tmp_path: Path)
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{tmp_path}\tsubtype\n")
     # The sheet itself is no modality.
     sheet = sheet.rename(tmp_path.parent / "sheet_of_tables.tsv")
-    done = snakemake(*PLAN, "--config", f"cohorts={sheet}")
+    done = snakemake(*PLAN, "--config", f"cohorts={sheet}", APART)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {Path(output).name for rule, output in planned(done.stdout + done.stderr) if rule == "encode"} == {
         "rna.npz",
@@ -248,14 +276,14 @@ def test_lint_is_clean(snakemake) -> None:
 
 @pytest.mark.parametrize("profile", ["default", "local-gpu"])
 def test_profiles_plan_the_same_jobs(profile: str, plan: str, snakemake) -> None:
-    done = snakemake(*PLAN, "--workflow-profile", f"workflow/profiles/{profile}")
+    done = snakemake(*PLAN, "--config", APART, "--workflow-profile", f"workflow/profiles/{profile}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert jobs(done.stdout + done.stderr) == jobs(plan)
 
 
 @pytest.mark.slow
 def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:
-    done = snakemake(*PLAN, "--workflow-profile", "workflow/profiles/local-gpu")
+    done = snakemake(*PLAN, "--config", APART, "--workflow-profile", "workflow/profiles/local-gpu")
     said = done.stdout + done.stderr
     with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
     assert with_gpu == {"encode", "distil"}
@@ -264,7 +292,7 @@ def test_the_gpu_profile_gives_gpus_to_training_only(snakemake) -> None:
 @pytest.mark.slow
 def test_the_slurm_profile_gives_gpus_to_training_only(snakemake) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm")
-    done = snakemake(*PLAN, "--workflow-profile", "workflow/profiles/slurm", "--executor", "local")
+    done = snakemake(*PLAN, "--config", APART, "--workflow-profile", "workflow/profiles/slurm", "--executor", "local")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     with_gpu = set(re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", said, re.MULTILINE))
@@ -279,7 +307,7 @@ def test_the_one_command_of_a_site_in_the_readme(snakemake) -> None:
     assert command[0] == "snakemake"
     options = command[command.index("--default-resources") :]
     profile = command[command.index("--profile") + 1]
-    done = snakemake(*PLAN, "--workflow-profile", profile, "--executor", "local", *options)
+    done = snakemake(*PLAN, "--config", APART, "--workflow-profile", profile, "--executor", "local", *options)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     resources = {

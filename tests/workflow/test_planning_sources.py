@@ -31,7 +31,7 @@ def test_a_study_in_a_folder_is_planned_from_the_names_of_its_files(snakemake, t
         (study / name).write_text("content")
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text(f"cohort\tsource\ttarget\nours\t{study}\tSUBTYPE\n")
-    done = snakemake("-n", "-p", "--config", f"cohorts={sheet}")
+    done = snakemake("-n", "-p", "--config", f"cohorts={sheet}", "one_job_below_mb=0")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert set(re.findall(r"encodings/(\w+)\.npz", said)) == {"cnv", "rna"}

@@ -16,6 +16,8 @@ from cch_omics import keys
 from cch_omics.runtime.formats import read_table
 
 pytestmark = pytest.mark.slow
+# As if both cohorts were large.
+CHANGE = {"one_job_below_mb": 0}
 FROM_VERDICT = {"verdict", "evaluate", "report_cohort", "pool"}
 COHORTS = {"classes": "subtype", "numbers": "score"}
 
@@ -124,6 +126,30 @@ def digests(results: Path) -> dict[str, str]:
     }
 
 
+def test_one_job_for_a_small_cohort_makes_the_same_files_and_keeps_what_a_setting_does_not_change(
+    run: Path, snakemake
+) -> None:
+    small = run.parent / "one_job"
+    config = ["one_job_below_mb=20", f"pathvars={{results: {small.name}, logs: {small.name}/logs}}"]
+    done = snakemake("--configfile", "small.yaml", "--config", *config)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-5000:]
+    assert "7 jobs: 2 ingest, 2 analyse, 2 report, 1 pool" in said
+    apart, together = digests(run), {name.replace("/analyse/", "/"): found for name, found in digests(small).items()}
+    assert {name for name in together.keys() ^ apart.keys()} == {
+        f"{name}/{target}/intermediate/made.json" for name, target in COHORTS.items()
+    }
+    assert len(apart) > 60
+    assert {name for name in apart if apart[name] != together[name]} == set()
+
+    done = snakemake("--configfile", "small.yaml", "--config", *config, "criterion={confidence: 0.9}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 jobs: 2 analyse, 2 report, 1 pool" in done.stdout + done.stderr
+    for name, target in COHORTS.items():
+        log = (small / "logs" / name / target / "analyse.log").read_text()
+        assert re.findall(r"DEBUG (\w+)\S*: [\d.]+ s$", log, re.MULTILINE) == ["information", "verdict", "evaluate"]
+
+
 MODULE = """
 module cch:
     snakefile: "{repository}/workflow/Snakefile"
@@ -148,7 +174,7 @@ def test_inside_another_workflow_with_all_paths_relocated_the_same_seed_gives_id
     run: Path, snakemake, tmp_path: Path
 ) -> None:
     repository = run.parent
-    config = CONFIG | {"cohorts": str(repository / "small.tsv")}
+    config = CONFIG | CHANGE | {"cohorts": str(repository / "small.tsv")}
     (tmp_path / "Snakefile").write_text(MODULE.format(repository=repository, config=config))
     done = snakemake("mine", cwd=tmp_path)
     said = done.stdout + done.stderr

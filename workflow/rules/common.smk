@@ -25,7 +25,7 @@ from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of_
 from cch_omics.errors import InputError, refused_by_system
 from cch_omics.planning.code import code_hash
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import files_of, made_source, modalities_of
+from cch_omics.planning.sources import files_of, made_source, megabytes_of, modalities_of
 from cch_omics.planning.steps import STEPS, memory_mb, minutes
 from cch_omics.planning.terminal import one_line_per_job
 from cch_omics.planning.unfinished import unfinished
@@ -46,6 +46,7 @@ try:
     # Every source is looked at before anything starts; a job looks at its own alone.
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
     TEACHERS = {key: teachers_of_row(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
+    LARGE = {key[0] for key in MODALITIES if megabytes_of(ROWS[key]) >= CONFIG.one_job_below_mb}
 except (InputError, OSError) as error:
     said = refused_by_system(error) or error
     # Snakemake would add the place in this file to a message that is about another one.
@@ -66,6 +67,9 @@ ENVIRONMENT = f"../../envs/{'gpu' if HAS_GPU else 'cpu'}.yaml"
 # One outer split per fold and repeat, and the full cohort.
 N_SPLITS = CONFIG.splits.repeats * CONFIG.splits.folds + 1
 
+# Cohorts whose steps after `ingest` are one job. (What a job of a cluster is, has been decided.)
+SMALL = "|".join(re.escape(cohort) for cohort, _ in ROWS if cohort not in LARGE) or "(?!)"
+
 # With a rule that needs no distillation, verdicts wait for no student; then students may wait for the verdicts.
 RULE_NEEDS_STUDENTS = CRITERIA[CONFIG.criterion.rule].needs_distillation
 CHOSEN_ONLY = CONFIG.distillation.evaluate == "chosen"
@@ -81,6 +85,23 @@ def runtime(step):
     return lambda wildcards, input, attempt: minutes(step, input.size_mb, attempt=attempt, n_splits=N_SPLITS)
 
 
+def cores_of_a_cohort(wildcards):
+    """Cores for a small cohort: those of this machine, shared by all; of a node 4."""
+    cores = workflow.resource_settings.cores if workflow.is_main_process else None
+    return max(1, cores // len(ROWS)) if cores else 4
+
+
+def table(name, label=""):
+    """A table of a cohort and target, which Snakemake's own report shows as well."""
+    return report(
+        f"<results>/{{cohort}}/{{target}}/{name}.tsv",
+        caption=f"../report/{name}.rst",
+        category="{cohort}",
+        subcategory="{target}",
+        labels={"table": label or name},
+    )
+
+
 hash_of = cache(code_hash)
 
 
@@ -92,8 +113,8 @@ def as_json(content):
 def cch(step, argument="", **options):
     """Parameters of a job that runs `cch STEP`: its options, the settings and the code that it uses, and the command.
 
-    The command gets the named inputs and outputs of the job as options of the same name, and an output without a name
-    as `--output`. Snakemake runs a job again when a parameter changes; the command itself does not count, because it is
+    The command gets the named inputs and outputs of the job as options of the same name, and the only output, without a
+    name, as `--output`. Snakemake runs a job again when a parameter changes; the command itself does not count, because it is
     a function of inputs and outputs. (It is no function of threads and resources: asked that early, these would not know
     the size of the inputs yet.)
 
@@ -113,7 +134,7 @@ def cch(step, argument="", **options):
 
     def command(wildcards, input, output):
         given = dict(input.items()) | dict(output.items())
-        given |= {} if given.keys() & output.keys() else {"output": str(output)}
+        given |= {"output": str(output)} if len(output) == 1 and not output.keys() else {}
         given |= {name: filled(value, wildcards) for name, value in options.items()}
         given |= {"settings": settings(wildcards)} if sections else {}
         words = ["cch", step, *([filled(argument, wildcards)] if argument else [])]
@@ -129,7 +150,7 @@ def cch(step, argument="", **options):
 
 def configuration(wildcards):
     """What a page shows of the configuration: all that can change its numbers."""
-    return as_json(CONFIG.model_dump(exclude={"cohorts", "pathvars"}))
+    return as_json(CONFIG.model_dump(exclude={"cohorts", "one_job_below_mb", "pathvars"}))
 
 
 def of_every_cohort(file):

@@ -8,9 +8,8 @@ rule report_cohort:
     """The page of one cohort and target, from the tables of its folder."""
     input:
         rules.ingest.output,
-        rules.information.output,
-        rules.verdict.output,
-        rules.evaluate.output,
+        # Made by `analyse`, or by a rule for each of them.
+        [str(file) for file in rules.analyse.output],
     output:
         report(
             "<results>/{cohort}/{target}/report.html",

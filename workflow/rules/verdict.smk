@@ -6,13 +6,7 @@ rule information:
         encodings=of_every_view("<results>/{cohort}/{target}/intermediate/encodings/{view}.npz"),
     output:
         estimates="<results>/{cohort}/{target}/intermediate/information.tsv",
-        table=report(
-            "<results>/{cohort}/{target}/information.tsv",
-            caption="../report/information.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "information"},
-        ),
+        table=table("information"),
     log:
         "<logs>/{cohort}/{target}/information.log",
     benchmark:
@@ -45,20 +39,8 @@ rule verdict:
         ),
     output:
         evidence="<results>/{cohort}/{target}/evidence.tsv",
-        verdicts=report(
-            "<results>/{cohort}/{target}/verdicts.tsv",
-            caption="../report/verdicts.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "verdicts"},
-        ),
-        teachers=report(
-            "<results>/{cohort}/{target}/teachers.tsv",
-            caption="../report/teachers.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "teachers"},
-        ),
+        verdicts=table("verdicts"),
+        teachers=table("teachers"),
     log:
         "<logs>/{cohort}/{target}/verdict.log",
     benchmark:
@@ -86,27 +68,9 @@ rule evaluate:
         verdicts=rules.verdict.output.verdicts,
         teachers=rules.verdict.output.teachers,
     output:
-        gains=report(
-            "<results>/{cohort}/{target}/gains.tsv",
-            caption="../report/gains.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "gains"},
-        ),
-        references=report(
-            "<results>/{cohort}/{target}/references.tsv",
-            caption="../report/references.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "baselines"},
-        ),
-        scorecard=report(
-            "<results>/{cohort}/{target}/scorecard.tsv",
-            caption="../report/scorecard.rst",
-            category="{cohort}",
-            subcategory="{target}",
-            labels={"table": "scorecard"},
-        ),
+        gains=table("gains"),
+        references=table("references", "baselines"),
+        scorecard=table("scorecard"),
         summary="<results>/{cohort}/{target}/intermediate/summary.tsv",
         performance="<results>/{cohort}/{target}/intermediate/performance.tsv",
         comparisons="<results>/{cohort}/{target}/intermediate/comparisons.tsv",
