@@ -206,6 +206,11 @@ class Task(Protocol):
     primary: ClassVar[str]
     # Standard deviation of what distilling truly gains in the primary metric, over pairs: the prior of a pilot's gain.
     gain_sd: ClassVar[float]
+    # Variance of a pilot's gain as it is to be expected before anyone trains, for one patient (`verdict.power`): what a
+    # tenth, half and nine tenths of the pairs of real cohorts had at most; and with which power of patients over labels
+    # it grows (research/benchmarks/power.md).
+    pilot_variance: ClassVar[tuple[float, float, float]]
+    pilot_label_power: ClassVar[float]
     # Estimator of I(S;Y) where the configuration says `auto`, a name in the registry of estimators.
     label_estimator: ClassVar[str]
     # What follows the target's name in the names of its columns, in each way in which tables name them. Values of one
@@ -370,6 +375,15 @@ class Task(Protocol):
         -------
         Gain
             NaN without a usable label; the error also with too few samples for one.
+        """
+
+    def imbalance(self, shares: Sequence[float]) -> float:
+        """By how much uneven labels raise the variance of a gain.
+
+        Parameters
+        ----------
+        shares
+            Of each class; of a survival time, of the patients with an event; of a number, nothing.
         """
 
     def fit_pool(self, outputs: Outputs, values: Values) -> Pool:

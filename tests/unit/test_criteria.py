@@ -24,6 +24,7 @@ def said(**changed: Any) -> dict[str, Any]:
         "target": "er_status",
         "confidence": CONFIDENCE,
         "pilot_gain_shown": f"{100 * found['pilot_gain']:+.1f} points of balanced accuracy",
+        "pilot_power_shown": "such pilots see a gain of 2.5 with probability 80%",
         "accuracy_difference_shown": f"{100 * found['accuracy_difference']:.1f} points of balanced accuracy ahead of",
     }
 

@@ -116,6 +116,21 @@ def test_what_is_shown_as_zero_is_no_difference(gain: float, pilot: str, ahead: 
     assert ahead in decide(evidence, by("accuracy_difference"), CLASSES)["reason"][0]
 
 
+@pytest.mark.parametrize(
+    ("n_paired", "more"), [(400, ", and one of 2.0 with some 950 patients like these."), (nan, ".")]
+)
+def test_an_undecided_verdict_says_what_could_be_decided(n_paired: float, more: str) -> None:
+    evidence = piloted(row(pilot=0.01, pilot_se=0.012)).assign(n_paired=n_paired)
+    decided = decide(evidence, by("pilot"), CLASSES).iloc[0]
+    assert decided["verdict"] == keys.UNDECIDED
+    assert (
+        decided["reason"]
+        .split(": ")[1]
+        .split("; ")[1]
+        .startswith("such pilots see a gain of 2.7 with probability 80%" + more)
+    )
+
+
 def test_without_pilots_a_rule_that_needs_none_says_nothing_of_them() -> None:
     evidence = at_odds().assign(pilot_gain=nan, pilot_gain_se=nan, p_gain_positive=nan)
     reasons = decide(evidence, by("cch"), CLASSES)["reason"]
