@@ -306,6 +306,21 @@ class Task(Protocol):
     def loss(self, outputs: Outputs, values: Values) -> Floats:
         """(..., n, C) and (n, ...) -> (..., n) loss of each sample, by which baselines are chosen on inner folds."""
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """What outputs expect of labels, beside the labels.
+
+        Parameters
+        ----------
+        outputs, values
+            (n, C), and (n, ...) observed labels.
+
+        Returns
+        -------
+        tuple
+            (n, C) means of the label given the outputs, (n, C) the label in the same numbers, and (n, C) the weight of
+            each: 0 where nothing was observed.
+        """
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Learn how outputs become decisions.
 

@@ -49,6 +49,8 @@ def test_columns_are_the_contract_and_the_full_cohort_is_judged() -> None:
         ("pilot", "rna", "+-?"),
         ("cch", "rppa", "-+-"),
         ("cch_calibrated", "rppa", "-+?"),
+        ("gap_output", "rppa", "-+?"),
+        ("margin", "rppa", "-+?"),
         ("accuracy_difference", "mirna", "+-+"),
         # All are equal: the first of the list.
         ("always", "rna", "+++"),
@@ -72,6 +74,8 @@ OPENINGS = {
     "pilot": ("Pilots of cnv", "Too close to call: pilots", "No pilot could be compared"),
     "cch": ("The gap is", "The gap could not be estimated"),
     "cch_calibrated": ("The probability that the gap is positive", "The gap could not be estimated"),
+    "gap_output": ("The gap of outputs is", "The gap of outputs could not be estimated"),
+    "margin": ("The margin is", "The margin could not be estimated"),
     "accuracy_difference": ("On held-out patients", "Teacher and student could not be compared"),
     "always": ("The rule says so",),
     "never": ("The rule says so",),

@@ -153,6 +153,11 @@ class Classification:
         logp = log_softmax(np.asarray(outputs, dtype=np.float64), axis=-1)
         return np.asarray(-logp[..., np.arange(len(values)), values.astype(np.int64)])
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """Probabilities, beside one-hot classes."""
+        p = np.asarray(softmax(np.asarray(outputs, dtype=np.float64), axis=1))
+        return p, np.eye(len(self.classes))[values.astype(np.int64)], np.ones_like(p)
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """(C,) logit adjustment."""
         return logit_adjustment(outputs, self.strata(values), usable)

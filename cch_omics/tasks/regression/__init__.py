@@ -182,6 +182,11 @@ class Regression:
         """Squared error of the transformed target."""
         return np.asarray((outputs[..., 0] - self.transform.forward(values)) ** 2, dtype=np.float64)
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """The transformed number is what outputs are."""
+        mean = np.asarray(outputs, dtype=np.float64)
+        return mean, np.asarray(self.transform.forward(values), dtype=np.float64)[:, None], np.ones_like(mean)
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Half the width of the interval, in the unit of the outputs; NaN with fewer residuals than the level needs.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cch_omics.tasks.base import (
     Association,
@@ -246,6 +247,12 @@ class Survival:
     def loss(self, outputs: Outputs, values: Values) -> Floats:
         """Minus the log-likelihood of the follow-up, in nats."""
         return -log_likelihood(np.asarray(outputs, dtype=np.float64), *encode(self.ends, values))
+
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """Hazards of the intervals, beside the events in them; weights are exposures."""
+        events, exposure = encode(self.ends, values)
+        hazards = np.asarray(expit(np.asarray(outputs, dtype=np.float64)))
+        return hazards, np.divide(events, exposure, out=np.zeros_like(hazards), where=exposure > 0), exposure
 
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Nothing to learn: hazards are the prediction."""

@@ -58,6 +58,16 @@ def by_sign(score: Callable[[Row], float]) -> Callable[[Row, float], str]:
     return decide
 
 
+def by_probability(column: str) -> Callable[[Row, float], str]:
+    """Decide by the probability in a column of evidence.tsv; undecided where it is missing."""
+
+    def decide(row: Row, confidence: float) -> str:
+        p = row[column]
+        return DISTIL if p >= confidence else DO_NOT_DISTIL if p <= 1 - confidence else UNDECIDED
+
+    return decide
+
+
 def in_nats(estimate: float, se: float = float("nan")) -> str:
     """Say an estimate of information; one that is not clear of zero is no amount."""
     if estimate < max(0.005, 1.96 * (se if se == se else 0.0)):
