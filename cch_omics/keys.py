@@ -4,11 +4,13 @@ They are spelled here only.
 """
 
 # information.tsv
-QUANTITIES = ("teacher_student", "student_label", "teacher_label")
 INFORMATION_COLUMNS = (
     "teacher",
     "student",
+    # `teacher_student`, `student_label`, `teacher_label`.
     "quantity",
+    # What of a view, but for the student of `teacher_student`: its `representation` or its `output`.
+    "of",
     "estimator",
     "estimate",
     "se",

@@ -12,7 +12,7 @@ import typer
 
 import cch_omics
 from cch_omics.cli.written import Written, declared, outputs, refusals
-from cch_omics.config import Config, section
+from cch_omics.config import Config, comma_list, section
 from cch_omics.errors import InputError, refused_by_system, repeated, some
 from cch_omics.planning.steps import STEPS
 from cch_omics.runtime import logs
@@ -122,6 +122,14 @@ def json_object(text: str, option: str) -> dict[str, Any]:
         example = 'For example: \'{"name": "value"}\'.'
         raise InputError(option, f"{shown} ({error})", "a JSON object, every name once", example) from None
     return content
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Read a comma list of numbers of the command line."""
+    try:
+        return [float(item) for item in comma_list(text)]
+    except ValueError:
+        raise InputError(option, repr(text), "numbers separated by commas", "For example 0.7,0.3.") from None
 
 
 def _set_aside_damaged(given: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cch_omics.cli.command import command, file
+from cch_omics.cli.command import command, file, numbers
 from cch_omics.cli.written import Written, is_schemas
 
 
@@ -50,3 +50,28 @@ def schemas(
     for name, schema in schemas().items():
         with atomic(output / name) as draft:
             draft.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
+@command
+def power(
+    patients: Annotated[int, typer.Option(help="patients that have both omics, the teacher's and the student's")],
+    labels: Annotated[float, typer.Option(help="share of them whose label is known")] = 1.0,
+    classes: Annotated[str, file("LIST", "shares of the classes, such as 0.7,0.3; for a target that is a class")] = "",
+    events: Annotated[
+        float | None, typer.Option(help="share of the patients with an event; for a target that is a survival time")
+    ] = None,
+    gain: Annotated[
+        float, typer.Option(help="a gain that you would care for: 0.02 is 2 points of balanced accuracy")
+    ] = 0.02,
+    confidence: Annotated[float, typer.Option(help="as criterion.confidence in the configuration")] = 0.95,
+) -> None:
+    """Say which gain a cohort could decide, before anyone trains.
+
+    Without shares of classes or events the target is a number.
+    """
+    from cch_omics.config import CriterionConfig, section
+    from cch_omics.report.power import plan
+    from cch_omics.tasks.planned import planned_target
+
+    asked = section(CriterionConfig, {"confidence": confidence}, "--confidence").confidence
+    print(plan(*planned_target(numbers(classes, "--classes"), events), patients, labels, gain, asked))

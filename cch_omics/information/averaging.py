@@ -16,9 +16,11 @@ COMBINATIONS = {
 }
 # What is compared with parametric simulations.
 CALIBRATED = ("gap", "cross_check_gap")
+# The same with the teacher's output in I(T;S), as sums of (I(output of T;S), I(S;Y)).
+OF_OUTPUT = {"mi_output_student": (1.0, 0.0), "gap_output": (1.0, -1.0)}
 # Columns of a row.
 COLUMNS = (
-    *(f"{name}{of}" for name in COMBINATIONS for of in ("", "_se")),
+    *(f"{name}{of}" for name in (*COMBINATIONS, *OF_OUTPUT) for of in ("", "_se")),
     *(f"{name}{of}" for name in CALIBRATED for of in ("_at_zero", "_simulated_sd")),
     "n_paired",
     "n_labelled",
@@ -105,10 +107,21 @@ def row(folds: Folds, neighbours: int, fewest_labels: int, *, first_teaches: boo
         )
 
     found: dict[str, float | int | str] = {}
-    for name in COMBINATIONS:
-        found[name] = float(_combined(name, mean))
-        variance = float(_combined(name, _combined(name, spread)))
+
+    def say(name: str, of: tuple[float, ...], mean: Floats, spread: Floats) -> None:
+        found[name] = float(_combined(of, mean))
+        variance = float(_combined(of, _combined(of, spread)))
         found[f"{name}_se"] = float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else np.nan
+
+    for name, of in COMBINATIONS.items():
+        say(name, of, mean, spread)
+    taught = [TERMS if first_teaches else TERMS + 1, order[1]]
+    of_output = folds.values[used][:, taught], folds.covariance[used][:, taught][:, :, taught]
+    mean, spread = np.full(2, np.nan), np.full((2, 2), np.nan)
+    if used.any() and all(np.isfinite(each).all() for each in of_output):
+        mean, spread = average_folds(*of_output, share[used])
+    for name, of in OF_OUTPUT.items():
+        say(name, of, mean, spread)
 
     def average(each: Floats) -> Floats:
         return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)
@@ -116,7 +129,7 @@ def row(folds: Folds, neighbours: int, fewest_labels: int, *, first_teaches: boo
     simulated, truth = (average(each[..., order]) for each in (folds.simulated, folds.truth))
     for name in CALIBRATED:
         found[f"{name}_at_zero"], found[f"{name}_simulated_sd"] = calibrate(
-            _combined(name, simulated), _combined(name, truth)
+            _combined(COMBINATIONS[name], simulated), _combined(COMBINATIONS[name], truth)
         )
     found["n_paired"] = int(folds.n_paired[used if used.any() else alone].sum())
     found["n_labelled"] = int(folds.n_labelled[used].sum())
@@ -129,8 +142,7 @@ def row(folds: Folds, neighbours: int, fewest_labels: int, *, first_teaches: boo
     return found
 
 
-def _combined(name: str, terms: Floats) -> Floats:
-    """(.., Q) -> (..) of `COMBINATIONS`. A term that does not enter may be missing."""
-    weights = np.array(COMBINATIONS[name])
-    entering = weights != 0
-    return np.asarray(terms[..., entering] @ weights[entering])
+def _combined(weights: tuple[float, ...], terms: Floats) -> Floats:
+    """(.., Q) -> (..) weighted sum. A term that does not enter may be missing."""
+    entering = np.array(weights) != 0
+    return np.asarray(terms[..., entering] @ np.array(weights)[entering])

@@ -1,6 +1,7 @@
 """Mutual information of every pair of teacher and student, and of both with the label, in every split.
 
-Three terms belong to a pair: I(T;S), I(S;Y) and I(T;Y). Within one inner fold all are estimated from held-out
+Three terms belong to a pair: I(T;S), I(S;Y) and I(T;Y); and I(T;S) again, of the teacher's output in place of its
+representation: its soft targets, which are what a student is taught (docs/theory.md). Within one inner fold all are estimated from held-out
 representations of the same patients (`terms`). A fold's estimates are averaged over folds (`averaging`);
 representations of different folds come from different encoders, whose axes are not aligned, and are never pooled.
 
@@ -86,7 +87,7 @@ def estimate_pairs(
     DataFrame
         A row per split, teacher and student: `repeat, fold` (-1, -1: the full cohort), `teacher, student, estimator,
         cross_check_estimator`; the columns of `averaging.COMBINATIONS`, each with `_se`, in nats; for the gaps of both
-        estimators `_at_zero` and `_simulated_sd` (`simulations.base.calibrate`), NaN but for the full cohort;
+        representations `_at_zero` and `_simulated_sd` (`simulations.base.calibrate`), NaN but for the full cohort;
         `n_paired, n_labelled`, samples in the folds that contribute; `dim`; `flags` of the estimators, separated by
         ";", "" if there is none. No row where there is no pair.
 
@@ -156,14 +157,22 @@ def information_table(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for pair in frame[frame["repeat"] == -1].to_dict("records"):
         between, label = str(pair["estimator"]).split("-")
-        for quantity in keys.QUANTITIES:
-            estimate, se = float(pair[f"mi_{quantity}"]), float(pair[f"mi_{quantity}_se"])
+        # A likelihood is one of outputs.
+        of_label = "output" if ESTIMATORS[label].y == "any" else "representation"
+        for quantity, of, column in (
+            ("teacher_student", "representation", "mi_teacher_student"),
+            ("teacher_student", "output", "mi_output_student"),
+            ("student_label", of_label, "mi_student_label"),
+            ("teacher_label", of_label, "mi_teacher_label"),
+        ):
+            estimate, se = float(pair[column]), float(pair[f"{column}_se"])
             is_pair = quantity == "teacher_student"
             rows.append(
                 {
                     "teacher": pair["teacher"],
                     "student": pair["student"],
                     "quantity": quantity,
+                    "of": of,
                     "estimator": between if is_pair else label,
                     "estimate": estimate,
                     "se": se,
@@ -244,18 +253,22 @@ def _estimate_batch(
     draws, starts, stratum, patient = map(tensor, (members.keys, members.starts, members.stratum, members.patient))
     label, labelled = tensor(members.label), tensor(members.labelled)
     labels = suite.labels(label, labelled)
-    has, components, space = {}, {}, {}
+    has, components, space, output = {}, {}, {}, {}
     for name in views:
         has[name] = tensor(members.exists & cohort.profiled(name)[members.sample])
         held_out = tensor(encodings[name].representation[split, members.sample].astype(np.float64))
         components[name] = principal_components(held_out, has[name], settings.dimension)
         gained = tensor(gains[name][split, members.sample][..., None]) if gains else None
         space[name] = suite.space(components[name], gained, has[name])
+        # What a student is taught.
+        soft = cohort.target.task.soften(tensor(encodings[name].outputs[split, members.sample]).double().mT, 1.0).mT
+        output[name] = suite.between.prepare(principal_components(soft, has[name], settings.dimension), has[name])
 
     for a, b in pairs:
         paired = has[a] & has[b]
         keep = half_samples(draws, starts, stratum.masked_fill(~paired, -1), patient, paired)
-        values, covariance, flags = with_covariance(suite, space[a], space[b], labels, labelled, paired, keep)
+        outputs = output[a], output[b]
+        values, covariance, flags = with_covariance(suite, space[a], space[b], outputs, labels, labelled, paired, keep)
         simulated, truth = (np.full((len(batch), settings.simulations, TERMS), np.nan) for _ in range(2))
         # What is simulated is a representation and a label; there is no model of the encoder's outputs.
         if len(full) and not suite.label.of_gains:

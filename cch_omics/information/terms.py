@@ -1,7 +1,8 @@
 """The terms of a pair of views within inner folds: values, covariance, and what they are on simulated cohorts.
 
-The Q = 4 terms of (a, b) are I(A;B), I(A;Y), I(B;Y) and I(A;B) again, by the second estimator. All are estimated from
-the same patients, those with both views; for the label terms, of these, the ones whose label may be used. So their
+The Q = 4 terms of (a, b) are I(A;B), I(A;Y), I(B;Y) and I(A;B) again, by the second estimator. Two more have an output
+in place of a representation, that of the view which would teach: I(output of A;B) and I(output of B;A). All are
+estimated from the same patients, those with both views; for the label terms, of these, the ones whose label may be used. So their
 differences are paired.
 """
 
@@ -33,9 +34,9 @@ class Folds:
     Attributes
     ----------
     values
-        (F, Q) nats, NaN where no estimate is possible.
+        (F, Q + 2) nats, NaN where no estimate is possible.
     covariance
-        (F, Q, Q) of the values, given the encoders; NaN where the half-samples do not tell.
+        (F, Q + 2, Q + 2) of the values, given the encoders; NaN where the half-samples do not tell.
     simulated, truth
         (F, R, Q) values on simulated cohorts, and what they should be. NaN but for the full cohort.
     n_paired, n_labelled
@@ -103,7 +104,13 @@ class Suite:
         return self.label.prepare(principal_components(points[..., None], known, 1), known)
 
     def terms(
-        self, a: Space, b: Space, labels: Tensor, known: Tensor, selections: Tensor
+        self,
+        a: Space,
+        b: Space,
+        labels: Tensor,
+        known: Tensor,
+        selections: Tensor,
+        outputs: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Estimate the terms.
 
@@ -113,21 +120,26 @@ class Suite:
             As of `labels`, and (B, n) which of them may be used.
         selections
             (B, S, n) samples; for the label terms, those of them whose label may be used.
+        outputs
+            Of a and b, as the first estimator prepares them; without, the two terms that have them are left out.
 
         Returns
         -------
         tuple
-            (B, S, Q), and flags (B, S).
+            (B, S, Q) or (B, S, Q + 2), and flags (B, S).
         """
         pair, with_label = compress(selections), compress(selections & known[:, None])
 
-        def between(estimator: Estimator) -> Estimates:
-            return run(estimator, a[estimator.prepare], b[estimator.prepare], *pair, neighbours=self.neighbours)
+        def between(estimator: Estimator, x: Tensor | None = None, y: Space = b) -> Estimates:
+            first = a[estimator.prepare] if x is None else x
+            return run(estimator, first, y[estimator.prepare], *pair, neighbours=self.neighbours)
 
         def of_label(space: Space) -> Estimates:
             return run(self.label, space[self.label.prepare], labels, *with_label, neighbours=self.neighbours)
 
         found = [between(self.between), of_label(a), of_label(b), between(self.cross_check)]
+        if outputs is not None:
+            found += [between(self.between, x, y) for x, y in zip(outputs, (b, a), strict=True)]
         flags: dict[str, Tensor] = {}
         for term in found:
             for flag, present in term.flags.items():
@@ -136,12 +148,21 @@ class Suite:
 
 
 def with_covariance(
-    suite: Suite, a: Space, b: Space, labels: Tensor, known: Tensor, paired: Tensor, keep: Tensor
+    suite: Suite,
+    a: Space,
+    b: Space,
+    outputs: tuple[Tensor, Tensor],
+    labels: Tensor,
+    known: Tensor,
+    paired: Tensor,
+    keep: Tensor,
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Estimate the terms of B items and their covariance over half-samples.
 
     Parameters
     ----------
+    outputs
+        As `Suite.terms` takes them.
     labels, known
         As of `Suite.labels`, and (B, n) which of them may be used.
     paired
@@ -152,13 +173,16 @@ def with_covariance(
     Returns
     -------
     tuple
-        (B, Q), (B, Q, Q) scaled from half to all samples, and flags (B,). The second estimator may want more samples
+        (B, Q + 2), (B, Q + 2, Q + 2) scaled from half to all samples, and flags (B,). The second estimator may want more samples
         than half of a fold has, and the label terms more labels: the covariance of the terms before them is then that
         over the half-samples which have an estimate of these.
     """
-    values, flags = suite.terms(a, b, labels, known, paired[:, None])
-    halves, _ = suite.terms(a, b, labels, known, keep)
-    covariance = _covariance(halves)
+    values, flags = suite.terms(a, b, labels, known, paired[:, None], outputs)
+    halves, _ = suite.terms(a, b, labels, known, keep, outputs)
+    first = [*range(3), *range(TERMS, TERMS + 2)]
+    covariance = torch.full((len(halves), TERMS + 2, TERMS + 2), torch.nan, dtype=halves.dtype, device=halves.device)
+    for block in (first, list(range(TERMS))):
+        covariance[:, torch.tensor(block)[:, None], block] = _covariance(halves[..., block])
     covariance[:, :3, :3] = _covariance(halves[..., :3])
     alone = _covariance(halves[..., :1])
     covariance[:, :1, :1] = torch.where(covariance[:, :1, :1].isnan(), alone, covariance[:, :1, :1])

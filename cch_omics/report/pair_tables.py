@@ -24,7 +24,7 @@ def information_table(information: pd.DataFrame) -> Table:
         Row(
             (
                 f"{row['teacher']} → {row['student']}",
-                TERMS[row["quantity"]],
+                TERMS[row["quantity"]] + (", of the output" if row["of"] == "output" else ""),
                 row["estimator"],
                 signed(row["estimate"], 3),
                 f"{signed(row['ci_low'], 3)} to {signed(row['ci_high'], 3)}",
@@ -41,7 +41,7 @@ def information_table(information: pd.DataFrame) -> Table:
         Column("95% interval", number=True),
         Column("Samples", number=True),
     )
-    return Table("Mutual information from held-out representations", columns, rows, "information.tsv")
+    return Table("Mutual information from held-out representations, and from outputs where it says so", columns, rows, "information.tsv")
 
 
 def pairs_table(pairs: pd.DataFrame, metric: Metric, rule: str, *, where: bool = False) -> Table:

@@ -228,6 +228,11 @@ class Task(Protocol):
     primary: ClassVar[str]
     # Standard deviation of what distilling truly gains in the primary metric, over pairs: the prior of a pilot's gain.
     gain_sd: ClassVar[float]
+    # Variance of a pilot's gain as it is to be expected before anyone trains, for one patient (`verdict.power`): what a
+    # tenth, half and nine tenths of the pairs of real cohorts had at most; and with which power of patients over labels
+    # it grows (research/benchmarks/power.md).
+    pilot_variance: ClassVar[tuple[float, float, float]]
+    pilot_label_power: ClassVar[float]
     # Estimator of I(S;Y) where the configuration says `auto`, a name in the registry of estimators.
     label_estimator: ClassVar[str]
     # What follows the target's name in the names of its columns, in each way in which tables name them. Values of one
@@ -331,6 +336,21 @@ class Task(Protocol):
     def loss(self, outputs: Outputs, values: Values) -> Floats:
         """(..., n, C) and (n, ...) -> (..., n) loss of each sample, by which baselines are chosen on inner folds."""
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """What outputs expect of labels, beside the labels.
+
+        Parameters
+        ----------
+        outputs, values
+            (n, C), and (n, ...) observed labels.
+
+        Returns
+        -------
+        tuple
+            (n, C) means of the label given the outputs, (n, C) the label in the same numbers, and (n, C) the weight of
+            each: 0 where nothing was observed.
+        """
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Learn how outputs become decisions.
 
@@ -400,6 +420,15 @@ class Task(Protocol):
         -------
         Gain
             NaN without a usable label; the error also with too few samples for one.
+        """
+
+    def imbalance(self, shares: Sequence[float]) -> float:
+        """By how much uneven labels raise the variance of a gain.
+
+        Parameters
+        ----------
+        shares
+            Of each class; of a survival time, of the patients with an event; of a number, nothing.
         """
 
     def fit_pool(self, outputs: Outputs, values: Values) -> Pool:

@@ -17,6 +17,7 @@ from cch_omics.models.recipes import TAUGHT
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Floats, Task
 from cch_omics.verdict.label_information import label_information
+from cch_omics.verdict.margin import margin
 from cch_omics.verdict.pilot import COLUMNS, pilots
 
 PAIR = ["teacher", "student"]
@@ -46,12 +47,13 @@ def gather(
 
         - `accuracy_difference`: the primary metric of the teacher minus that of the student, on labelled samples that
           have both;
+        - `margin` and its `_se`, of `margin.margin`, on the same samples;
         - `teacher_information` and its `_se`: a lower bound of I(T;Y) in nats, `label_information`; of the full cohort
           the mean of the outer training sets;
         - `shared_information` and its `_se`: I(T;S); of the full cohort the mean of the outer training sets;
         - `pilot_gain` and its `_se`, and `taught_information`, of `pilot.pilots`;
-        - `p_gap_positive` and `cross_check_p_gap_positive`, corrected by simulations where there are some; and
-          `p_gain_positive`, with a normal prior of standard deviation `Task.gain_sd` around zero.
+        - `p_gap_positive` and `cross_check_p_gap_positive`, corrected by simulations where there are some;
+          `p_gap_output_positive` and `p_margin_positive`; and `p_gain_positive`, with a normal prior of standard deviation `Task.gain_sd` around zero.
     """
     if information.empty:  # nothing tells the types of its columns
         numbers = information.columns.difference([*PAIR, "estimator", "cross_check_estimator", "flags"])
@@ -68,6 +70,8 @@ def gather(
         sd = found[[f"{name}_se", f"{name}_simulated_sd"]].max(axis=1)
         column = "p_gap_positive" if name == "gap" else "cross_check_p_gap_positive"
         found[column] = _probability_positive(centre, sd)
+    for name in ("gap_output", "margin"):
+        found[f"p_{name}_positive"] = _probability_positive(found[name], found[f"{name}_se"])
     gained = pilots(cohort, splits, encodings, students or {})
     found = with_pilots(found, gained, cohort.target.task)
     return found[[*SPLIT, *keys.PAIR_COLUMNS, *(name for name in found if name not in {*SPLIT, *keys.PAIR_COLUMNS})]]
@@ -103,9 +107,11 @@ def _held_out(
             decisions = np.stack([tasks[s].decision(each, values, usable) for each in outputs])
             ahead, behind = tasks[s].evaluate(outputs, values, decisions, values)[tasks[s].primary]
             difference = float(ahead - behind)
+        of_margin = margin(tasks[s], *outputs, values, cohort.groups[both])
         known = label_information(cohort, tasks[s], outputs[0], both, splits.inner[s, both])
-        rows.append((repeat, fold, teacher, student, difference, *known))
-    columns = [*SPLIT, *PAIR, "accuracy_difference", "teacher_information", "teacher_information_se"]
+        rows.append((repeat, fold, teacher, student, difference, *of_margin, *known))
+    of_margin = ["margin", "margin_se"]
+    columns = [*SPLIT, *PAIR, "accuracy_difference", *of_margin, "teacher_information", "teacher_information_se"]
     return pd.DataFrame(rows, columns=columns)
 
 

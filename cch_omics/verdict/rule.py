@@ -15,6 +15,7 @@ from cch_omics.cohort import Target
 from cch_omics.config import CriterionConfig
 from cch_omics.models.recipes import ALONE
 from cch_omics.verdict.criteria import CRITERIA
+from cch_omics.verdict.power import POWER, WORTHWHILE, decidable_gain, patients_needed
 
 
 def decide(evidence: pd.DataFrame, criterion: CriterionConfig, target: Target) -> pd.DataFrame:
@@ -115,6 +116,16 @@ def _rows(evidence: pd.DataFrame, criterion: CriterionConfig, target: Target) ->
         error = f"± {digits(se) or 0} {unit}"
         return f"{digits(value, '+')} {error}" if digits(value) else f"nothing ({error})"
 
+    def seen(se: float, patients: float) -> str:
+        """What such pilots could decide, and how many patients it would take to decide what is worth while."""
+        gain_sd, confidence = target.task.gain_sd, criterion.confidence
+        enough = decidable_gain(se, gain_sd, confidence)
+        said = f"such pilots see a gain of {digits(enough) or 0} with probability {POWER:.0%}"
+        if not (enough > WORTHWHILE and patients > 0):
+            return said
+        needed = patients_needed(WORTHWHILE, se, patients, gain_sd, confidence)
+        return f"{said}, and one of {digits(WORTHWHILE)} with some {float(f'{needed:.2g}'):,.0f} patients like these"
+
     def ahead(value: float) -> str:
         return f"{digits(abs(value))} {unit} {'ahead of' if value > 0 else 'behind'}" if digits(value) else "as good as"
 
@@ -124,6 +135,7 @@ def _rows(evidence: pd.DataFrame, criterion: CriterionConfig, target: Target) ->
             "target": target.name,
             "confidence": criterion.confidence,
             "pilot_gain_shown": gained(row["pilot_gain"], row["pilot_gain_se"]),
+            "pilot_power_shown": seen(row["pilot_gain_se"], row.get("n_paired", np.nan)),
             "accuracy_difference_shown": ahead(row["accuracy_difference"]),
         }
         rows.append({str(name): value for name, value in row.items()} | said)

@@ -24,6 +24,7 @@ from test_student import DAMAGE, make_one
 from test_student import make_cohort as student_cohort
 
 import cch_omics
+from cch_omics.cli.command import numbers
 from cch_omics.cohort import Cohort
 from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, load_config, read_sheet, teachers_of_row
 from cch_omics.data.mudata import read_cohort
@@ -32,9 +33,11 @@ from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError
 from cch_omics.planning.given_once import check_given_once
 from cch_omics.planning.sources import modalities_of
+from cch_omics.report.power import plan
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student, write_student
 from cch_omics.student.predict import predict_file
+from cch_omics.tasks.planned import planned_target
 
 HTML = "<!DOCTYPE html>\n<html><body>404</body></html>"
 FOLDER = Path("cohort")
@@ -446,6 +449,13 @@ def predicted(content: str, name: str = "new.csv") -> Callable[[], object]:
         return predict_file(Path("cnv"), Path(name), Path("out/predictions.tsv"))
 
     return run
+
+
+def study_of(
+    patients: int, labels: float = 1.0, classes: str = "", events: float | None = None, gain: float = 0.02
+) -> Callable[[], object]:
+    """The plan of a study that nobody has made yet."""
+    return lambda: plan(*planned_target(numbers(classes, "--classes"), events), patients, labels, gain)
 
 
 def cut_cohort() -> object:
@@ -1000,6 +1010,14 @@ def _cases() -> list[Case]:
     add(section, "an infinite value", predicted(f"id,{genes}\nn1,1,inf,3,4,5,6,7\n"), "new.csv", "'cnv1'", "'n1'")
     add(section, "text", predicted(f"id,{genes}\nn1,1,x,3,4,5,6,7\n"), "new.csv", "'cnv1'", "text: 'x'")
     add(section, "an unknown format", predicted("x", "new.txt"), "new.txt", "unknown format")
+    section = "The plan of a study (`cch power`)"
+    add(section, "shares that do not add up", study_of(400, classes="0.5,0.4"), "--classes", "0.5,0.4", "add up to 1")
+    add(section, "names of classes", study_of(400, classes="Positive,Negative"), "--classes", "0.7,0.3")
+    add(section, "classes and events", study_of(400, classes="0.5,0.5", events=0.3), "--events", "leave one out")
+    add(section, "a number of events", study_of(400, events=120), "--events", "120", "the share of patients")
+    add(section, "a number of labels", study_of(400, 60), "--labels", "60", "0.15")
+    add(section, "fewer labels than folds", study_of(100, 0.1, "0.7,0.3"), "--patients", "3 labels", "at least 7")
+    add(section, "a gain in points", study_of(400, gain=2), "--gain", "0.02 is 2 points")
     return cases
 
 

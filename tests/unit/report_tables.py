@@ -110,13 +110,12 @@ def teachers(table: pd.DataFrame, modalities: list[str], rule: str = "pilot") ->
 
 def information(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    columns = ("mi_teacher_student", "mi_student_label", "mi_teacher_label")
     for row in table.to_dict("records"):
-        for quantity, column in zip(keys.QUANTITIES, columns, strict=True):
-            value = row[column]
+        for quantity in ("teacher_student", "student_label", "teacher_label"):
+            value = row[f"mi_{quantity}"]
             estimator = "ksg" if quantity == "teacher_student" else "ross"
             pair = (row["teacher"], row["student"])
-            rows.append((*pair, quantity, estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats"))
+            rows.append((*pair, quantity, "representation", estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats"))
     return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
 
 

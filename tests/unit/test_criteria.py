@@ -24,6 +24,7 @@ def said(**changed: Any) -> dict[str, Any]:
         "target": "er_status",
         "confidence": CONFIDENCE,
         "pilot_gain_shown": f"{100 * found['pilot_gain']:+.1f} points of balanced accuracy",
+        "pilot_power_shown": "such pilots see a gain of 2.5 with probability 80%",
         "accuracy_difference_shown": f"{100 * found['accuracy_difference']:.1f} points of balanced accuracy ahead of",
     }
 
@@ -42,7 +43,8 @@ def sentences(text: str) -> list[str]:
 
 def test_the_registry_has_its_entries_by_name_and_no_second_spelling_of_the_verdicts() -> None:
     assert all(name == criterion.name for name, criterion in CRITERIA.items())
-    assert list(CRITERIA) == ["pilot", "cch", "cch_calibrated", "accuracy_difference", "always", "never"]
+    without = ["cch", "cch_calibrated", "gap_output", "margin", "accuracy_difference", "always", "never"]
+    assert list(CRITERIA) == ["pilot", *without]
     assert (DISTIL, DO_NOT_DISTIL, UNDECIDED) == keys.VERDICTS
     assert [name for name, criterion in CRITERIA.items() if criterion.needs_distillation] == ["pilot"]
 
@@ -218,6 +220,18 @@ def test_without_simulations_nothing_is_calibrated_and_nothing_decided() -> None
     assert verdict == keys.UNDECIDED
     assert reason.startswith("The gap could not be calibrated")
     assert judged("cch_calibrated", gap=nan, gap_se=nan)[1].startswith("The gap could not be estimated")
+
+
+# gap_output, margin
+
+
+@pytest.mark.parametrize("name", ["gap_output", "margin"])
+def test_a_probability_decides_and_doubt_is_undecided(name: str) -> None:
+    verdicts = [judged(name, p_gap=p)[0] for p in (0.95, 0.9, 0.6, 0.4, 0.1, nan)]
+    decided = [keys.DISTIL] * 2 + [keys.UNDECIDED] * 2 + [keys.DO_NOT_DISTIL]
+    assert verdicts == [*decided, keys.UNDECIDED]
+    assert CRITERIA[name].score(said(gap=-0.2)) == -0.2
+    assert "could not be estimated" in judged(name, gap=nan, gap_se=nan)[1]
 
 
 # accuracy_difference, always, never

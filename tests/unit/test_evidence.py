@@ -73,7 +73,7 @@ def test_a_row_for_every_split_pair_and_recipe(made: Made, evidence: pd.DataFram
     added = [
         "accuracy_difference", "teacher_information", "teacher_information_se", "shared_information",
         "shared_information_se", "p_gap_positive", "cross_check_p_gap_positive", "pilot_gain", "pilot_gain_se",
-        "taught_information", "p_gain_positive",
+        "taught_information", "p_gain_positive", "margin", "margin_se", "p_margin_positive", "p_gap_output_positive",
     ]  # fmt: skip
     assert set(evidence) == {*made.information, *added, "recipe"}
     # What was estimated stays as it was.

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from information_oracle import Array, slow_gaussian, slow_ksg, slow_mixed, slow_ross
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality, Target
@@ -135,16 +136,23 @@ def test_values_are_the_loops_over_folds(teacher_student: str, label: str, numbe
                     row.append(slow_ross(of(name, labelled), y.astype(int), 3))
                 else:
                     row.append(slow[used](of(name, labelled), standardised))
+            # What a student is taught.
+            taught = encodings[teacher].outputs[s, rows[teacher]].astype(float)
+            soft = components(taught if numbers else softmax(taught, axis=1), 2)
+            of_output = of(teacher, paired, {teacher: dict(zip(rows[teacher], soft, strict=True))})
+            row.append(slow[teacher_student](of_output, of(student, paired)))
             terms.append([slow[teacher_student](of(teacher, paired), of(student, paired)), *row])
             weights.append(len(paired))
             n_labelled += len(labelled)
         found = frame.loc[(splits.repeat[s], splits.fold[s], teacher, student)]
-        between, student_label, teacher_label = np.average(terms, axis=0, weights=weights)
+        between, student_label, teacher_label, of_output = np.average(terms, axis=0, weights=weights)
         expected = {
             "mi_teacher_student": between,
             "mi_student_label": student_label,
             "mi_teacher_label": teacher_label,
             "gap": between - student_label,
+            "mi_output_student": of_output,
+            "gap_output": of_output - student_label,
         }
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, abs=1e-9), name
@@ -388,19 +396,21 @@ def test_the_table_of_the_full_cohort() -> None:
     frame = estimate_pairs(*setting(), SETTINGS, seed=0)
     table = information_table(frame)
     assert tuple(table.columns) == keys.INFORMATION_COLUMNS
-    assert len(table) == 6 * 3
+    assert len(table) == 6 * 4
     assert set(table.unit) == {"nats"}
     first = frame.query("repeat == -1").iloc[0]
-    rows = table.query("teacher == @first.teacher and student == @first.student").set_index("quantity")
-    assert tuple(rows.index) == keys.QUANTITIES
-    for quantity, estimator, n in (
-        ("teacher_student", "ksg", first.n_paired),
-        ("student_label", "ross", first.n_labelled),
-        ("teacher_label", "ross", first.n_labelled),
-    ):
-        row = rows.loc[quantity]
+    rows = table.query("teacher == @first.teacher and student == @first.student").set_index(["quantity", "of"])
+    expected = {
+        ("teacher_student", "representation"): ("mi_teacher_student", "ksg", first.n_paired),
+        ("teacher_student", "output"): ("mi_output_student", "ksg", first.n_paired),
+        ("student_label", "representation"): ("mi_student_label", "ross", first.n_labelled),
+        ("teacher_label", "representation"): ("mi_teacher_label", "ross", first.n_labelled),
+    }
+    assert list(rows.index) == list(expected)
+    for which, (column, estimator, n) in expected.items():
+        row = rows.loc[which]
         assert (row.estimator, row.n) == (estimator, n)
-        assert row.estimate == first[f"mi_{quantity}"]
+        assert row.estimate == first[column]
         assert row.ci_high - row.ci_low == pytest.approx(2 * 1.96 * row.se, rel=1e-4)
 
 

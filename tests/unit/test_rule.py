@@ -49,6 +49,8 @@ def test_columns_are_the_contract_and_the_full_cohort_is_judged() -> None:
         ("pilot", "rna", "+-?"),
         ("cch", "rppa", "-+-"),
         ("cch_calibrated", "rppa", "-+?"),
+        ("gap_output", "rppa", "-+?"),
+        ("margin", "rppa", "-+?"),
         ("accuracy_difference", "mirna", "+-+"),
         # All are equal: the first of the list.
         ("always", "rna", "+++"),
@@ -72,6 +74,8 @@ OPENINGS = {
     "pilot": ("Pilots of cnv", "Too close to call: pilots", "No pilot could be compared"),
     "cch": ("The gap is", "The gap could not be estimated"),
     "cch_calibrated": ("The probability that the gap is positive", "The gap could not be estimated"),
+    "gap_output": ("The gap of outputs is", "The gap of outputs could not be estimated"),
+    "margin": ("The margin is", "The margin could not be estimated"),
     "accuracy_difference": ("On held-out patients", "Teacher and student could not be compared"),
     "always": ("The rule says so",),
     "never": ("The rule says so",),
@@ -114,6 +118,21 @@ def test_what_is_shown_as_zero_is_no_difference(gain: float, pilot: str, ahead: 
     evidence = piloted(row(pilot=gain, ahead=gain))
     assert pilot in decide(evidence, by("pilot"), CLASSES)["reason"][0]
     assert ahead in decide(evidence, by("accuracy_difference"), CLASSES)["reason"][0]
+
+
+@pytest.mark.parametrize(
+    ("n_paired", "more"), [(400, ", and one of 2.0 with some 950 patients like these."), (nan, ".")]
+)
+def test_an_undecided_verdict_says_what_could_be_decided(n_paired: float, more: str) -> None:
+    evidence = piloted(row(pilot=0.01, pilot_se=0.012)).assign(n_paired=n_paired)
+    decided = decide(evidence, by("pilot"), CLASSES).iloc[0]
+    assert decided["verdict"] == keys.UNDECIDED
+    assert (
+        decided["reason"]
+        .split(": ")[1]
+        .split("; ")[1]
+        .startswith("such pilots see a gain of 2.7 with probability 80%" + more)
+    )
 
 
 def test_without_pilots_a_rule_that_needs_none_says_nothing_of_them() -> None:

@@ -73,6 +73,8 @@ class Classification:
     primary: ClassVar[str] = "balanced_accuracy"
     # 0.035, 0.028 and 0.022 at the three label budgets of docs/decisions.md, 0.015 to 0.037 with any group left out.
     gain_sd: ClassVar[float] = 0.03
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.01, 0.02, 0.04)
+    pilot_label_power: ClassVar[float] = 0.7
     label_estimator: ClassVar[str] = "ross"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
@@ -165,6 +167,11 @@ class Classification:
         logp = log_softmax(np.asarray(outputs, dtype=np.float64), axis=-1)
         return np.asarray(-logp[..., np.arange(len(values)), values.astype(np.int64)])
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """Probabilities, beside one-hot classes."""
+        p = np.asarray(softmax(np.asarray(outputs, dtype=np.float64), axis=1))
+        return p, np.eye(len(self.classes))[values.astype(np.int64)], np.ones_like(p)
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """(C,) logit adjustment."""
         return logit_adjustment(outputs, self.strata(values), usable)
@@ -193,6 +200,10 @@ class Classification:
     ) -> Gain:
         """In balanced accuracy: `accuracy_gain`."""
         return accuracy_gain(alone, taught, teacher, np.where(usable, self.strata(values), -1), groups)
+
+    def imbalance(self, shares: Sequence[float]) -> float:
+        """The variance of a mean over classes, each of its own patients: mean of 1 / share, over their number."""
+        return float(np.mean(1 / np.asarray(shares)) / len(shares))
 
     def fit_pool(self, outputs: Outputs, values: Values) -> ClassPool:
         logp = log_softmax(np.asarray(outputs, dtype=np.float64), axis=1)

@@ -78,6 +78,8 @@ class Regression:
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
     gain_sd: ClassVar[float] = 0.03
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.01, 0.014, 0.04)
+    pilot_label_power: ClassVar[float] = 1.3
     label_estimator: ClassVar[str] = "ksg"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
@@ -193,6 +195,11 @@ class Regression:
         """Squared error of the transformed target."""
         return np.asarray((outputs[..., 0] - self.transform.forward(values)) ** 2, dtype=np.float64)
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """The transformed number is what outputs are."""
+        mean = np.asarray(outputs, dtype=np.float64)
+        return mean, np.asarray(self.transform.forward(values), dtype=np.float64)[:, None], np.ones_like(mean)
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Half the width of the interval, in the unit of the outputs; NaN with fewer residuals than the level needs.
 
@@ -231,6 +238,10 @@ class Regression:
             self.transform.inverse(np.asarray(outputs[:, 0], dtype=np.float64)) for outputs in (alone, taught, teacher)
         )
         return r2_gain(one, other, third, np.where(usable, values, np.nan), groups)
+
+    def imbalance(self, shares: Sequence[float]) -> float:
+        """A number has one kind of labels."""
+        return 1.0
 
     def fit_pool(self, outputs: Outputs, values: Values) -> TransformedPool:
         known = self.transform.forward(np.asarray(values, dtype=np.float64))

@@ -96,6 +96,8 @@ class Survival:
     primary: ClassVar[str] = "uno_c"
     # That of classification: no number has been chosen on cohorts with survival times yet.
     gain_sd: ClassVar[float] = 0.03
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.01, 0.0165, 0.03)
+    pilot_label_power: ClassVar[float] = 1.0
     label_estimator: ClassVar[str] = "likelihood"
     # The second is cBioPortal's, the third Xena's.
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("_time", "_event"), ("_MONTHS", "_STATUS"), (".time", ""))
@@ -273,6 +275,12 @@ class Survival:
         """Minus the log-likelihood of the follow-up, in nats."""
         return -log_likelihood(np.asarray(outputs, dtype=np.float64), *encode(self.ends, values))
 
+    def expected(self, outputs: Outputs, values: Values) -> tuple[Floats, Floats, Floats]:
+        """Hazards of the intervals, beside the events in them; weights are exposures."""
+        events, exposure = encode(self.ends, values)
+        hazards = np.asarray(expit(np.asarray(outputs, dtype=np.float64)))
+        return hazards, np.divide(events, exposure, out=np.zeros_like(hazards), where=exposure > 0), exposure
+
     def decision(self, outputs: Outputs, values: Values, usable: NDArray[np.bool_]) -> Floats:
         """Nothing to learn: hazards are the prediction."""
         return np.zeros(0)
@@ -307,6 +315,10 @@ class Survival:
         """In Uno's C: `c_gain`. Samples without a usable label do not count."""
         one, other = (risk(np.asarray(outputs, dtype=np.float64)) for outputs in (alone, taught))
         return c_gain(one, other, np.where(usable[:, None], values, np.nan), groups, fold, self.horizon)
+
+    def imbalance(self, shares: Sequence[float]) -> float:
+        """Patients with an event are what C is made of."""
+        return 1 / shares[0]
 
     def fit_pool(self, outputs: Outputs, values: Values) -> HazardPool:
         return fit_pool(outputs, values, self.ends)

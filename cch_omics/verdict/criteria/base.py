@@ -27,7 +27,8 @@ class Criterion:
     reason
         A row of evidence.tsv and the verdict -> one sentence that says why. The row has `target` and `confidence`
         besides, and `pilot_gain_shown` and `accuracy_difference_shown` in words of the metric: "+1.2 ± 0.8 points of
-        balanced accuracy", or "nothing"; "1.2 points of balanced accuracy ahead of", or "as good as".
+        balanced accuracy", or "nothing"; "1.2 points of balanced accuracy ahead of", or "as good as";
+        and `pilot_power_shown`, what pilots with such an error could decide.
     probability
         The column of evidence.tsv with the probability that decides; "" if none does.
     reference
@@ -53,6 +54,16 @@ def by_sign(score: Callable[[Row], float]) -> Callable[[Row, float], str]:
         if value != value:
             return UNDECIDED
         return DISTIL if value > 0 else DO_NOT_DISTIL
+
+    return decide
+
+
+def by_probability(column: str) -> Callable[[Row, float], str]:
+    """Decide by the probability in a column of evidence.tsv; undecided where it is missing."""
+
+    def decide(row: Row, confidence: float) -> str:
+        p = row[column]
+        return DISTIL if p >= confidence else DO_NOT_DISTIL if p <= 1 - confidence else UNDECIDED
 
     return decide
 

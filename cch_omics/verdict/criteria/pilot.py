@@ -35,8 +35,8 @@ def reason(row: Row, verdict: str) -> str:
         return "No pilot could be compared: too few patients have both omics and a label."
     if verdict == UNDECIDED and (p >= row["confidence"] or row["pilot_gain"] > score(row)):
         return _luck(row)
-    gained = f"pilots of {student}, taught by {teacher}, gained {row['pilot_gain_shown']}."
-    return f"Too close to call: {gained}" if verdict == UNDECIDED else f"P{gained[1:]}"
+    gained = f"ilots of {student}, taught by {teacher}, gained {row['pilot_gain_shown']}"
+    return f"Too close to call: p{gained}; {row['pilot_power_shown']}." if verdict == UNDECIDED else f"P{gained}."
 
 
 def _knows(row: Row) -> bool:
