@@ -59,11 +59,14 @@ class Network:
     head_weight: NDArray[np.float32]
     head_bias: NDArray[np.float32]
 
+    def representation(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, p) features, NaN where missing -> (n, r)."""
+        filled = np.where(np.isnan(values), self.fill, values)
+        return np.asarray(np.tanh(filled @ self.weight + self.bias))
+
     def outputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, C) outputs."""
-        filled = np.where(np.isnan(values), self.fill, values)
-        hidden = np.tanh(filled @ self.weight + self.bias)
-        return np.asarray(hidden @ self.head_weight + self.head_bias, dtype=np.float32)
+        return np.asarray(self.representation(values) @ self.head_weight + self.head_bias, dtype=np.float32)
 
 
 @dataclass(frozen=True)
