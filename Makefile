@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-all check benchmark-decisions clean
+.PHONY: demo test test-all check docs benchmark-decisions clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
@@ -26,6 +26,11 @@ check: .venv/installed  ## Format, lint and types.
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 
+docs: .venv/installed  ## The site, into docs/_build/html: tutorial executed, no warning, no broken link.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
@@ -38,4 +43,4 @@ benchmark-decisions: .venv/installed  ## The advice against its rivals on every 
 	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --threads 2
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.
-	rm -rf results logs .snakemake
+	rm -rf results logs .snakemake docs/_build docs/made
