@@ -1,7 +1,11 @@
 """Pins are stated in several files: they agree."""
 
 import ast
+import importlib.metadata
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from itertools import chain
@@ -107,6 +111,36 @@ def test_every_rule_gets_the_environment_of_the_profile() -> None:
     bodies = dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", rules, re.MULTILINE))
     for name, body in bodies.items():
         assert re.search(r"conda:\n        ENVIRONMENT\n", body), name
+
+
+def test_the_last_release_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (released, *_) = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["fallback-version"] == released
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == released
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_version_is_known_with_and_without_an_installation(installed: bool, tmp_path: Path) -> None:
+    """A clone that is used without one says its commit, and a copy without history that it does not know."""
+    command = "import cch_omics; print(cch_omics.__version__)"
+    here, copy = ROOT, tmp_path / "copy"
+    shutil.copytree(PACKAGE_ROOT, copy / "cch_omics")
+    # -S: without what is installed.
+    said = {}
+    for folder in (here, copy):
+        options = [] if installed else ["-S"]
+        environment = {**os.environ, "PYTHONPATH": str(folder), "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, *options, "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said[folder] = done.stdout.strip()
+    if installed:
+        assert said[here] == said[copy] == importlib.metadata.version("cch_omics")
+    else:
+        assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|\d+\.\d+\S*", said[here]) and said[copy] == "unknown"
 
 
 def test_the_wheel_ships_the_package_alone() -> None:
