@@ -26,14 +26,17 @@ check: .venv/installed  ## Format, lint and types.
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 
-docs: .venv/installed  ## The site, into docs/_build/html: tutorial executed, no warning, no broken link.
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+docs: .venv/docs  ## The site, into docs/_build/html: tutorial executed, no warning, no broken link.
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
 	$(BIN)/python docs/check_links.py docs/_build/html
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
+	@touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 # Cohorts, and a folder for the predictions; neither belongs to the repository.

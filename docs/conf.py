@@ -18,6 +18,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "cch_omics"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {"source_directory": "docs/"}
 html_show_sourcelink = False
 
