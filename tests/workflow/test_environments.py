@@ -11,6 +11,7 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -83,6 +84,39 @@ def test_conda_environments_hold_what_the_package_requires() -> None:
     # The workflow's own process needs Snakemake, its jobs do not.
     needed = set(requirements()) - {"snakemake"}
     assert set(environment("cpu.yaml")) == set(environment("gpu.yaml")) == needed | {"python"}
+
+
+def test_the_recipe_for_bioconda_requires_what_the_package_requires() -> None:
+    content = jinja2.Template((ROOT / "envs" / "bioconda" / "meta.yaml").read_text())
+    recipe = yaml.safe_load(content.render(pin_subpackage=lambda name, **_: name, PYTHON="python"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    on_pypi = NAMES_ON_PYPI | {"pytorch": "torch", "snakemake-minimal": "snakemake"}
+    run = [line.split(" ", 1) for line in recipe["requirements"]["run"]]
+    ranges = {on_pypi.get(name, name): wanted for name, wanted in run}
+    assert ranges.pop("python") == project["requires-python"]
+    assert [f"{name}{wanted}" for name, wanted in ranges.items()] == project["dependencies"]
+    assert recipe["build"]["entry_points"] == [f"{name} = {at}" for name, at in project["scripts"].items()]
+    assert recipe["about"]["license"] == project["license"]
+
+
+def test_workflows_of_the_host_call_commands_that_exist() -> None:
+    """What a host runs is what can be run anywhere: scripts of .ci, and make."""
+    made = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = []
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            called += [step["run"] for step in job["steps"] if "run" in step]
+    scripts = [found[1] for command in called if (found := re.match(r"bash (\S+)", command))]
+    assert set(scripts) == {".ci/run", ".ci/ranges", ".ci/release"}
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
+    targets = [target for command in called for target in re.findall(r"^make (\S+)", command)]
+    assert targets and set(targets) <= made
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    check = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert check is not None
+    assert {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks} == set(
+        re.findall(r"\$\(BIN\)/(\w+)", check[1])
+    )
 
 
 def test_the_container_takes_its_versions_from_the_constraints_and_states_none() -> None:
