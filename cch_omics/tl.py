@@ -238,6 +238,8 @@ def _held_out(cohort: Cohort, splits: Splits, encoding: Encoding, modality: str,
     common = encoding.network.representation(data.values)
     for fold in range(splits.n_inner):
         of_fold = inner[data.rows] == fold
+        if not of_fold.any():
+            continue
         rows, axes = data.rows[of_fold], common[of_fold]
         centred = found[rows] - found[rows].mean(0)
         turn, _ = orthogonal_procrustes(centred, axes - axes.mean(0))
