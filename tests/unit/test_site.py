@@ -29,7 +29,8 @@ def test_every_key_and_every_column_is_on_a_page() -> None:
     for name, field in Config.model_fields.items():
         assert (f"| `{name}`" if not hasattr(field.annotation, "model_fields") else f"| `{name}.") in page
     page = made.tables_page()
-    for name in {column for name in vars(keys) if name.endswith("_COLUMNS") for column in vars(keys)[name]}:
+    tables = [columns for name, columns in vars(keys).items() if name.endswith("_COLUMNS")]
+    for name in {column for columns in tables for column in columns}:
         assert f"| `{name}` |" in page
     page = made.registries_page()
     assert all(f"| `{name}` |" in page for name in (*CRITERIA, *ESTIMATORS))
@@ -88,7 +89,7 @@ def test_links_lead_to_pages_of_the_site() -> None:
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b.html").write_text('<h1 id="top">B</h1><a href="../a.html">back</a>')
-    page = '<a href="sub/b.html#top">b</a> <a href="https://host/">out</a> <img src="{}"><a href="#here" id="here">x</a>'
+    page = '<a href="sub/b.html#top">b</a> <a href="https://host/">out</a> <img src="{}"><a href="#x" id="x">x</a>'
     (tmp_path / "a.html").write_text(page.format("sub/b.html"))
     assert check_links.broken_in_site(tmp_path) == []
     (tmp_path / "a.html").write_text(page.format("no.png") + '<a href="sub/b.html#bottom">b</a>')
