@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-all check benchmark-decisions gpu-check clean
+.PHONY: demo test test-all check docs benchmark-decisions gpu-check clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
@@ -26,9 +26,17 @@ check: .venv/installed  ## Format, lint and types.
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 
+docs: .venv/docs  ## The site, into docs/_build/html: tutorial executed, no warning, no broken link.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,slurm]'
+	@touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 # Cohorts, and a folder for the predictions; neither belongs to the repository.
@@ -45,4 +53,4 @@ gpu-check:  ## On a machine with a GPU (8 minutes at most): does it give the num
 	@$(GPU_PYTHON) -m research.benchmarks.gpu
 
 clean:  ## Forget what runs have made; the environment and the downloads stay.
-	rm -rf results logs .snakemake
+	rm -rf results logs .snakemake docs/_build docs/made

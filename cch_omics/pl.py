@@ -1,44 +1,223 @@
-"""Plots for notebooks, of what `cch_omics.tl` stored in a MuData."""
+"""Plots for notebooks: of what `cch_omics.tl` stored in a MuData, and of the results of the workflow.
 
-from typing import TYPE_CHECKING
+Representations are drawn by scanpy itself: `sc.pp.neighbors(mdata["rna"], use_rep="X_cch")`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.errors import InputError
-from cch_omics.report import pair_plots
+from cch_omics.errors import InputError, near
+from cch_omics.report import model_plots, pair_plots
+from cch_omics.report.results import EVIDENCE_COLUMNS, PAIR, by_gap, read_results
+from cch_omics.report.style import axes
+from cch_omics.tasks import make_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
+__all__ = ["estimated_gaps", "gains", "gap_matrix", "models", "pilot_gains"]
 
-def gap_matrix(mdata: "MuData", *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
+
+def gap_matrix(data: Union["MuData", pd.DataFrame], *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
     """Draw the gap of each pair, teachers in rows and students in columns, with standard error and verdict.
 
     Parameters
     ----------
-    mdata
-        After `tl.cch`; reads the verdict table in `mdata.uns[key]`.
+    data
+        After `tl.cch`; reads the table of verdicts in `.uns[key]`. Or that table, or a `verdicts.tsv`.
     key
         Where the table is.
     ax
-        Where to draw; a new Axes by default.
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        Gaps in nats. Of several recipes of a pair the one whose pilots gained most is shown.
 
     Raises
     ------
     InputError
-        If there is no verdict table.
+        If there is no table of verdicts.
+
+    Examples
+    --------
+    >>> verdicts = cch_omics.tl.cch(mdata, target="er_status")
+    >>> cch_omics.pl.gap_matrix(mdata)
+    >>> cch_omics.pl.gap_matrix(verdicts)
     """
-    where = f"mdata.uns[{key!r}]"
-    found = mdata.uns.get(key)
-    if found is None:
-        raise InputError(where, "nothing", "the table of verdicts", "Run cch_omics.tl.cch(mdata, target=...) first.")
-    # A table that was written to a file and read again may have come back as a mapping of columns.
-    verdicts = found if isinstance(found, pd.DataFrame) else pd.DataFrame(dict(found))
-    missing = [column for column in keys.VERDICT_COLUMNS if column not in verdicts]
-    if missing:
+    return pair_plots.gap_matrix(_verdicts(data, key), ax=ax)
+
+
+def estimated_gaps(data: "MuData", *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
+    """Draw the gap of each pair as two estimators say it, and what they say where the gap is zero.
+
+    Parameters
+    ----------
+    data
+        After `tl.cch`; reads `.uns[key]` and the evidence in `.uns[f"{key}_evidence"]`.
+    key
+        Where the tables are.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        Gaps in nats with 95% of their standard errors, one row a pair; the pale bars are 95% of what each estimator
+        says in simulations of the cohort without a gap.
+
+    Raises
+    ------
+    InputError
+        If there are no such tables.
+
+    Examples
+    --------
+    >>> cch_omics.tl.cch(mdata, target="er_status")
+    >>> cch_omics.pl.estimated_gaps(mdata)
+    """
+    columns = [*PAIR, *EVIDENCE_COLUMNS]
+    evidence = _table(data, f"{key}_evidence", ("repeat", *columns))
+    known = _verdicts(data, key).merge(evidence.loc[evidence["repeat"] == -1, columns], on=PAIR, how="left")
+    rows = by_gap(known[known["gap"].notna()])
+    ax = axes(ax)
+    if len(rows):
+        pair_plots.estimated_gaps(rows, ax=ax)
+    return ax
+
+
+def pilot_gains(data: "MuData", *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
+    """Draw what the distilled students of the inner folds gained, with 95% intervals, one row a pair.
+
+    Parameters
+    ----------
+    data
+        After `tl.cch`; reads `.uns[key]` and `.uns[f"{key}_about"]`.
+    key
+        Where the tables are.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        Gains in the primary metric of the task, the largest gap first. Pairs without pilots are left out.
+
+    Raises
+    ------
+    InputError
+        If there is no table of verdicts, or it has no pilots.
+
+    Examples
+    --------
+    >>> cch_omics.tl.cch(mdata, target="er_status")
+    >>> cch_omics.pl.pilot_gains(mdata)
+    """
+    verdicts = _verdicts(data, key)
+    rows = by_gap(verdicts[verdicts["pilot_gain"].notna()])
+    if rows.empty:
+        advice = "Run cch_omics.tl.cch with the rule `pilot`, the default."
+        raise InputError("the table of verdicts", "no gain of a pilot", "pilots", advice)
+    about = data.uns[f"{key}_about"]
+    task = make_task(str(about["task"]), json.loads(about["task_parameters"]))
+    ax = axes(ax)
+    pair_plots.pilot_gains(rows, task.metrics[task.primary], ax=ax)
+    return ax
+
+
+def gains(results: str | os.PathLike[str], *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the gap of each pair against what distilling gained on test patients, as the report of the workflow does.
+
+    Parameters
+    ----------
+    results
+        Folder of the workflow's results, `results/COHORT/TARGET`.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        Gaps in nats, gains over training alone in the primary metric, each with its 95% interval. Points are numbered
+        from the largest gap down.
+
+    Raises
+    ------
+    InputError
+        If a file of the results is missing.
+
+    Examples
+    --------
+    >>> cch_omics.pl.gains("results/tcga-brca/pam50")
+    """
+    read, ax = read_results(Path(results)), axes(ax)
+    pair_plots.gap_against_gain(read.pairs, read.metric, numbers=True, ax=ax)
+    return ax
+
+
+def models(results: str | os.PathLike[str], student: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw how well every model of one omics predicted test patients, as the report of the workflow does.
+
+    Parameters
+    ----------
+    results
+        Folder of the workflow's results, `results/COHORT/TARGET`.
+    student
+        The omics.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        The primary metric with its 95% interval: trained alone, controls, taught by each teacher, baselines.
+
+    Raises
+    ------
+    InputError
+        If a file of the results is missing, or there is no such student.
+
+    Examples
+    --------
+    >>> cch_omics.pl.models("results/tcga-brca/pam50", "mirna")
+    """
+    read = read_results(Path(results))
+    if student not in read.students:
         raise InputError(
-            where, f"no column {', '.join(missing)}", "the table of verdicts", "Run cch_omics.tl.cch again."
+            "pl.models, argument student", repr(student), "a student of the results", near(student, read.students)
         )
-    return pair_plots.gap_matrix(verdicts, ax=ax)
+    of_student = read.performance[
+        (read.performance["metric"] == read.task.primary) & (read.performance["student"] == student)
+    ]
+    ax = axes(ax)
+    model_plots.model_performance(of_student, read.task, chosen="", limits=None, ax=ax)
+    return ax
+
+
+def _verdicts(data: Union["MuData", pd.DataFrame], key: str) -> pd.DataFrame:
+    return _table(data, key, keys.VERDICT_COLUMNS)
+
+
+def _table(data: Union["MuData", pd.DataFrame], key: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table that `tl.cch` returned or stored, with the columns that it has to have."""
+    advice = "Run cch_omics.tl.cch(mdata, target=...) first."
+    if isinstance(data, pd.DataFrame):
+        where, found = "the table", data
+    elif hasattr(data, "uns"):
+        where, found = f"mdata.uns[{key!r}]", data.uns.get(key)
+    else:
+        raise InputError("data", type(data).__name__, "MuData, or the table that tl.cch returns", advice)
+    if found is None:
+        raise InputError(where, "nothing", "the table that tl.cch stores", advice)
+    # A table that was written to a file and read again may have come back as a mapping of columns.
+    table = found if isinstance(found, pd.DataFrame) else pd.DataFrame(dict(found))
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(where, f"no column {', '.join(missing)}", "the table that tl.cch stores", advice)
+    return table

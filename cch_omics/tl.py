@@ -1,14 +1,23 @@
 """Tools for notebooks."""
 
+import json
+import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import mudata
+import numpy as np
 import pandas as pd
+from scipy.linalg import orthogonal_procrustes
+from tqdm import tqdm
 
+import cch_omics
+from cch_omics.cohort import Cohort
 from cch_omics.config import comma_cell, load_config, make_row, target_cell
 from cch_omics.data.assemble import assemble
+from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import from_mudata
 from cch_omics.data.scale import scale_warning
 from cch_omics.errors import InputError, near, some
@@ -16,14 +25,28 @@ from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.pp import check_scales
+from cch_omics.models.out_of_fold import Encoding
 from cch_omics.runtime.device import choose_device
-from cch_omics.splits import make_splits
+from cch_omics.splits import Splits, make_splits
+from cch_omics.tasks.base import Floats
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.rule import choose_teachers, decide
 from cch_omics.views import teachers_of, views_of
 
 _DEVICES = ("auto", "cpu", "cuda")
+# What messages of the workflow's steps call an argument, and what they are to call it here.
+_OF_ARGUMENTS = (
+    (r"cohort sheet, cohort 'mdata', column ", "tl.cch, argument "),
+    (r"(?:column )?'?(\w+)'? of the sheet", r"argument \1"),
+    (r"the sheet's column(s?) ", r"the argument\1 "),
+    ("of this row", "of mdata"),
+    (r"(?:tl\.cch, |config )key ", "tl.cch, argument "),
+    (r"Empty the cell|[Ee]mpty one of the two cells", "Leave it out"),
+    (r"an empty cell", "nothing"),
+    (r"a section( with keys)?", r"a dictionary\1"),
+    (r"Indent its keys below it\.", "Write {'KEY': VALUE}."),
+)
 
 
 def cch(
@@ -45,6 +68,7 @@ def cch(
     seed: int = 0,
     device: str = "cpu",
     key_added: str = "cch",
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Should a model on one omics be distilled from another? A verdict for every teacher and student.
 
@@ -82,38 +106,40 @@ def cch(
     device
         `cpu`; `cuda`, a GPU; `auto`, a GPU where this job has one.
     key_added
-        Where the tables are stored.
+        Name of what is stored, as listed below.
+    progress
+        Whether a bar on standard error shows how far it is.
 
     Returns
     -------
     DataFrame
-        One row per teacher, student and recipe, with the columns of `keys.VERDICT_COLUMNS`; information in nats. Also
-        in `mdata.uns[key_added]`; the teacher of each student, with the columns of `keys.TEACHER_COLUMNS`, in
-        `mdata.uns[f"{key_added}_teachers"]`.
+        One row per teacher, student and recipe, with the columns of `keys.VERDICT_COLUMNS`; information in nats. This
+        and more is stored in `mdata`, and stays with it when it is written and read:
+
+        - `.uns["cch"]`: the table of verdicts;
+        - `.uns["cch_teachers"]`: the teacher of each student, or none, with the columns of `keys.TEACHER_COLUMNS`;
+        - `.uns["cch_evidence"]`: all that is known of each pair and recipe, a row per outer training set, and one of
+          the full cohort, where `repeat` and `fold` are -1;
+        - `.uns["cch_about"]`: target, task and its parameters (JSON), metric of the gains, rule, seed and version;
+        - `.mod[MODALITY].obsm["X_cch"]`: (n, `encoder.units`) representation of each sample by an encoder that did not
+          see it, for plots; NaN for samples that were not used. The encoders of different inner folds are rotated onto
+          the axes of that of the full cohort, which changes no distance within a fold.
 
     Raises
     ------
     InputError
         If `mdata` is something else, the target, a modality or a class is not there, a setting is none, or the cohort
         is too small for the folds. `mdata` is then as it was.
+
+    Examples
+    --------
+    >>> import cch_omics, mudata
+    >>> mdata = mudata.read_h5mu("cohort.h5mu")
+    >>> verdicts = cch_omics.tl.cch(mdata, target="er_status")
+    >>> mdata.uns["cch_teachers"][["student", "teacher", "verdict"]]
+    >>> cch_omics.pl.gap_matrix(mdata)
     """
     _check_types(mdata, target, key_added, device, modalities=modalities, teachers=teachers, classes=classes)
-    scales = check_scales("tl.cch", scale)
-    row = make_row(
-        {
-            "cohort": "mdata",
-            "source": "mdata",
-            "target": target_cell(target),
-            "task": task,
-            "modalities": comma_cell(modalities),
-            "teachers": ";".join(map(str, teachers)),
-            "classes": comma_cell(classes),
-            "transform": transform,
-            "scale": ";".join(f"{name}={each}" for name, each in scales.items()),
-            "group": group,
-        },
-        "tl.cch",
-    )
     sections = {
         "splits": splits,
         "encoder": encoder,
@@ -122,39 +148,131 @@ def cch(
         "distillation": distillation,
     }
     given = {name: keys for name, keys in sections.items() if keys is not None}
-    settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
-    on = choose_device(device)
-
-    cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+    columns = {
+        "cohort": "mdata",
+        "source": "mdata",
+        "target": target_cell(target),
+        "task": task,
+        "modalities": comma_cell(modalities),
+        "teachers": ";".join(map(str, teachers)),
+        "classes": comma_cell(classes),
+        "transform": transform,
+        "scale": ";".join(f"{name}={each}" for name, each in check_scales("tl.cch", scale).items()),
+        "group": group,
+    }
+    with _said_of_arguments():
+        row = make_row(columns, "tl.cch", "argument")
+        settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
+        on = choose_device(device)
+        cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+        drawn = make_splits(cohort, settings.splits, seed=seed)
     said = [f"{name}: {text}" for name, table in notes.tables.items() if (text := scale_warning(name, table.scale))]
     for reason in (*cohort.left_out.values(), *said):
         warnings.warn(reason, stacklevel=2)
-    drawn = make_splits(cohort, settings.splits, seed=seed)
-    encodings = {view: encode(cohort, drawn, view, settings.encoder, seed=seed, device=on) for view in views_of(cohort)}
-    shared = estimate_pairs(cohort, drawn, encodings, settings.information, seed=seed, device=on)
-    students = None
-    if CRITERIA[settings.criterion.rule].needs_distillation:
-        students = {
-            name: distil(
-                cohort,
-                drawn,
-                encodings,
-                name,
-                teachers_of(cohort, name),
-                settings.distillation,
-                settings.encoder,
-                seed=seed,
-                device=on,
-                shuffled_controls=False,
+
+    views, distils = views_of(cohort), CRITERIA[settings.criterion.rule].needs_distillation
+    steps = len(views) + 1 + distils * len(cohort.modalities)
+    with tqdm(total=steps, disable=not progress, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}") as bar:
+        encodings = {
+            view: encode(
+                cohort, drawn, view, settings.encoder, seed=seed, device=on, progress=_step(bar, f"encode {view}")
             )
-            for name in cohort.modalities
+            for view in views
         }
+        of_pairs = _step(bar, "mutual information")
+        shared = estimate_pairs(cohort, drawn, encodings, settings.information, seed=seed, device=on, progress=of_pairs)
+        students = None
+        if distils:
+            students = {
+                name: distil(
+                    cohort,
+                    drawn,
+                    encodings,
+                    name,
+                    teachers_of(cohort, name),
+                    settings.distillation,
+                    settings.encoder,
+                    seed=seed,
+                    device=on,
+                    shuffled_controls=False,
+                    progress=_step(bar, f"distil {name}"),
+                )
+                for name in cohort.modalities
+            }
+        bar.set_description_str("done")
+        bar.update(steps - bar.n)
     evidence = gather(cohort, drawn, encodings, students, shared)
     verdicts = decide(evidence, settings.criterion, cohort.target)
     chosen = choose_teachers(evidence, settings.criterion, cohort.target, cohort.modalities)
     mdata.uns[key_added] = verdicts
     mdata.uns[f"{key_added}_teachers"] = chosen
+    mdata.uns[f"{key_added}_evidence"] = evidence
+    mdata.uns[f"{key_added}_about"] = {
+        "target": target,
+        "task": cohort.target.task.name,
+        "task_parameters": json.dumps(cohort.target.task.parameters),
+        "metric": cohort.target.task.primary,
+        "rule": settings.criterion.rule,
+        "seed": seed,
+        "version": cch_omics.__version__,
+    }
+    for name in cohort.modalities:
+        ids = mdata.mod[name].obs_names
+        mdata.mod[name].obsm[f"X_{key_added}"] = _held_out(cohort, drawn, encodings[name], name, ids)
     return verdicts
+
+
+def _step(bar: tqdm, text: str) -> Callable[[int, int], None]:
+    """How a step says that some of its splits are done: the bar moves by their share of one step."""
+    before = bar.n
+
+    def done(splits: int, total: int) -> None:
+        bar.set_description_str(text, refresh=False)
+        bar.update(before + splits / total - bar.n)
+
+    return done
+
+
+def _held_out(cohort: Cohort, splits: Splits, encoding: Encoding, modality: str, ids: pd.Index) -> Floats:
+    """(n, r) held-out representations of the full cohort, for the samples that `ids` name, on common axes.
+
+    Each inner fold's are turned by the orthogonal matrix that brings them nearest to those of the encoder of the full
+    cohort (Schönemann 1966).
+    """
+    data, inner = cohort.modalities[modality], splits.inner[splits.full]
+    found = encoding.representation[splits.full]
+    aligned = np.full((len(cohort.samples) + 1, found.shape[1]), np.nan)
+    assert encoding.network is not None  # every modality has one
+    common = encoding.network.representation(data.values)
+    for fold in range(splits.n_inner):
+        of_fold = inner[data.rows] == fold
+        if not of_fold.any():
+            continue
+        rows, axes = data.rows[of_fold], common[of_fold]
+        centred = found[rows] - found[rows].mean(0)
+        turn, _ = orthogonal_procrustes(centred, axes - axes.mean(0))
+        aligned[rows] = centred @ turn + axes.mean(0)
+    place = {name: position for position, name in enumerate(cohort.samples.tolist())}
+    said = [read_id(str(name).strip()) for name in ids]
+    # The last row, of no sample, has no values.
+    at = [-1 if each.normal else place.get(each.sample, place.get(each.patient, -1)) for each in said]
+    return aligned[at]
+
+
+@contextmanager
+def _said_of_arguments() -> Iterator[None]:
+    """Let a refusal name arguments, where the workflow would name columns of the sheet and keys of a configuration."""
+    try:
+        yield
+    except InputError as error:
+        parts = (error.where, error.found, error.expected, error.advice)
+        raise InputError(*map(_of_arguments, parts)) from None
+
+
+def _of_arguments(text: str) -> str:
+    for pattern, instead in _OF_ARGUMENTS:
+        text = re.sub(pattern, instead, text)
+    return text
 
 
 def _check_types(mdata: object, target: object, key_added: object, device: object, **lists: Collection[object]) -> None:

@@ -38,10 +38,22 @@ def download_demo(name: str, output: str | os.PathLike[str]) -> None:
     `tcga-brca`: 769 breast cancer patients of TCGA with 200 features of RNA, 400 of methylation and 100 of miRNA, and
     the PAM50 subtype in `.obs["pam50"]`. `.uns` names source and licence.
 
+    Parameters
+    ----------
+    name
+        `tcga-brca`.
+    output
+        The file, written whole or not at all.
+
     Raises
     ------
     InputError
         When there is no such demo, or the download is refused or is not the pinned file.
+
+    Examples
+    --------
+    >>> from cch_omics.data.demo import download_demo
+    >>> download_demo("tcga-brca", "tcga_brca.h5mu")
     """
     if name not in DEMOS:
         raise InputError(f"demo:{name}", f"no demo {name!r}", f"one of {some(DEMOS)}", near(name, DEMOS))

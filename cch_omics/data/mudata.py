@@ -54,7 +54,8 @@ def read_h5mu(path: str | os.PathLike[str], where: str, modalities: Collection[s
 
 def _read(path: str | os.PathLike[str], reader: Callable[..., Any]) -> Any:
     check_structure(path)
-    with _quiet():
+    # With its coming default MuData cannot read its own file where the index of .obs has a name in modalities alone.
+    with _quiet(), mudata.set_options(pull_on_update=None):
         return reader(path)
 
 
@@ -268,4 +269,5 @@ def _quiet() -> Iterator[None]:
             "ignore", message="(?s).*(var_names|obs_names|[Vv]ariable names|[Oo]bservation names).*unique.*"
         )
         warnings.filterwarnings("ignore", message="Cannot join columns with the same name")
+        warnings.filterwarnings("ignore", message=r"From 0\.4 \.update\(\) will not pull")
         yield

@@ -145,10 +145,27 @@ SIMULATED: dict[str, Simulated] = {
 def simulate(name: str, *, seed: int = 0) -> MuData:
     """Draw a cohort of `SIMULATED`.
 
+    Parameters
+    ----------
+    name
+        One of `SIMULATED`, such as `complementary`.
+    seed
+        Of every random number.
+
+    Returns
+    -------
+    MuData
+        Modalities in `.mod`; the target in `.obs`, where most patients may lack it.
+
     Raises
     ------
     InputError
         If there is no cohort of that name.
+
+    Examples
+    --------
+    >>> from cch_omics.data.simulate import simulate
+    >>> mdata = simulate("complementary")
     """
     return draw(_cohort(name), np.random.default_rng([seed, *name.encode()]))
 
@@ -194,17 +211,45 @@ def draw(cohort: Simulated, rng: np.random.Generator) -> MuData:
 
 
 def write_simulated(name: str, path: str | os.PathLike[str], *, seed: int = 0) -> None:
-    """Write `simulate(name)` as `.h5mu`."""
+    """Write `simulate(name)` as `.h5mu`.
+
+    Parameters
+    ----------
+    name, seed
+        As of `simulate`.
+    path
+        The file, written whole or not at all.
+
+    Examples
+    --------
+    >>> from cch_omics.data.simulate import write_simulated
+    >>> write_simulated("complementary", "cohort.h5mu")
+    """
     write_mudata(simulate(name, seed=seed), path)
 
 
 def known_information(name: str) -> pd.DataFrame:
-    """`information_of` a cohort of `SIMULATED`.
+    """Mutual information of a cohort of `SIMULATED`, by quadrature and Monte Carlo.
+
+    Parameters
+    ----------
+    name
+        One of `SIMULATED`.
+
+    Returns
+    -------
+    DataFrame
+        As of `information_of`, in nats.
 
     Raises
     ------
     InputError
         If there is no cohort of that name.
+
+    Examples
+    --------
+    >>> from cch_omics.data.simulate import known_information
+    >>> known_information("complementary")
     """
     return information_of(_cohort(name))
 

@@ -63,11 +63,15 @@ class Network:
     head_bias: NDArray[np.float32]
     skip_weight: NDArray[np.float32]
 
+    def representation(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, p) features, NaN where missing -> (n, r)."""
+        filled = np.where(np.isnan(values), self.fill, values)
+        return np.asarray(np.tanh(filled @ self.weight + self.bias))
+
     def outputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, C) outputs."""
         filled = np.where(np.isnan(values), self.fill, values)
-        hidden = np.tanh(filled @ self.weight + self.bias)
-        outputs = hidden @ self.head_weight + filled @ self.skip_weight + self.head_bias
+        outputs = self.representation(values) @ self.head_weight + filled @ self.skip_weight + self.head_bias
         return np.asarray(outputs, dtype=np.float32)
 
     @property

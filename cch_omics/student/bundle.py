@@ -90,10 +90,26 @@ def write_student(folder: str | os.PathLike[str], student: Student) -> None:
 def read_student(folder: str | os.PathLike[str]) -> Student:
     """Read a bundle and check all of it.
 
+    Parameters
+    ----------
+    folder
+        `results/COHORT/TARGET/students/MODALITY`, or `alone` in it.
+
+    Returns
+    -------
+    Student
+        The network, its features and what is known of both.
+
     Raises
     ------
     InputError
         If a file is missing or damaged, is of another format version, or the files do not belong together.
+
+    Examples
+    --------
+    >>> from cch_omics.student import read_student
+    >>> student = read_student("results/our-brca/er_status/students/cnv")
+    >>> student.features[:3]
     """
     room = Path(folder)
     about = _read_about(room / ABOUT_FILE)

@@ -53,6 +53,8 @@ def predict(
 
     Parameters
     ----------
+    student
+        Of `read_student`.
     ids
         (n,) sample ids, unique.
     features
@@ -65,15 +67,22 @@ def predict(
 
     Returns
     -------
-    One row per sample, in the order given: `sample`; the columns of `Task.predictions`, `prediction` among them;
-    `feature_coverage`, the share of the student's features measured in the sample. A sample whose coverage is below
-    `MIN_COVERAGE` keeps its row, without a prediction.
+    DataFrame
+        One row per sample, in the order given: `sample`; the columns of `Task.predictions`, `prediction` among them;
+        `feature_coverage`, the share of the student's features measured in the sample. A sample whose coverage is below
+        `MIN_COVERAGE` keeps its row, without a prediction.
 
     Raises
     ------
     InputError
         If the table has too few of the student's features, a sample twice, an infinite value, a number that stands for
         a missing one, or one that the scale of the training table cannot have.
+
+    Examples
+    --------
+    >>> from cch_omics.student.predict import predict
+    >>> cnv = mdata["cnv"].to_df()
+    >>> predict(student, cnv.index, cnv.columns, cnv.to_numpy())
     """
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
     table = Matrix(np.array(sample_ids), np.array(names), _numbers(values, sample_ids, names, where), where)
@@ -132,10 +141,20 @@ def predict_file(
         `.tsv`, `.csv` or `.parquet`, written whole or not at all; `-` for TSV on standard output. In text, a name that
         a spreadsheet would run as a formula gets an apostrophe in front, and a warning says so.
 
+    Returns
+    -------
+    DataFrame
+        What was written.
+
     Raises
     ------
     InputError
         As `read_student` and `predict`, and if the file cannot be read or the output has another ending.
+
+    Examples
+    --------
+    >>> from cch_omics.student import predict_file
+    >>> predict_file("results/our-brca/er_status/students/cnv", "new_patients.csv", "predictions.tsv")
     """
     output = os.fspath(output_file)
     ending = ".tsv" if output == "-" else os.path.splitext(output)[1].lower()

@@ -635,3 +635,15 @@ def test_a_part_of_a_survival_time_is_remarked_on(tmp_path, target):
     _, notes = from_folder(tmp_path / "a", followed(), target=target)
     said = [remark for remark in notes.remarks if "columns of a survival" in remark]
     assert len(said) == 1 and f"{target} is one of" in said[0] and "write 'os' and 'survival'" in said[0]
+
+
+def test_an_index_that_has_a_name_in_modalities_alone(tmp_path):
+    mdata = make_mudata(make_tables())
+    row = sheet_row("memory")
+    expected = assemble(from_mudata(mdata, "memory"), row)[0]
+    for adata in mdata.mod.values():
+        adata.obs.index.name = "patient_id"
+    mdata.obs.index.name = None
+    mdata.write(tmp_path / "named.h5mu")
+    found = ingest(sheet_row(tmp_path / "named.h5mu"))[0]
+    same(found, replace(expected, name=found.name))

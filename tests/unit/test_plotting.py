@@ -1,7 +1,10 @@
+import json
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import DOSE, OS, SUBTYPE, tables, verdicts
+from report_tables import DOSE, OS, SUBTYPE, tables, verdicts, write_results
 
 from cch_omics import keys, pl
 from cch_omics.errors import InputError
@@ -9,6 +12,12 @@ from cch_omics.report import model_plots, pair_plots, style
 from cch_omics.vocabulary import signed
 
 POINTS = SUBTYPE.metrics[SUBTYPE.primary]
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
 def draw(function, *args, **kwargs):
@@ -170,3 +179,31 @@ def test_notebook_face_draws_the_stored_verdicts():
 def test_notebook_face_says_what_is_missing(uns):
     with pytest.raises(InputError, match=r"tl\.cch"):
         pl.gap_matrix(Stored(**uns))
+
+
+def test_notebook_face_takes_the_table_itself_and_nothing_else():
+    table = verdicts(["a", "b"])
+    assert len(texts(pl.gap_matrix(table))) == 4
+    with pytest.raises(InputError, match="found str; expected MuData, or the table"):
+        pl.gap_matrix("verdicts.tsv")
+    with pytest.raises(InputError, match="the table: found no column gap"):
+        pl.gap_matrix(table.drop(columns="gap"))
+
+
+def test_notebook_face_refuses_pilots_that_were_not_there():
+    about = {"task": SUBTYPE.name, "task_parameters": json.dumps(SUBTYPE.parameters)}
+    table = verdicts(["a", "b"])
+    ax = pl.pilot_gains(Stored(cch=table, cch_about=about))
+    assert ax.get_xlabel() == "pilot's gain, points of balanced accuracy"
+    assert len(ax.get_yticklabels()) == 2
+    with pytest.raises(InputError, match="no gain of a pilot"):
+        pl.pilot_gains(Stored(cch=table.assign(pilot_gain=np.nan), cch_about=about))
+
+
+def test_notebook_face_draws_results_as_the_report_does(tmp_path):
+    folder = write_results(tmp_path / "c" / "t", ["rna", "cnv"])
+    assert [text.get_text() for text in pl.gains(folder).texts] == ["1", "2"]
+    names = [label.get_text() for label in pl.models(folder, "cnv").get_yticklabels()]
+    assert names[0] == "trained alone" and "soft targets from rna" in names
+    with pytest.raises(InputError, match="argument student: found 'protein'"):
+        pl.models(folder, "protein")

@@ -1,5 +1,7 @@
 """`tl.cch` in a notebook: the numbers of the steps, and tables that stay with the data."""
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,21 @@ import pandas as pd
 import pytest
 import torch
 from cohorts import make_cohort
+from scipy.spatial.distance import pdist
 
 import cch_omics
 from cch_omics import keys, tl
 from cch_omics.cohort import Cohort
-from cch_omics.config import CriterionConfig, DistillationConfig, EncoderConfig, InformationConfig, SplitsConfig
-from cch_omics.data.mudata import make_mudata, read_mudata, write_mudata
+from cch_omics.config import (
+    CriterionConfig,
+    DistillationConfig,
+    EncoderConfig,
+    InformationConfig,
+    SplitsConfig,
+    make_row,
+)
+from cch_omics.data.assemble import assemble
+from cch_omics.data.mudata import from_mudata, make_mudata, read_mudata, write_mudata
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
@@ -145,17 +156,84 @@ def test_the_task_can_be_said_and_the_folds_asked_for_are_what_counts() -> None:
         tl.cch(data, task="regression", **ask, encoder=SETTINGS["encoder"], information=SETTINGS["information"])
 
 
-def test_tables_are_written_with_the_data(mdata: mudata.MuData, tmp_path: Any) -> None:
-    table = cch_omics.tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
+def test_what_is_stored_is_written_with_the_data(mdata: mudata.MuData, tmp_path: Any) -> None:
+    table = cch_omics.tl.cch(mdata, target="subtype", **SETTINGS)
     write_mudata(mdata, tmp_path / "cohort.h5mu")
     again = read_mudata(tmp_path / "cohort.h5mu")
-    for key, before in (("cch", table), ("cch_teachers", mdata.uns["cch_teachers"])):
-        after = again.uns[key]
+    pd.testing.assert_frame_equal(mdata.uns["cch"], table)
+    for key in ("cch", "cch_teachers", "cch_evidence"):
+        before, after = mdata.uns[key], again.uns[key]
         assert isinstance(after, pd.DataFrame) and list(after.columns) == list(before.columns)
         for column in before:
             np.testing.assert_array_equal(after[column].to_numpy(), before[column].to_numpy(), err_msg=column)
-    axes = cch_omics.pl.gap_matrix(again)
-    assert axes.get_figure() is not None
+    assert set(map(tuple, mdata.uns["cch_evidence"][["repeat", "fold"]].to_numpy())) == {(0, 0), (0, 1), (-1, -1)}
+    assert dict(again.uns["cch_about"]) == mdata.uns["cch_about"]
+    assert again.uns["cch_about"]["metric"] == "balanced_accuracy"
+    for name in mdata.mod:
+        np.testing.assert_array_equal(again[name].obsm["X_cch"], mdata[name].obsm["X_cch"])
+    for draw in (cch_omics.pl.gap_matrix, cch_omics.pl.estimated_gaps, cch_omics.pl.pilot_gains):
+        assert draw(again).get_figure() is not None
+    cells = [[text.get_text() for text in cch_omics.pl.gap_matrix(given).texts] for given in (table, mdata, again)]
+    assert cells[0] == cells[1] == cells[2] and len(cells[0]) == 2 * len(table)
+
+
+def test_representations_are_held_out_and_on_common_axes(mdata: mudata.MuData) -> None:
+    rna, cnv = mdata["rna"][::-1].copy(), mdata["cnv"].copy()
+    rna.X[0] = np.nan  # a sample without a value is not used
+    shuffled = make_mudata({"rna": rna, "cnv": cnv}, mdata.obs, {})
+    tl.cch(shuffled, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    cohort, _ = assemble(
+        from_mudata(shuffled, "mdata"), make_row({"cohort": "c", "source": "s", "target": "subtype"}, "")
+    )
+    splits = make_splits(cohort, SplitsConfig(**SETTINGS["splits"]), seed=0)
+    encoding = encode(cohort, splits, "rna", EncoderConfig(**SETTINGS["encoder"]), seed=0, device=torch.device("cpu"))
+    shown = rna.obsm["X_cch"]
+    assert np.isnan(shown[0]).all() and np.isfinite(shown[1:]).all()
+    rows = {name: row for row, name in enumerate(cohort.samples)}
+    at = np.array([rows[name] for name in rna.obs_names[1:]])
+    held_out, fold, shown = encoding.representation[-1][at], splits.inner[-1][at], shown[1:]
+    common = np.asarray(encoding.network.representation(rna.X[1:]))
+    for k in range(splits.n_inner):
+        np.testing.assert_allclose(pdist(shown[fold == k]), pdist(held_out[fold == k]), atol=1e-5)
+
+    def off(found: Any) -> float:
+        return float(np.square(found - common).mean())
+
+    assert off(shown) < 0.7 * off(held_out)
+
+
+def test_a_bar_shows_how_far_it_is(
+    mdata: mudata.MuData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tl, "tqdm", partial(tl.tqdm, mininterval=0))
+    tl.cch(mdata, target="subtype", **SETTINGS)
+    said = re.findall(r"(\w[\w ]*?) +(\d+)%", capsys.readouterr().err)
+    names = ["cnv", "mutation", "rna"]
+    steps = [*(f"encode {name}" for name in names), "mutual information", *(f"distil {name}" for name in names)]
+    assert list(dict.fromkeys(name for name, _ in said)) == [*steps, "done"]
+    shares = [int(share) for _, share in said]
+    assert shares == sorted(shares) and shares[-1] == 100
+    tl.cch(mdata, target="subtype", progress=False, **NO_DISTILLATION, **SETTINGS)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"modalities": ["rna", "protein"]}, r"mdata, argument modalities: found no modality 'protein'"),
+        ({"teachers": ["rna+protein"]}, r"tl\.cch, argument teachers: found 'protein'"),
+        ({"splits": {"folds": 1}}, r"tl\.cch, argument splits\.folds: found 1"),
+        ({"seed": -1}, r"tl\.cch, argument seed: found -1"),
+        ({"target": "subtyp"}, r"column 'subtyp' \(argument target\)"),
+        ({"task": "regression"}, r"To predict classes, write `classification` into the argument 'task'"),
+        ({"classes": ["a", "b"], "task": "regression"}, r"argument classes: .*expected nothing\. .*Leave it out"),
+        ({"splits": {"folds": 40}}, r"Leave a class out with the argument `classes`"),
+    ],
+)
+def test_refusals_speak_of_arguments(mdata: mudata.MuData, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        tl.cch(mdata, **{"target": "subtype", **NO_DISTILLATION, **SETTINGS, **changed})
+    assert not re.search(r"sheet|\bcell|\bthis row|\bkey\b", str(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -232,16 +310,16 @@ def test_what_is_no_mudata_is_refused(mdata: mudata.MuData, name: str, tmp_path:
         ({"target": 3}, "tl.cch, target: found 3"),
         ({"target": ""}, "tl.cch, target"),
         ({"modalities": "rna"}, "tl.cch, modalities: found 'rna'; expected a list"),
-        ({"modalities": ["rna"]}, "key modalities: found only 'rna'"),
+        ({"modalities": ["rna"]}, "argument modalities: found only 'rna'"),
         ({"teachers": "rna"}, "tl.cch, teachers: found 'rna'; expected a list"),
         ({"teachers": ["prot"]}, "'prot'"),
-        ({"teachers": [["rna", "cnv"]]}, "key teachers"),
+        ({"teachers": [["rna", "cnv"]]}, "argument teachers"),
         ({"classes": "ab"}, "tl.cch, classes: found 'ab'; expected a list"),
-        ({"classes": [0, 1]}, "no sample of class '0'"),
+        ({"classes": [0, 1]}, "argument classes: found no sample of class '0'"),
         ({"device": "gpu"}, "tl.cch, device: found 'gpu'"),
         ({"key_added": 3}, "tl.cch, key_added"),
-        ({"criterion": "cch"}, "key criterion: found 'cch'"),
-        ({"splits": 3}, "key splits: found 3"),
+        ({"criterion": "cch"}, "argument criterion: found 'cch'"),
+        ({"splits": 3}, "argument splits: found 3.*a dictionary with keys among repeats.*Write {"),
         ({"splits": {"repeats": True}}, "a number, not a switch"),
     ],
 )

@@ -1,12 +1,17 @@
 """Pins are stated in several files: they agree."""
 
 import ast
+import importlib.metadata
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -81,6 +86,39 @@ def test_conda_environments_hold_what_the_package_requires() -> None:
     assert set(environment("cpu.yaml")) == set(environment("gpu.yaml")) == needed | {"python"}
 
 
+def test_the_recipe_for_bioconda_requires_what_the_package_requires() -> None:
+    content = jinja2.Template((ROOT / "envs" / "bioconda" / "meta.yaml").read_text())
+    recipe = yaml.safe_load(content.render(pin_subpackage=lambda name, **_: name, PYTHON="python"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    on_pypi = NAMES_ON_PYPI | {"pytorch": "torch", "snakemake-minimal": "snakemake"}
+    run = [line.split(" ", 1) for line in recipe["requirements"]["run"]]
+    ranges = {on_pypi.get(name, name): wanted for name, wanted in run}
+    assert ranges.pop("python") == project["requires-python"]
+    assert [f"{name}{wanted}" for name, wanted in ranges.items()] == project["dependencies"]
+    assert recipe["build"]["entry_points"] == [f"{name} = {at}" for name, at in project["scripts"].items()]
+    assert recipe["about"]["license"] == project["license"]
+
+
+def test_workflows_of_the_host_call_commands_that_exist() -> None:
+    """What a host runs is what can be run anywhere: scripts of .ci, and make."""
+    made = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = []
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            called += [step["run"] for step in job["steps"] if "run" in step]
+    scripts = [found[1] for command in called if (found := re.match(r"bash (\S+)", command))]
+    assert set(scripts) == {".ci/run", ".ci/ranges", ".ci/release"}
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
+    targets = [target for command in called for target in re.findall(r"^make (\S+)", command)]
+    assert targets and set(targets) <= made
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    check = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert check is not None
+    assert {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks} == set(
+        re.findall(r"\$\(BIN\)/(\w+)", check[1])
+    )
+
+
 def test_the_container_takes_its_versions_from_the_constraints_and_states_none() -> None:
     lines = [line for line in (ROOT / "envs" / "Containerfile").read_text().splitlines() if not line.startswith("#")]
     text = "\n".join(lines)
@@ -107,6 +145,36 @@ def test_every_rule_gets_the_environment_of_the_profile() -> None:
     bodies = dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)*)", rules, re.MULTILINE))
     for name, body in bodies.items():
         assert re.search(r"conda:\n        ENVIRONMENT\n", body), name
+
+
+def test_the_last_release_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (released, *_) = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["fallback-version"] == released
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == released
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_version_is_known_with_and_without_an_installation(installed: bool, tmp_path: Path) -> None:
+    """A clone that is used without one says its commit, and a copy without history that it does not know."""
+    command = "import cch_omics; print(cch_omics.__version__)"
+    here, copy = ROOT, tmp_path / "copy"
+    shutil.copytree(PACKAGE_ROOT, copy / "cch_omics")
+    # -S: without what is installed.
+    said = {}
+    for folder in (here, copy):
+        options = [] if installed else ["-S"]
+        environment = {**os.environ, "PYTHONPATH": str(folder), "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, *options, "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said[folder] = done.stdout.strip()
+    if installed:
+        assert said[here] == said[copy] == importlib.metadata.version("cch_omics")
+    else:
+        assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|\d+\.\d+\S*", said[here]) and said[copy] == "unknown"
 
 
 def test_the_wheel_ships_the_package_alone() -> None:
