@@ -222,8 +222,8 @@ DAMAGE = {
     "json list": (lambda b: (b / "student.json").write_text("[]"), "student.json, format: found nothing"),
     "another format": (lambda b: edit(b, format="x"), "student.json, format: found 'x'; expected 'cch_omics student'"),
     "newer": (
-        lambda b: edit(b, format_version=3, versions={"cch_omics": "9.1"}, novelty=1),
-        r"format_version: found format version 3, written by cch_omics 9\.1; expected format version 2, .*"
+        lambda b: edit(b, format_version=4, versions={"cch_omics": "9.1"}, novelty=1),
+        r"format_version: found format version 4, written by cch_omics 9\.1; expected format version 3, .*"
         r"Predict with cch_omics 9\.1, or make the student again",
     ),
     "no version": (lambda b: edit(b, format_version=None), "format_version: found format version None"),
