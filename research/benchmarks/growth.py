@@ -110,7 +110,7 @@ def training(made: Cohort, splits: Splits) -> Callable[[], object]:
     def work() -> None:
         with (
             mock.patch("cch_omics.models.encode.training_sets", lambda *given, **_: ready[given[2]]),
-            mock.patch("cch_omics.models.encode.fold_in", lambda *_: [nothing]),
+            mock.patch("cch_omics.models.encode.deployed", lambda *_: [nothing]),
         ):
             encode(made, splits, "omics0", ENCODER, seed=0, device=CPU)
 

@@ -431,8 +431,12 @@ def test_only_the_students_that_were_distilled_are_scored(made: Made) -> None:
     """With `evaluate: chosen` other pairs have no gain: they are in no table."""
     cnv = made.students["cnv"]
     kept = [v for v, model in enumerate(cnv.models) if model.teacher != "mutation"]
-    chosen = replace(cnv, models=tuple(cnv.models[v] for v in kept), outputs=cnv.outputs[kept])
-    alone = {name: replace(made.students[name], models=(Model("alone"),)) for name in ("rna", "mutation")}
+    of_kept = {name: getattr(cnv, name)[kept] for name in ("outputs", "weights")}
+    chosen = replace(cnv, models=tuple(cnv.models[v] for v in kept), **of_kept)
+    alone = {
+        name: replace(made.students[name], models=(Model("alone"),), weights=made.students[name].weights[:1])
+        for name in ("rna", "mutation")
+    }
     alone = {name: replace(each, outputs=each.outputs[:1]) for name, each in alone.items()}
     few = replace(made, students={"cnv": chosen, **alone})
     found = few.evaluated("cch", made.evidence())
@@ -458,7 +462,8 @@ def test_an_evaluation_has_every_table(made: Made) -> None:
 
 def test_no_pairs_make_empty_tables(made: Made) -> None:
     alone = {
-        name: replace(each, models=each.models[:1], outputs=each.outputs[:1]) for name, each in made.students.items()
+        name: replace(each, models=each.models[:1], outputs=each.outputs[:1], weights=each.weights[:1])
+        for name, each in made.students.items()
     }
     few = replace(made, students=alone, baselines={})
     found = few.evaluated("pilot", made.evidence())

@@ -254,7 +254,7 @@ def results_of(folder: Path, change: Change, teachers: str = "", asked: str = ""
     tables = {name: out / f"{name}.tsv" for name in ("gains", "references", "scorecard")}
     tables |= {
         name: files / f"{name}.tsv"
-        for name in ("summary", "performance", "comparisons", "criteria", "advised", "predictions")
+        for name in ("summary", "performance", "comparisons", "members", "criteria", "advised", "predictions")
     }
     step(
         "evaluate", encodings=encodings, students=students, baselines=files / "baselines.npz",

@@ -95,7 +95,7 @@ def test_a_damaged_split_is_done_again(work, tmp_path: Path, caplog: pytest.LogC
     assert len(files) == n_splits
     files[0].write_bytes(files[0].read_bytes()[:1000])
     content = bytearray(files[1].read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[len(content) // 3] ^= 0xFF
     files[1].write_bytes(content)
     files[2].write_bytes(b"")
     with caplog.at_level(logging.WARNING):

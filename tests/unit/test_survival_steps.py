@@ -64,7 +64,7 @@ def results(room: Path) -> Path:
     decided = [f"--{name}={out / f'{name}.tsv'}" for name in ("evidence", "verdicts", "teachers")]
     run("verdict", *inputs, *encodings, *students, estimates, *decided)
     tables = [f"--{name}={out / f'{name}.tsv'}" for name in ("gains", "references", "scorecard")]
-    of_steps = ("summary", "performance", "comparisons", "criteria", "advised", "predictions")
+    of_steps = ("summary", "performance", "comparisons", "members", "criteria", "advised", "predictions")
     tables += [f"--{name}={between / f'{name}.tsv'}" for name in of_steps]
     fitted, bundles = f"--baselines={between / 'baselines.npz'}", f"--bundles={out / 'students'}"
     run("evaluate", *inputs, *encodings, *students, fitted, *decided, *tables, bundles)
