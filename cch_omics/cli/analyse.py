@@ -19,7 +19,7 @@ from cch_omics.verdict.criteria import CRITERIA
 
 # Of `evaluate`: tables for people, and those that pages are made of.
 _TABLES = ("gains", "references", "scorecard")
-_OF_PAGES = ("summary", "performance", "comparisons", "criteria", "advised", "predictions")
+_OF_PAGES = ("summary", "performance", "comparisons", "members", "criteria", "advised", "predictions")
 
 
 class _Call(NamedTuple):

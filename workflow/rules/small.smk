@@ -21,6 +21,7 @@ rule analyse:
         "<results>/{cohort}/{target}/intermediate/performance.tsv",
         "<results>/{cohort}/{target}/intermediate/comparisons.tsv",
         "<results>/{cohort}/{target}/intermediate/criteria.tsv",
+        "<results>/{cohort}/{target}/intermediate/members.tsv",
         "<results>/{cohort}/{target}/intermediate/advised.tsv",
         "<results>/{cohort}/{target}/intermediate/predictions.tsv",
         directory("<results>/{cohort}/{target}/students"),
