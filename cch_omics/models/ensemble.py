@@ -115,13 +115,12 @@ def deployed(
             of_features = scale[:, None] * each.weight[m]
             skip[kept] += of_member * of_features
             shift = shift + of_member * (each.intercept[m] - fill[kept] @ of_features)
-        units = slice(None) if share else slice(0)
         models.append(
             Network(
                 fill=fill,
-                weight=network.weight[:, units],
-                bias=network.bias[units],
-                head_weight=share * network.head_weight[units],
+                weight=network.weight,
+                bias=network.bias,
+                head_weight=share * network.head_weight,
                 head_bias=shift,
                 skip_weight=skip,
             )

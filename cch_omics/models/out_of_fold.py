@@ -74,15 +74,21 @@ class Network:
         outputs = self.representation(values) @ self.head_weight + filled @ self.skip_weight + self.head_bias
         return np.asarray(outputs, dtype=np.float32)
 
-    @property
-    def used(self) -> NDArray[np.bool_]:
-        """(p,) features that have a weight."""
-        return np.asarray((self.weight != 0).any(1) | (self.skip_weight != 0).any(1))
-
-    def on(self, features: NDArray[np.int64]) -> "Network":
-        """The same model of some of the features."""
-        of_features = {name: getattr(self, name)[features] for name in ("fill", "weight", "skip_weight")}
-        return replace(self, **of_features)
+    def lean(self) -> tuple["Network", NDArray[np.int64]]:
+        """Return the model without units and features that change no output, and the positions of the features left."""
+        units = (self.head_weight != 0).any(1)
+        used = np.flatnonzero((self.weight[:, units] != 0).any(1) | (self.skip_weight != 0).any(1))
+        if len(used) == 0:  # a model that learnt nothing still has features
+            used = np.arange(len(self.fill))
+        kept = replace(
+            self,
+            fill=self.fill[used],
+            weight=self.weight[used][:, units],
+            bias=self.bias[units],
+            head_weight=self.head_weight[units],
+            skip_weight=self.skip_weight[used],
+        )
+        return kept, used
 
 
 @dataclass(frozen=True)

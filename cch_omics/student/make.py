@@ -181,9 +181,7 @@ def make_student(
         For the reader.
     """
     source, task = cohort.modalities[modality], cohort.target.task
-    used = np.flatnonzero(network.used)
-    if len(used) == 0:  # a student that learnt nothing still has features
-        used = np.arange(len(source.features))
+    kept, used = network.lean()
     mean, sd = _moments(source, used, network.fill)
     profiled = cohort.profiled(modality)
     labels = task.summary(cohort.target.values[profiled & labelled])
@@ -224,7 +222,7 @@ def make_student(
         data=DATA_NOTE,
         versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )
-    return Student(about, task, network.on(used), mean, sd)
+    return Student(about, task, kept, mean, sd)
 
 
 def delivered(records: Records, task: Task) -> dict[str, Model]:

@@ -166,10 +166,11 @@ def test_a_feature_without_any_measured_value_does_not_spoil_the_bundle(tmp_path
 def test_features_that_the_network_does_not_use_are_left_out() -> None:
     network = make_network(1, SIZES["cnv"])
     network.weight[[0, 3]] = network.skip_weight[[0, 3]] = 0
-    network.weight[1] = network.skip_weight[2] = 0
+    network.weight[1] = network.skip_weight[2] = network.head_weight[0] = 0
     cohort = make_cohort()
     made = make_one(cohort, network)
     assert made.features == ("cnv1", "cnv2", "cnv4", "cnv5", "cnv6")
+    assert made.network.weight.shape == (5, UNITS - 1)
     values = cohort.modalities["cnv"].values
     np.testing.assert_allclose(
         made.network.outputs(values[:, [1, 2, 4, 5, 6]]), network.outputs(values), rtol=1e-4, atol=1e-5
