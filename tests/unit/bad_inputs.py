@@ -442,9 +442,15 @@ def damaged(change: Change) -> Callable[[], object]:
     return run
 
 
-def predicted(content: str, name: str = "new.csv") -> Callable[[], object]:
+def predicted(content: str, name: str = "new.csv", scale: str = "") -> Callable[[], object]:
+    """Of a student of logarithms, or of what was made of a scale."""
+
     def run() -> object:
-        make_bundle(Path("cnv"))
+        cohort = student_cohort()
+        if scale:
+            modalities = {key: replace(each, scale=scale, made=True) for key, each in cohort.modalities.items()}
+            cohort = replace(cohort, modalities=modalities)
+        write_student(Path("cnv"), make_one(cohort))
         Path(name).write_text(content)
         return predict_file(Path("cnv"), Path(name), Path("out/predictions.tsv"))
 
@@ -541,9 +547,6 @@ TABLES = {
     ),
     "a sample twice": (rna(line(3, lambda row: row.replace("S02", "S01"))), {}, ["rna.csv", "'S01' more than once"]),
     "a row without an id": (rna(line(3, lambda row: row.replace("S02", ""))), {}, ["rna.csv, row 3", "no sample id"]),
-    "a feature twice": (
-        rna(line(0, lambda row: row.replace("GENE3", "GENE1"))), {}, ["rna.csv", "'GENE1'", "feature"],
-    ),
     "a feature without a name": (
         rna(line(0, lambda row: row.replace("GENE3", ""))), {}, ["rna.csv, column 5", "no name"],
     ),
@@ -655,6 +658,17 @@ CLINICAL = {
     "group absent": (None, {"group": "patient"}, ["column 'patient'", "There are: 'subtype', 'age'"]),
     "modality absent": (None, {"modalities": "rna,cnvs"}, ["no modality 'cnvs'", "'cnv', 'rna'", "Did you mean 'cnv'"]),
     "modality twice": (None, {"modalities": "rna,rna"}, ["'rna' more than once"]),
+    "a scale of an absent modality": (
+        None, {"scale": "protein=counts"}, ["column scale", "the modality 'protein'", "one of cnv, rna"],
+    ),
+    "counts with a fraction": (
+        frame(lambda table: table.update(table.abs())), {"scale": "rna=counts"},
+        ["rna.csv.gz, column 'GENE0', row 'S00'", "in a table of counts", "whole numbers from 0", "rna=continuous"],
+    ),
+    "counts below zero": (None, {"scale": "cnv=counts"}, ["cnv.tsv", "in a table of counts", "whole numbers from 0"]),
+    "beta values beyond 0 and 1": (
+        None, {"scale": "rna=beta"}, ["rna.csv.gz", "in a table of beta", "numbers from 0 to 1", "rna=continuous"],
+    ),
     "derived_from absent": (None, {"derived_from": "RNA"}, ["derived_from", "Did you mean 'rna'"]),
     "class absent": (None, {"classes": "basal,Luminal"}, ["classes", "'Luminal'", "Did you mean 'luminal'"]),
     "class twice": (None, {"classes": "basal,basal"}, ["'basal' more than once"]),
@@ -1008,6 +1022,17 @@ def _cases() -> list[Case]:
     add(section, "3% of the features", predicted("id,cnv1\nn1,0.5\n"), "new.csv", "1 of the student's 7 features")
     add(section, "features in other case", predicted(f"id,{genes.upper()}\nn1,1,2,3,4,5,6,7\n"), "upper and lower case")
     add(section, "an infinite value", predicted(f"id,{genes}\nn1,1,inf,3,4,5,6,7\n"), "new.csv", "'cnv1'", "'n1'")
+    for title, scale, wrong in (("logarithms for counts", "counts", 2.5), ("M-values for beta values", "beta", -2.5)):
+        table = f"id,{genes}\nn1,1,{wrong},0,0,0,1,1\n"
+        add(
+            section,
+            title,
+            predicted(table, scale=scale),
+            "'cnv1'",
+            "'n1'",
+            f"in a table of {scale}",
+            "The student learnt",
+        )
     add(section, "text", predicted(f"id,{genes}\nn1,1,x,3,4,5,6,7\n"), "new.csv", "'cnv1'", "text: 'x'")
     add(section, "an unknown format", predicted("x", "new.txt"), "new.txt", "unknown format")
     section = "The plan of a study (`cch power`)"

@@ -168,6 +168,13 @@ WRONG_SHEETS = {
         [HEADER + "\tlabel_budget", GOOD + "\t15%"],
         ["row 2, column label_budget", "'15%'", "number"],
     ),
+    "an unknown scale": ([HEADER + "\tscale", GOOD + "\trna=count"], ["column scale", "'rna=count'", "mean 'counts'"]),
+    "a scale of no modality": ([HEADER + "\tscale", GOOD + "\tcounts"], ["column scale", "'counts'", "MODALITY=SCALE"]),
+    "a scale twice": ([HEADER + "\tscale", GOOD + "\trna=counts;rna=unlogged"], ["column scale", "'rna' twice"]),
+    "a scale of a modality that is not asked for": (
+        [HEADER + "\tmodalities\tscale", GOOD + "\trna,cnv\tprotein=counts"],
+        ["column scale", "the modality 'protein'", "one of cnv, rna"],
+    ),
     "one modality": ([HEADER + "\tmodalities", GOOD + "\trna"], ["row 2, column modalities", "only 'rna'", "two"]),
     "modality twice": ([HEADER + "\tmodalities", GOOD + "\trna,rna"], ["row 2, column modalities", "'rna' twice"]),
     "one class": ([HEADER + "\tclasses", GOOD + "\tLumA"], ["row 2, column classes", "only 'LumA'"]),

@@ -58,7 +58,7 @@ def same(one: Cohort, two: Cohort) -> None:
         for part in fields(Modality):
             a, b = getattr(left, part.name), getattr(two.modalities[name], part.name)
             np.testing.assert_array_equal(a, b, err_msg=f"{name}.{part.name}")
-            assert a.dtype.kind == b.dtype.kind
+            assert np.asarray(a).dtype.kind == np.asarray(b).dtype.kind
 
 
 def from_folder(folder, tables=None, **columns):

@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     "criterion": {"rule": "cch"},
 }
 SCALE = "rna=counts;methylation=beta"
-pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:From 0.4:FutureWarning")
 
 
 def counts() -> np.ndarray:

@@ -266,11 +266,6 @@ def of_memory(mdata: mudata.MuData) -> dict[str, Any]:
     return {"obs": mdata.obs.copy(), "uns": dict(mdata.uns), **{name: mdata[name].copy() for name in mdata.mod}}
 
 
-def backed(mdata: mudata.MuData, folder: Path) -> mudata.MuData:
-    mdata.write(folder / "backed.h5mu")
-    return mudata.read_h5mu(folder / "backed.h5mu", backed=True)
-
-
 def along_features(mdata: mudata.MuData) -> mudata.MuData:
     return mudata.MuData({name: adata.copy() for name, adata in mdata.mod.items()}, axis=1)
 
@@ -289,7 +284,6 @@ NO_MUDATA = {
     "nothing": (lambda mdata, folder: None, "NoneType; expected MuData"),
     "one modality": (lambda mdata, folder: mudata.MuData({"rna": mdata["rna"]}), "the modalities 'rna'"),
     "no modality": (lambda mdata, folder: mudata.MuData({}), "the modalities none"),
-    "a backed file": (backed, "a backed file; expected MuData in memory"),
     "a sample twice": (lambda mdata, folder: named_twice(mdata), r"\.mod\['rna'\], \.obs_names: found"),
     "features shared": (lambda mdata, folder: along_features(mdata), "joined along axis 1"),
 }
