@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cohorts import make_cohort
 
 from cch_omics.cli import analyse, main
+from cch_omics.data import mudata
 from cch_omics.models.out_of_fold import load_encoding
 from cch_omics.planning.unfinished import failures, unfinished
 
@@ -108,10 +110,19 @@ def test_after_a_failure_it_goes_on_with_the_step_that_failed(folder: Path, caps
     assert unfinished("made", "subtype", folder / "audit.json", logs) is None
 
 
-def test_notes_that_cannot_be_read_cost_time_only(folder: Path) -> None:
+def test_notes_that_cannot_be_read_cost_time_only_and_a_new_cohort_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    before_this = mudata.read_cohort
+    monkeypatch.setattr(mudata, "read_cohort", lambda path: read.append(path) or before_this(path))
     call(folder)
+    file = folder / "intermediate" / "cohort.h5mu"
+    assert read == [file]
     encoded = folder / "intermediate" / "analyse" / "encodings" / "rna.npz"
     before = load_encoding(encoded).outputs.tobytes()
     (folder / "intermediate" / "analyse" / "made.json").write_text("[1")
+    os.utime(file)
     assert call(folder) == (0, ALL, set())
     assert load_encoding(encoded).outputs.tobytes() == before
+    assert read == [file, file]
