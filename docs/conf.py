@@ -30,7 +30,7 @@ myst_heading_anchors = 4
 # The tutorial runs when its cells change; `make clean` forgets what it printed.
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
-nb_execution_timeout = 600
+nb_execution_timeout = 1800
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
