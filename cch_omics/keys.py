@@ -95,3 +95,6 @@ SCORECARD_COLUMNS = (
     "abstention",
     "advised_gain",
 )
+
+# Scales of tables, in the sheet and in records of students; what they are is in `data.working_scale`.
+SCALE_NAMES = ("counts", "unlogged", "beta", "fractions", "integers", "continuous")

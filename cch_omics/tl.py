@@ -24,8 +24,8 @@ from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-from cch_omics.pp import check_scales
 from cch_omics.models.out_of_fold import Encoding
+from cch_omics.pp import check_scales
 from cch_omics.runtime.device import choose_device
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.base import Floats

@@ -84,7 +84,7 @@ def _calls(
     the outputs of its other rules.
     """
     tables, own = folder / "intermediate", folder / "intermediate" / "analyse"
-    read = {"cohort": tables / "cohort.h5mu", "splits": tables / "splits.npz"}
+    read: dict[str, Any] = {"cohort": tables / "cohort.h5mu", "splits": tables / "splits.npz"}
     encoded = {view: own / "encodings" / f"{view}.npz" for view in views}
     distilled = {student: own / "students" / f"{student}.npz" for student in students}
     fitted, estimates = own / "baselines.npz", own / "information.tsv"

@@ -14,8 +14,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from cch_omics.config.base import Choice, Section, input_error, near
-from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
+from cch_omics.keys import SCALE_NAMES
 from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -310,9 +310,9 @@ def _scales(cell: str, where: str, modalities: Collection[str]) -> dict[str, str
     scales: dict[str, str] = {}
     for item in filter(None, map(str.strip, cell.split(";"))):
         name, _, scale = map(str.strip, item.partition("="))
-        if scale not in SCALES:
-            expected = f"MODALITY=SCALE, with one of {', '.join(SCALES)}"
-            raise InputError(where, repr(item), expected, near(scale or name, SCALES))
+        if scale not in SCALE_NAMES:
+            expected = f"MODALITY=SCALE, with one of {', '.join(SCALE_NAMES)}"
+            raise InputError(where, repr(item), expected, near(scale or name, SCALE_NAMES))
         if name in scales:
             raise InputError(where, f"{name!r} twice", "every modality once", "Remove one of them.")
         if modalities and name not in modalities:

@@ -21,7 +21,7 @@ from cch_omics.tasks.influence import variance_over_patients
 def margin(
     task: Task, teacher: Outputs, student: Outputs, values: Values, groups: NDArray[np.generic]
 ) -> tuple[float, float]:
-    """u - v of the formula above, and its standard error over patients.
+    """U - v of the formula above, and its standard error over patients.
 
     Parameters
     ----------
