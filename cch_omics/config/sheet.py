@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
-from cch_omics.config.base import Choice, Section, input_error, near
+from cch_omics.config.base import Choice, Section, input_error, keys_of, near
 from cch_omics.errors import InputError
 from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
 
@@ -58,6 +58,14 @@ class SheetRow(Section):
         "modality but `derived_from`.",
     )
 
+    # Models of pydantic have a method of the column's name.
+    others: str = Field(
+        "",
+        alias="validate",
+        description="Source of other patients with the same omics and target, on whom the students are judged; empty = "
+        "none.",
+    )
+
     @field_validator("cohort")
     @classmethod
     def _is_free(cls, cohort: str) -> str:
@@ -65,7 +73,7 @@ class SheetRow(Section):
             raise ValueError("a name that is not that of a file of the workflow")
         return cohort
 
-    @field_validator("source")
+    @field_validator("source", "others")
     @classmethod
     def _is_no_pattern(cls, source: str) -> str:
         if re.search(r"[{}]|<[a-z][a-z0-9_]*>", source):
@@ -95,7 +103,7 @@ class SheetRow(Section):
 
 
 NAME_RULE = f"letters, digits, '_', '.' and '-' only, a letter or digit first, at most {LONGEST_NAME}"
-SHEET_COLUMNS = tuple(SheetRow.model_fields)
+SHEET_COLUMNS = keys_of(SheetRow)
 
 
 def is_name(text: str) -> bool:

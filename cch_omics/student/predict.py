@@ -68,7 +68,7 @@ def predict(
         that stands for a missing one.
     """
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
-    aligned = _align(student, sample_ids, names, _numbers(values, sample_ids, names, where), where)
+    aligned = align(student, sample_ids, names, _numbers(values, sample_ids, names, where), where)
     coverage = (~np.isnan(aligned)).mean(axis=1)
     covered = coverage >= MIN_COVERAGE
     if not covered.all():
@@ -88,13 +88,7 @@ def predict(
             where,
             shift,
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        outputs = student.network.outputs(aligned)
-    if not np.isfinite(outputs).all():
-        raise InputError(
-            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
-        )
-    frame = student.task.predictions(outputs, student.decision)
+    frame = student.task.predictions(outputs_of(student, aligned, where), student.decision)
     frame = frame.where(pd.Series(covered), axis=0)
     frame.insert(0, "sample", sample_ids)
     return frame.assign(feature_coverage=coverage)
@@ -183,20 +177,43 @@ def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str)
     return table
 
 
-def _align(
-    student: Student, ids: list[str], features: list[str], table: NDArray[np.float32], where: str
+def outputs_of(student: Student, aligned: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """(n, p) values of the student's features, NaN where missing -> (n, C) finite outputs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = student.network.outputs(aligned)
+    if not np.isfinite(outputs).all():
+        raise InputError(
+            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
+        )
+    return outputs
+
+
+def align(
+    student: Student,
+    ids: list[str],
+    features: list[str],
+    table: NDArray[np.float32],
+    where: str,
+    *,
+    partial: bool = False,
 ) -> NDArray[np.float32]:
-    """(n, p) the student's features in its order, NaN where the table has none."""
+    """(n, p) the student's features in its order, NaN where the table has none.
+
+    A table with a smaller share of them than `MIN_COVERAGE` is refused; if it may be `partial`, only one that has none,
+    or that spells them otherwise.
+    """
     column = {name: position for position, name in enumerate(features)}
     known = [position for position, name in enumerate(student.features) if name in column]
-    if len(known) < MIN_COVERAGE * len(student.features):
+    few = len(known) < MIN_COVERAGE * len(student.features)
+    hint = _naming_hint(student.features, ids, features) if few else ""
+    if few and (hint or not partial or not known):
         missing = [name for name in student.features if name not in column]
         raise InputError(
             where,
             f"{len(known)} of the student's {len(student.features)} features; missing for example {some(missing)}",
-            f"at least {MIN_COVERAGE:.0%} of them (a table samples x features of the modality "
-            f"{student.about.modality!r})",
-            _naming_hint(student.features, ids, features)
+            f"{'some' if partial else f'at least {MIN_COVERAGE:.0%}'} of them (a table samples x features of the "
+            f"modality {student.about.modality!r})",
+            hint
             or f"The table's own features are for example {some(features)}; the student's are listed in {ABOUT_FILE}.",
         )
     aligned = np.full((len(ids), len(student.features)), np.nan, dtype=np.float32)
@@ -246,12 +263,17 @@ def _naming_hint(wanted: Sequence[str], ids: list[str], features: list[str]) -> 
     return ""
 
 
-def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> float:
-    """Median over features of |mean of the table - mean of the training data| / SD of the training data; 0 if none."""
+def feature_shift(student: Student, aligned: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(p,) mean of the table minus mean of the training data, in SD of the latter; NaN where one is not known."""
     measured = ~np.isnan(aligned)
     usable = (student.sd > 0) & measured.any(axis=0)
-    if not usable.any():
-        return 0.0
-    used = aligned[:, usable].astype(np.float64)
-    shift = np.abs(np.nanmean(used, axis=0) - student.mean[usable]) / student.sd[usable]
-    return float(np.median(shift))
+    shift = np.full(len(usable), np.nan)
+    mean = np.nanmean(aligned[:, usable].astype(np.float64), axis=0)
+    shift[usable] = (mean - student.mean[usable]) / student.sd[usable]
+    return shift
+
+
+def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> float:
+    """Median size of `feature_shift` over features; 0 if none is known."""
+    shift = np.abs(feature_shift(student, aligned))
+    return float(np.nanmedian(shift)) if np.isfinite(shift).any() else 0.0

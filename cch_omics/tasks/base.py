@@ -407,6 +407,39 @@ class Task(Protocol):
     def picture(self, table: "pd.DataFrame") -> "Picture | None":
         """Rows of `on_test` of all splits, of one model -> what a reader would like to see; None if nothing is."""
 
+    # --- Other patients, who were in no training ----------------------------------------------------------------------
+
+    def reread(self, *columns: LabelColumn) -> tuple[Values, dict[str, int], list[str]]:
+        """Read labels of samples of another cohort, as this task has them.
+
+        Returns
+        -------
+        tuple
+            (n, ...) values; samples by text that is no label of this task and counts as missing; and sentences on what
+            is otherwise than in the training.
+
+        Raises
+        ------
+        InputError
+            If no label is one of this task, or labels are spelled otherwise or in another unit.
+        """
+
+    @property
+    def calibrations(self) -> Mapping[str, Metric]:
+        """What the numbers of `calibration` are called and how they are shown."""
+
+    def calibration(self, table: "pd.DataFrame") -> dict[str, float]:
+        """Rows of `on_test` of one model -> calibration in the large (0 is right) and slopes (1); NaN without a fit."""
+
+    def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
+        """Rows of `on_test` of one model -> what was observed against what was predicted."""
+
+    def decision_curves(self, tables: "Mapping[str, pd.DataFrame]") -> "dict[str, Picture]":
+        """Rows of `on_test` by the name of a model -> net benefit of acting on predictions, by what is acted on.
+
+        Empty where a prediction is no probability to act on.
+        """
+
     # --- The deployed student -----------------------------------------------------------------------------------------
 
     def predictions(self, outputs: Outputs, decision: Floats) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ rule report_cohort:
         rules.information.output,
         rules.verdict.output,
         rules.evaluate.output,
+        validation=if_validated("<results>/{cohort}/{target}/intermediate/validation.json"),
     output:
         report(
             "<results>/{cohort}/{target}/report.html",
