@@ -52,8 +52,8 @@ class OtherPatients:
     labels: NDArray[Any]
     said: tuple[str, ...] = ()
 
-    def part(self, rows: NDArray[np.bool_], *said: str) -> "OtherPatients":
-        """Keep some of the samples (n,), and say why."""
+    def part(self, rows: NDArray[Any], *said: str) -> "OtherPatients":
+        """Some of the samples, by position or by (n,) whether they are kept, and why."""
         return OtherPatients(
             self.where, self.samples[rows], self.groups[rows], self.features, self.values[rows], self.labels[rows],
             (*self.said, *said),

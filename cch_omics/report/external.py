@@ -162,7 +162,7 @@ def _scores(scores: Sequence[Record], task: Task) -> Table:
         rows += [Row(group=model_name(first, task)), *map(Row, differences)]
     columns = [Column("Model"), *(Column(heading(metric), number=True) for metric in task.metrics.values())]
     caption = (
-        "On other patients, with 95% intervals by the jackknife over patients; below, the first model minus the others, "
+        "With 95% intervals by the jackknife over patients; below, the first model minus the others, "
         "on the same patients."
     )
     return Table(caption, columns, rows, "validation.tsv")

@@ -2,8 +2,9 @@
 
 Metrics are those of the task, and where they are relative to something, to the other patients: R2 to their own mean,
 weights for censoring to their own follow-up.
-Errors are those of the jackknife over patients, and speak of other patients of the new population: the models are
-given. A difference of two models is one statistic of the same patients, so that it is paired.
+Errors are those of the jackknife over patients, of calibration by influence functions, and speak of other patients of
+the new population: the models are given. A difference of two models is one statistic of the same patients, so that it
+is paired. A metric that is biased in small samples has none.
 """
 
 import os
@@ -32,7 +33,8 @@ from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, Validated
 from cch_omics.student.bundle import Student, read_student
 from cch_omics.student.make import Records, full_cohort_student, rows_of
 from cch_omics.student.predict import LARGE_SHIFT, MIN_COVERAGE, align, feature_shift, outputs_of
-from cch_omics.tasks.base import Floats, Metric, Task
+from cch_omics.tasks.base import Floats, Task
+from cch_omics.tasks.influence import variance_over_patients
 from cch_omics.vocabulary import model_of
 
 # Training standard deviations by which the mean of a feature is off that counts as shifted.
@@ -41,7 +43,6 @@ SHIFTED = 0.5
 _FEW = 10
 
 Outputs = tuple[Floats, Floats]
-_Name = tuple[str, str, str]
 # What `cch validate` writes.
 FILES = ("validation.tsv", "validation.json", "features.tsv", "predictions.tsv", "validation.html")
 
@@ -215,7 +216,7 @@ def validate_cohort(
             check_number(other, other.where)
 
         def references(other: OtherPatients, name: str = name) -> dict[str, Outputs]:
-            values = _in_order(other, cohort.modalities[name].features)
+            values = in_order(other, cohort.modalities[name].features)
             return predict_others(cohort, splits, name, values, baselines, seed=seed)
 
         found.append(validate(students, other, references))
@@ -251,7 +252,7 @@ def _aligned(student: Student, other: OtherPatients) -> NDArray[np.float32]:
     return align(student, ids, names, other.values, other.where, partial=True)
 
 
-def _in_order(other: OtherPatients, features: NDArray[np.str_]) -> NDArray[np.float32]:
+def in_order(other: OtherPatients, features: NDArray[np.str_]) -> NDArray[np.float32]:
     """(n, p) values of some features, NaN where the table has none."""
     column = {name: position for position, name in enumerate(other.features.tolist())}
     there = [position for position, name in enumerate(features.tolist()) if name in column]
@@ -270,27 +271,32 @@ def _scores(
     """Every metric of every model, those of the first less those of the others, and calibration, with intervals."""
     names = list(models)
     outputs, decisions = (np.stack([each[part] for each in models.values()]) for part in (0, 1))
-    of_metrics: list[_Name] = [(name, "", metric) for metric in task.metrics for name in names]
-    of_gains: list[_Name] = [(names[0], name, metric) for metric in task.metrics for name in names[1:]]
-    of_calibration: list[_Name] = [(name, "", number) for name in names for number in task.calibrations]
 
     def statistic(rows: NDArray[np.int64]) -> Floats:
+        """(metrics, V + V - 1): of each model, and of the first less each of the others."""
         labels = other.labels[rows]
-        metrics = np.stack(list(task.evaluate(outputs[:, rows], labels, decisions, labels).values()))  # (metrics, V)
-        calibration = [list(task.calibration(table.iloc[rows]).values()) for table in tables.values()]
-        return np.concatenate([metrics.ravel(), (metrics[:, :1] - metrics[:, 1:]).ravel(), np.ravel(calibration)])
+        metrics = np.stack(list(task.evaluate(outputs[:, rows], labels, decisions, labels).values()))
+        return np.hstack([metrics, metrics[:, :1] - metrics[:, 1:]])
 
     value, se, n_blocks = jackknife(statistic, other.groups)
-    arm = stdtrit(n_blocks - 1, (1 + CONFIDENCE) / 2) * se
-    known: Mapping[str, Metric] = {**task.metrics, **task.calibrations}
+    quantile = float(stdtrit(n_blocks - 1, (1 + CONFIDENCE) / 2))
+    of = [*((name, "") for name in names), *((names[0], name) for name in names[1:])]
+    found = [
+        (model, minus, name, metric, value[m, v], np.nan if metric.biased else se[m, v])
+        for m, (name, metric) in enumerate(task.metrics.items())
+        for v, (model, minus) in enumerate(of)
+    ]
+    for model, table in tables.items():
+        for name, (number, influence) in task.calibration(table).items():
+            error = np.sqrt(variance_over_patients(influence, other.groups))
+            found.append((model, "", name, task.calibrations[name], number, error))
     n, rows = len(np.unique(other.groups)), []
-    for (model, minus, name), mean, error, half in zip(
-        [*of_metrics, *of_gains, *of_calibration], value, se, arm, strict=True
-    ):
-        metric = known[name]
+    for model, minus, name, metric, number, error in found:
         bounds = (-np.inf, np.inf) if minus else (metric.low, metric.high)
-        ends = within_bounds(float(mean), float(half), *bounds) if np.isfinite(half) else (np.nan, np.nan)
-        rows.append((modality, model, minus, name, mean, error, *ends, n))
+        ends = (np.nan, np.nan)
+        if np.isfinite(number + error):
+            ends = within_bounds(float(number), quantile * float(error), *bounds)
+        rows.append((modality, model, minus, name, number, error, *ends, n))
     return pd.DataFrame(rows, columns=list(keys.VALIDATION_COLUMNS))
 
 
@@ -312,7 +318,7 @@ def _of_features(student: Student, features: pd.DataFrame, where: str) -> list[s
         said[0] += " The means of the training stand in for the others."
     if len(there) < MIN_COVERAGE * n:
         said.append(
-            f"With fewer than {MIN_COVERAGE:.0%} of the features `cch predict` gives no prediction: what "
+            f"With fewer than {MIN_COVERAGE:.0%} of the features cch predict gives no prediction: what "
             "follows is of a model that was not made for this table. Train it on the features that both have."
         )
     known = features.dropna(subset="shift")

@@ -42,6 +42,9 @@ class Metric:
         Of a difference of shown values: "points", "nats", "".
     low, high
         Bounds of its values, infinite where it has none.
+    biased
+        Whether it is larger in smaller samples: then it compares models on the same samples, and on one set of them it
+        has no interval that means anything.
     """
 
     title: str
@@ -51,6 +54,7 @@ class Metric:
     unit: str = ""
     low: float = -math.inf
     high: float = math.inf
+    biased: bool = False
 
 
 @dataclass(frozen=True)
@@ -428,8 +432,11 @@ class Task(Protocol):
     def calibrations(self) -> Mapping[str, Metric]:
         """What the numbers of `calibration` are called and how they are shown."""
 
-    def calibration(self, table: "pd.DataFrame") -> dict[str, float]:
-        """Rows of `on_test` of one model -> calibration in the large (0 is right) and slopes (1); NaN without a fit."""
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
+        """Rows of `on_test` of one model -> calibration in the large (0 is right) and slopes (1), by `calibrations`.
+
+        Each with the (n,) influences of the samples (`Gain`); NaN without a fit.
+        """
 
     def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
         """Rows of `on_test` of one model -> what was observed against what was predicted."""

@@ -14,6 +14,8 @@ from scipy.special import expit
 
 from cch_omics.tasks.base import Floats
 
+# A number, and how it answers to a little more weight of each of (n,) samples (`base.Gain.influence`).
+Measured = tuple[float, Floats]
 # A step of Newton's is no longer than this; where so many lead nowhere, as where classes are parted, there is no fit.
 _LONGEST_STEP, _STEPS, _DONE = 1.0, 100, 1e-9
 # Most bins of predictions, and fewest samples of each.
@@ -21,7 +23,7 @@ BINS = 10
 MIN_PER_BIN = 10
 
 
-def intercept_and_slope(score: Floats, offset: Floats, outcome: Floats, *, events: bool) -> tuple[float, float]:
+def intercept_and_slope(score: Floats, offset: Floats, outcome: Floats, *, events: bool) -> tuple[Measured, Measured]:
     """Calibration in the large, and slope; NaN where there is no fit.
 
     Parameters
@@ -35,27 +37,41 @@ def intercept_and_slope(score: Floats, offset: Floats, outcome: Floats, *, event
         with the expectation exp(s + offset) (Crowson, Atkinson, Therneau 2016, Stat. Methods Med. Res. 25:1692).
     """
     ones = np.ones((len(score), 1))
-    (large,) = _fit(ones, score + offset, outcome, np.zeros(1), events=events)
-    _, slope = _fit(np.column_stack([ones, score]), offset, outcome, np.array([0.0, 1.0]), events=events)
-    return float(large), float(slope)
+    large, of_large = fit(ones, score + offset, outcome, np.zeros(1), events=events)
+    both, of_both = fit(np.column_stack([ones, score]), offset, outcome, np.array([0.0, 1.0]), events=events)
+    return (float(large[0]), of_large[:, 0]), (float(both[1]), of_both[:, 1])
 
 
-def _fit(design: Floats, offset: Floats, outcome: Floats, start: Floats, *, events: bool) -> Floats:
-    """Coefficients (k,) of a logistic or a Poisson regression, by Newton's method; NaN without a maximum."""
-    coefficients, none = start, np.full(len(start), np.nan)
+def mean_and_slope(predicted: Floats, observed: Floats) -> tuple[Measured, Measured]:
+    """Mean of (n,) observed minus predicted numbers, and slope of the least-squares line of observed on predicted."""
+    off, centred = observed - predicted, predicted - predicted.mean()
+    mean = float(off.mean()), (off - off.mean()) / len(off)
+    if not (total := float(centred @ centred)) > 0:
+        return mean, (float("nan"), np.zeros(len(off)))
+    slope = float(centred @ observed) / total
+    residual = observed - observed.mean() - slope * centred
+    return mean, (slope, centred * residual / total)
+
+
+def fit(design: Floats, offset: Floats, outcome: Floats, start: Floats, *, events: bool) -> tuple[Floats, Floats]:
+    """Coefficients (k,) of a logistic or a Poisson regression, by Newton's method, and (n, k) influences of samples.
+
+    NaN where the likelihood has no maximum.
+    """
+    coefficients, none = start, (np.full(len(start), np.nan), np.zeros(design.shape))
     if not len(outcome) or np.ptp(outcome) == 0 or any(np.ptp(column) == 0 for column in design.T[1:]):
         return none
     for _ in range(_STEPS):
         with np.errstate(over="ignore", invalid="ignore"):
             mean = (np.exp if events else expit)(design @ coefficients + offset)
             information = design.T @ (design * (mean if events else mean * (1 - mean))[:, None])
-            slope = design.T @ (outcome - mean)
         if not np.isfinite(information).all() or np.linalg.cond(information) > 1 / np.finfo(float).eps:
             return none
-        step = np.linalg.solve(information, slope)
+        influence = np.linalg.solve(information, (design * (outcome - mean)[:, None]).T).T
+        step = influence.sum(0)
         coefficients = coefficients + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
         if np.abs(step).max() < _DONE:
-            return coefficients
+            return coefficients, influence
     return none
 
 

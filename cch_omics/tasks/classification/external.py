@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import logit
 
 from cch_omics.tasks.base import Floats, Metric
-from cch_omics.tasks.calibration import intercept_and_slope, means_of_bins
+from cch_omics.tasks.calibration import Measured, intercept_and_slope, means_of_bins
 from cch_omics.tasks.picture import Picture, Series
 
 # Probabilities nearer to 0 or 1 have no logit in the 32 bits that tables hold them in.
@@ -37,9 +37,9 @@ def calibrations(classes: Sequence[str]) -> dict[str, Metric]:
     }
 
 
-def calibration(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+def calibration(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Measured]:
     """Intercept and slope of each class against the rest, by logistic regression on the logit of its probability."""
-    numbers: list[float] = []
+    numbers: list[Measured] = []
     for name in _looked_at(classes):
         probability, has = _of_class(table, name)
         score = logit(np.clip(probability, _NEAREST, 1 - _NEAREST))
@@ -57,7 +57,7 @@ def calibration_picture(table: pd.DataFrame, classes: Sequence[str]) -> Picture:
         title="Calibration of probabilities",
         caption=f"Share of the patients who have a class against its predicted probability, in "
         f"{max(len(each.x) for each in series)} bins of equal size. Dotted: probabilities that are right.",
-        x_title="predicted probability",
+        x_title=f"predicted probability{f' of {series[0].name}' if len(series) == 1 else ''}",
         y_title="share of patients",
         series=series,
         said=(),

@@ -30,6 +30,7 @@ from cch_omics.tasks.base import (
     SiteDependence,
     Values,
 )
+from cch_omics.tasks.calibration import mean_and_slope
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.regression import reading
 from cch_omics.tasks.regression.gain import r2_gain
@@ -259,12 +260,10 @@ class Regression:
         "calibration_slope": Metric("calibration slope", True, digits=2),
     }
 
-    def calibration(self, table: "pd.DataFrame") -> dict[str, float]:
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
         """Mean of observed minus predicted, and slope of the least-squares line of observed on predicted."""
         predicted, observed = (table[name].to_numpy(dtype=np.float64) for name in ("prediction", "observed"))
-        slope = np.polyfit(predicted, observed, 1)[0] if np.ptp(predicted) > 0 else np.nan
-        numbers = float((observed - predicted).mean()), float(slope)
-        return dict(zip(self.calibrations, numbers, strict=True))
+        return dict(zip(self.calibrations, mean_and_slope(predicted, observed), strict=True))
 
     def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
         """Predicted against observed."""

@@ -146,7 +146,7 @@ class Survival:
             "auroc": Metric(f"AUROC at {self.auroc_at:.4g} {self.unit}", True, low=0, high=1),
             "log_likelihood": Metric("log-likelihood", True, unit="nats", high=0),
             "d_calibration": Metric(
-                "error of D-calibration", False, 100, 1, "points", low=0, high=metrics.WORST_SHARES
+                "error of D-calibration", False, 100, 1, "points", low=0, high=metrics.WORST_SHARES, biased=True
             ),
         }
 
@@ -319,7 +319,7 @@ class Survival:
         "calibration_slope": Metric("calibration slope", True, digits=2),
     }
 
-    def calibration(self, table: "pd.DataFrame") -> dict[str, float]:
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
         """Of the number of events until the horizon, given the follow-up; the slope is that of the risk score."""
         risk_, expected_, event = (
             table[each].to_numpy(dtype=np.float64) for each in ("prediction", "expected", "event")
