@@ -275,13 +275,15 @@ def recalibrated(
                 chosen = random.permutation(len(score))
                 few, rest = chosen[:n], chosen[n:]
                 moved = recalibration(score[few], other.labels[few], two=two, slope=slope)(score[rest])
-                before, after = (loss(each, other.labels[rest], two=two) for each in (score[rest], moved))
-                changes.append((before, after))
-            before, after = np.array(changes).T
+                mean = other.labels[rest].mean()
+                nothing = np.full(len(rest), np.log(mean / (1 - mean)) if two else mean)
+                compared = (loss(each, other.labels[rest], two=two) for each in (score[rest], moved, nothing))
+                changes.append(tuple(compared))
+            before, after, without = np.array(changes).T
             yield {
                 "transfer": transfer.title, "N": n, "learnt": "intercept and slope" if slope else "intercept",
-                "loss": "log-loss" if two else "RMSE", "before": before.mean(), "change": (after - before).mean(),
-                "worse in": f"{(after > before).mean():.0%}",
+                "loss": "log-loss" if two else "RMSE", "no model": without.mean(), "before": before.mean(),
+                "change": (after - before).mean(), "worse in": f"{(after > before).mean():.0%}",
             }  # fmt: skip
 
 
