@@ -132,9 +132,8 @@ def other_patients(
 def check_number(found: OtherPatients, where: str) -> None:
     """Refuse a single patient, of whom there is nothing to say how sure one is."""
     if (n := len(np.unique(found.groups))) < 2:
-        raise InputError(
-            where, f"{n} patients with a label and a profile", "at least two", "Check the ids, or fill in labels."
-        )
+        there = f"{'one' if n else 'no'} patient with a label and a profile"
+        raise InputError(where, there, "at least two", "Check the ids, or fill in labels.")
 
 
 def _dropped(reasons: Any) -> list[str]:

@@ -318,7 +318,7 @@ def _of_features(student: Student, features: pd.DataFrame, where: str) -> list[s
         said[0] += " The means of the training stand in for the others."
     if len(there) < MIN_COVERAGE * n:
         said.append(
-            f"With fewer than {MIN_COVERAGE:.0%} of them cch predict gives no prediction; this is measured all the same."
+            f"With fewer than {MIN_COVERAGE:.0%} of them cch predict gives no prediction; it is judged all the same."
         )
     known = features.dropna(subset="shift")
     shifted = known[known["shift"].abs() > SHIFTED]

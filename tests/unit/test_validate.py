@@ -305,7 +305,7 @@ def test_other_classes_are_counted_and_absent_ones_said() -> None:
     [
         (STATUS, {"y": ["positive", "Negative", "Negative"]}, "'positive', which looks like the class 'Positive'"),
         (STATUS, {"y": ["1", "0", "1"]}, "no label that the student knows: '1' .2., '0' .1."),
-        (STATUS, {"y": ["Positive", "", ""]}, "1 patients with a label"),
+        (STATUS, {"y": ["Positive", "", ""]}, "one patient with a label"),
         (STATUS, {"z": ["Positive", "Negative"]}, "no such column"),
         (OS, {"y_time": ["10", "20", "35"], "y_event": ["1", "0", "1"]}, "seem to be months"),
         (OS, {"y_months_time": ["500", "600", "900"], "y_months_event": ["1", "0", "1"]}, "seem to be months"),

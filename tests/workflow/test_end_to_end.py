@@ -39,8 +39,8 @@ TABLES = {
     "intermediate/advised.tsv": keys.ADVISED_COLUMNS,
     "intermediate/predictions.tsv": keys.PREDICTION_COLUMNS,
 }
-# Two modalities each; a fused view is one more encoder.
-N_JOBS = 2 + 2 * (2 * 2 + 6) + 1 + 1
+# Two modalities each; a fused view is one more encoder, and other patients are one more source and one more job.
+N_JOBS = 2 + 2 * (2 * 2 + 6) + 1 + 1 + 2
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_terminal_says_one_line_when_a_job_starts_and_one_when_it_ends(small
     for word in ("started", "finished"):
         found = [line for line in lines if re.match(rf"\d\d:\d\d:\d\d {word} ", line)]
         assert len(found) == N_JOBS, said
-    assert any(re.fullmatch(r"[\d:]{8} finished numbers score encode rna\+cnv in \d+ s \(\d+ of 24 jobs\)", line)
+    assert any(re.fullmatch(r"[\d:]{8} finished numbers score encode rna\+cnv in \d+ s \(\d+ of 26 jobs\)", line)
                for line in lines), said  # fmt: skip
     others = [line for line in lines if not re.match(r"\d\d:\d\d:\d\d (started|finished|running|warning) ", line)]
     assert len(others) <= 6, others
@@ -118,6 +118,22 @@ def test_every_pair_has_its_rows(folder: Path, cohort: str) -> None:
     assert set(references["student"]) == set(students)
     assert set(references["baseline"]) == {"linear", "boosting"}
     assert set(references["metric"]) == set(gains["metric"])
+
+
+def test_students_are_validated_on_other_patients_where_the_sheet_names_some(run: Path) -> None:
+    """`rna` is there and `mutation` is not; labels have nothing to do with it."""
+    assert not (run / "numbers" / "score" / "validation.tsv").exists()
+    folder = run / "classes" / "subtype"
+    scores = read_table(folder / "validation.tsv", keys.VALIDATION_COLUMNS)
+    assert set(scores["student"]) == {"rna"} and {"alone", "linear", "boosting"} <= set(scores["model"])
+    auroc = scores[(scores["metric"] == "auroc") & scores["minus"].isna()]
+    assert auroc["value"].between(0.35, 0.65).all()
+    about = json.loads((folder / "students" / "rna" / "student.json").read_text())
+    assert any("are in" in said for said in about["validation"]["said"])
+    assert "## On other patients" in (folder / "students" / "rna" / "MODEL_CARD.md").read_text()
+    assert json.loads((folder / "students" / "mutation" / "student.json").read_text())["validation"] is None
+    assert 'id="external"' in (folder / "report.html").read_text()
+    assert 'id="external"' not in (run / "numbers" / "score" / "report.html").read_text()
 
 
 def test_audit_counts_the_patients(folder: Path, cohort: str) -> None:
