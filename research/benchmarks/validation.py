@@ -64,7 +64,7 @@ def main() -> None:
         rows = [
             row for name in args.only or ("complementary", "number", "survival") for row in coverage(name, args.draws)
         ]
-        print(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3f"))
+        print(condensed(pd.DataFrame(rows)).to_markdown(index=False, floatfmt=".3f"))
         return
     transfers = [each for each in TRANSFERS if not args.only or each.cohort in args.only]
     trained = [(each, *each.trained(args.data)) for each in transfers]
@@ -134,6 +134,21 @@ def coverage(name: str, draws: int) -> Iterator[dict[str, object]]:
                     "truth": true["value"], "mean": each["value"].mean(), "SD": each["value"].std(),
                     "mean error": each["se"].mean(), "coverage": held.mean(), "undefined": each["ci_low"].isna().mean(),
                 }  # fmt: skip
+
+
+def condensed(found: pd.DataFrame) -> pd.DataFrame:
+    """A row for each cohort and metric: the truth of the taught student and its gain, and how often intervals held it."""
+    found = found[found["of"] != "alone"]
+    key = ["cohort", "metric"]
+    columns = {}
+    for of, name in (("taught", "taught"), ("taught minus alone", "gain")):
+        each = found[found["of"] == of]
+        columns[name] = each.groupby(key, sort=False)["truth"].first()
+        for n in SIZES:
+            columns[f"{name}, coverage at {n}"] = each[each["n"] == n].set_index(key)["coverage"]
+    return (
+        pd.DataFrame(columns).loc[list(dict.fromkeys(zip(*(found[name] for name in key), strict=True)))].reset_index()
+    )
 
 
 def part(source: Source, ids: list[str]) -> Source:
