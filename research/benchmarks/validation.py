@@ -137,7 +137,7 @@ def coverage(name: str, draws: int) -> Iterator[dict[str, object]]:
 
 
 def condensed(found: pd.DataFrame) -> pd.DataFrame:
-    """A row for each cohort and metric: truths of the taught student and its gain, and how often intervals held them."""
+    """A row for each cohort and metric: the truth of the taught student, and of its gain, and coverages."""
     found = found[found["of"] != "alone"]
     key = ["cohort", "metric"]
     columns = {}

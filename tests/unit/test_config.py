@@ -354,6 +354,20 @@ def test_modalities_of_simulated_cohorts_are_as_planned() -> None:
     assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == sources.SIMULATIONS
 
 
+def test_other_patients_are_read_with_the_modalities_that_both_sources_have(tmp_path: Path) -> None:
+    columns = {"cohort": "a", "source": "simulated:misleading", "target": "subtype", "group": "patient"}
+    assert validation_row(SheetRow(**columns)) is None
+    row = validation_row(SheetRow(**columns, validate="simulated:unrelated"))
+    assert row is not None and (row.source, row.modalities, row.group) == ("simulated:unrelated", "rna", "patient")
+    # What a download holds is not known before it.
+    row = validation_row(SheetRow(**columns, validate="cbioportal:brca_metabric"))
+    assert row is not None and row.modalities == "rna,mutation"
+    for name in ("rna.csv", "protein.csv", "clinical.csv"):
+        (tmp_path / name).write_text("sample,x\n")
+    row = validation_row(SheetRow(**columns, validate=str(tmp_path)))
+    assert row is not None and [Path(file).name for file in files_of(row)] == ["clinical.csv", "rna.csv"]
+
+
 TEACHERS = {
     "all": ("", "", ("rna", "cnv", "rppa")),
     "not what the target was defined from": ("rna", "", ("cnv", "rppa")),

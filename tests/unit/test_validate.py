@@ -258,6 +258,7 @@ def test_partial_overlap_is_said_and_judged() -> None:
     assert of(found.scores, "alone", "auroc")["value"] == pytest.approx(expected["auroc"][0])
     for names, words in (
         (np.char.lower(FEATURES), "upper and lower case"),
+        (np.where(np.arange(P) < 1, FEATURES, np.char.lower(FEATURES)), "upper and lower case"),
         (np.char.add("X", FEATURES), "0 of the student's 6 features"),
     ):
         with pytest.raises(InputError, match=words):
