@@ -9,6 +9,7 @@ import yaml
 
 from cch_omics.config import (
     Config,
+    SheetRow,
     comma_cell,
     comma_list,
     load_config,
@@ -21,7 +22,7 @@ from cch_omics.config import (
 from cch_omics.errors import InputError
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import files_of, modalities_of
+from cch_omics.planning.sources import files_of, modalities_of, validation_row
 from cch_omics.tasks import TASKS
 from cch_omics.verdict.criteria import CRITERIA
 
