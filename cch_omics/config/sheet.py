@@ -382,6 +382,13 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
             "an empty cell",
             "Only a classification has classes: empty one of the two cells.",
         )
+    if row.others == row.source:
+        raise InputError(
+            f"{where}, {kind} validate",
+            f"{row.others!r}, the source of the row itself",
+            "other patients, or an empty cell",
+            "Patients who train a student say nothing of others.",
+        )
     if row.task:
         check_transform(row.transform, row.task, f"{where}, {kind} transform")
     for item in modalities:

@@ -83,7 +83,7 @@ def validate(
     Parameters
     ----------
     students
-        By the name of the model: the delivered one first, which is compared with all others.
+        By the name of the model; the first, a taught one if there is one, is compared with all others.
     other
         Their omics and labels.
     references
@@ -161,9 +161,9 @@ def validate_file(
     """
     places = [Path(folder), *(Path(folder) / name for name in (ALONE_FOLDER, TAUGHT_FOLDER))]
     students = [read_student(place) for place in places if place == places[0] or place.is_dir()]
-    first = students[0]
-    source = read_tables(table, labels, first.about.modality, first.features)
-    about = first.about
+    students.sort(key=lambda student: not student.about.teacher)
+    first, about = students[0], students[0].about
+    source = read_tables(table, labels, about.modality, first.features)
     other = other_patients(source, about.modality, target or about.training.target, first.task, group=group)
     return validate({model_of(each.about.recipe, each.about.teacher): each for each in students}, other)
 
@@ -196,7 +196,7 @@ def validate_cohort(
     Raises
     ------
     InputError
-        As `other_patients` and `validate`.
+        As `other_patients` and `validate`, and if the source has none of the omics, or no other patients.
     """
     found = []
     for name in (name for name in trained if name in source.matrices):
@@ -211,6 +211,10 @@ def validate_cohort(
         task = next(iter(students.values())).task
         other = other_patients(source, name, row.target_column, task, group=row.group, settings=ingest)
         known = np.isin(other.groups, cohort.groups)
+        if known.all():
+            raise InputError(
+                other.where, "patients of the training only", "other patients", "Correct the sheet's column `validate`."
+            )
         if known.any():
             other = other.part(~known, f"{known.sum()} samples of patients of the training were left out.")
             check_number(other, other.where)
@@ -247,11 +251,6 @@ def read_validated(path: Path) -> dict[str, Validated]:
     return {name: Validated.model_validate(content) for name, content in read_json(path).items()}
 
 
-def _aligned(student: Student, other: OtherPatients) -> NDArray[np.float32]:
-    ids, names = other.samples.tolist(), other.features.tolist()
-    return align(student, ids, names, other.values, other.where, partial=True)
-
-
 def in_order(other: OtherPatients, features: NDArray[np.str_]) -> NDArray[np.float32]:
     """(n, p) values of some features, NaN where the table has none."""
     column = {name: position for position, name in enumerate(other.features.tolist())}
@@ -259,6 +258,11 @@ def in_order(other: OtherPatients, features: NDArray[np.str_]) -> NDArray[np.flo
     values = np.full((len(other.samples), len(features)), np.nan, dtype=np.float32)
     values[:, there] = other.values[:, [column[features[position]] for position in there]]
     return values
+
+
+def _aligned(student: Student, other: OtherPatients) -> NDArray[np.float32]:
+    ids, names = other.samples.tolist(), other.features.tolist()
+    return align(student, ids, names, other.values, other.where, partial=True)
 
 
 def _scores(

@@ -133,6 +133,10 @@ WRONG_SHEETS = {
     "unknown column": ([HEADER + "\tgroups", GOOD + "\tx"], ["unknown column 'groups'", "'group'"]),
     "column twice": ([HEADER + "\ttarget", GOOD + "\tx"], ["column 'target' twice"]),
     "no target column": (["cohort\tsource", "a\tdemo:tcga-brca"], ["no column 'target'", "Label column"]),
+    "validated on itself": (
+        [HEADER + "\tvalidate", GOOD + "\t" + GOOD.split("\t")[1]],
+        ["row 2, column validate", "the source of the row itself"],
+    ),
     "cell missing": ([HEADER, "a\tdemo:tcga-brca"], ["row 2", "2 cells", "cohort, source, target"]),
     "empty target": ([HEADER, "a\tdemo:tcga-brca\t"], ["row 2, column target", "nothing"]),
     "budget above one": ([HEADER + "\tlabel_budget", GOOD + "\t150"], ["column label_budget", "'150'", "equal to 1"]),

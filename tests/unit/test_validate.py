@@ -444,6 +444,16 @@ def test_patients_of_the_training_are_left_out(run: tuple[Path, list]) -> None:
     assert set(found.scores["n_patients"]) == {90} and not found.predictions["sample"].str.startswith("T").any()
 
 
+def test_a_student_that_did_harm_comes_first_all_the_same(tmp_path: Path) -> None:
+    """It lies in the folder of the one trained alone, which is delivered."""
+    taught, alone = students_of(STATUS).values()
+    write_student(tmp_path / "cnv", alone)
+    write_student(tmp_path / "cnv" / "taught", taught)
+    files = tables(tmp_path, others_of(STATUS))
+    scores = validate_file(tmp_path / "cnv", files[1], files[3]).scores
+    assert of(scores, "soft_targets:rna", "auroc", "alone")["value"] > 0
+
+
 def test_baselines_are_fitted_to_the_full_cohort(run: tuple[Path, list]) -> None:
     scores = read_table(run[0] / "validation.tsv", keys.VALIDATION_COLUMNS)
     # All know the same features, and the labels follow them.
