@@ -73,7 +73,9 @@ def write_validation_folder(found: Validation, folder: Path) -> str:
         write_validation([found], *tables)
         written = render("validation.html", ReportConfig(), target=found.target, each=external)
         write(written, page)
-    return "\n".join([f"{found.target} from {found.student}, on {found.source}", *external.said, "", *_lines(external)])
+    without = "Baselines are not part of a student's folder: a run whose sheet names these patients has them."
+    head = f"{found.target} from {found.student}, on {found.source}"
+    return "\n".join([head, *external.said, "", *_lines(external), "", without])
 
 
 def _of(table: pd.DataFrame, student: str) -> pd.DataFrame:

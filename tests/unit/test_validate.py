@@ -368,6 +368,7 @@ def test_the_command_writes_a_folder_and_says_what_it_found(
         said = capsys.readouterr()
         assert said.err == f"Wrote {tmp_path / 'out'}\n"
         assert "120 samples of 120 patients" in said.out and "minus trained alone" in said.out
+        assert "Baselines are not part of a student's folder" in said.out
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
     scores = read_table(tmp_path / "out" / "validation.tsv", keys.VALIDATION_COLUMNS)
     assert set(scores["model"]) == {"soft_targets:rna", "alone"}
