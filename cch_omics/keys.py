@@ -76,6 +76,12 @@ MEMBER_COLUMNS = ("student", "model", "member", "weight")
 # intermediate/predictions.tsv: of students that may be delivered, before the columns of the task.
 PREDICTION_COLUMNS = ("student", "model", *SPLIT_COLUMNS, "sample")
 
+# validation.tsv: metrics of a model on other patients; less those of another one where `minus` names it.
+VALIDATION_COLUMNS = ("student", "model", "minus", "metric", "value", "se", "ci_low", "ci_high", "n_patients")
+# intermediate/validation_features.tsv; intermediate/validation_predictions.tsv, before the columns of the task.
+SHIFT_COLUMNS = ("student", "feature", "measured", "training_mean", "training_sd", "mean", "shift")
+VALIDATED_COLUMNS = ("student", "model", "sample")
+
 # intermediate/criteria.tsv: score and decision of each criterion for each pair, beside the realised gain.
 CRITERIA_COLUMNS = ("cohort", "target", "metric", "criterion", *PAIR_COLUMNS, "score", "decision", "gain")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cch_omics.cli.command import command, file, numbers
-from cch_omics.cli.written import Written, is_schemas
+from cch_omics.cli.written import Written, is_schemas, is_validation
 
 
 @command
@@ -20,6 +20,23 @@ def predict(
     from cch_omics.student import predict_file
 
     predict_file(student, input, output)
+
+
+@command
+def validate(
+    student: Annotated[Path, file("DIR", "folder of a student, results/COHORT/TARGET/students/MODALITY")],
+    input: Annotated[Path, file("FILE", "samples of other patients: .h5mu, .h5ad, .csv, .tsv or .parquet")],
+    labels: Annotated[Path, file("FILE", "their labels: a clinical table, .csv or .tsv, or .h5mu")],
+    target: Annotated[str, typer.Option(help="column of the labels; that of the training")] = "",
+    group: Annotated[str, typer.Option(help="column of patients' ids; as the samples' ids say")] = "",
+    output: Annotated[Path, Written("DIR", "tables and page", ours=is_validation)] = Path("validation"),
+) -> None:
+    """Judge a student, and the one trained alone beside it, on patients who were in no training."""
+    from cch_omics.report.external import write_validation_folder
+    from cch_omics.student.validate import validate_file
+
+    found = validate_file(student, input, labels, target=target, group=group)
+    print(write_validation_folder(found, output))
 
 
 @command

@@ -249,6 +249,41 @@ def verdict(
 
 
 @command
+def validation(
+    cohort: CohortFile,
+    splits: SplitsFile,
+    students: StudentFiles,
+    teachers: Annotated[Path, file("TSV", "as `cch verdict` writes them")],
+    row: Annotated[str, file("JSON", "columns of a row of the sheet, whose source has the other patients")],
+    scores: Annotated[Path, Written("TSV", "metrics of every model on them, and differences")],
+    about: Annotated[Path, Written("JSON", "what model cards and pages say of it")],
+    features: Annotated[Path, Written("TSV", "how far each feature is from the training")],
+    predictions: Annotated[Path, Written("TSV", "predictions, beside what was observed")],
+    settings: Settings = "{}",
+    seed: Seed = 0,
+    log: Log = None,
+) -> None:
+    """Judge the students, and baselines fitted to the full cohort, on patients of another source."""
+    from cch_omics.data.sources import read_source
+    from cch_omics.runtime.formats import read_table
+    from cch_omics.student.validate import validate_cohort, write_validation
+
+    config = sections("validation", settings)
+    given = json_object(row, "--row")
+    # One omics is enough, unlike in a row that is trained on.
+    wanted = str(given.pop("modalities", ""))
+    of_row = make_row(given, "--row").model_copy(update={"modalities": wanted})
+    read, drawn = _read(cohort, splits)
+    chosen = read_table(teachers, TEACHER_COLUMNS)
+    source = read_source(of_row, config.ingest)
+    found = validate_cohort(
+        *(read, drawn, _out_of_fold(students, drawn), chosen, source, of_row, config.ingest, config.baselines),
+        seed=seed,
+    )
+    write_validation(found, scores, about, features, predictions)
+
+
+@command
 def evaluate(
     cohort: CohortFile,
     splits: SplitsFile,
@@ -269,6 +304,7 @@ def evaluate(
     advised: Annotated[Path, Written("TSV", "gain of following each criterion, for every student")],
     predictions: Annotated[Path, Written("TSV", "predictions of the students for test samples")],
     bundles: Annotated[Path, Written("DIR", "a folder per student with its model", ours=is_students)],
+    validation: Annotated[Path | None, file("JSON", "of other patients, as `cch validation` writes it")] = None,
     settings: Settings = "{}",
     log: Log = None,
 ) -> None:
@@ -278,6 +314,7 @@ def evaluate(
     from cch_omics.models.out_of_fold import load_by_student
     from cch_omics.runtime.formats import read_table, write_table
     from cch_omics.student import write_students
+    from cch_omics.student.validate import read_validated
 
     read, drawn = _read(cohort, splits)
     distilled = _out_of_fold(students, drawn)
@@ -304,13 +341,15 @@ def evaluate(
     on_test = predictions_on_test(read, drawn, distilled, chosen)
     write_table(on_test, predictions)
     measured = found.performance, found.summary, found.advised
-    write_students(read, drawn, distilled, chosen, decided, *measured, on_test, bundles)
+    validated = read_validated(validation) if validation else {}
+    write_students(read, drawn, distilled, chosen, decided, *measured, on_test, bundles, validated)
 
 
 @command
 def report(
     folder: Annotated[Path, file("DIR", "results of one cohort and target")],
     output: PageOutput,
+    validation: Annotated[Path | None, file("JSON", "of other patients, as `cch validation` writes it")] = None,
     configuration: Annotated[str, file("JSON", "the configuration, to be shown")] = "{}",
     settings: Settings = "{}",
     log: Log = None,
@@ -319,7 +358,7 @@ def report(
     from cch_omics.report import write_report
 
     shown = json_object(configuration, "--configuration")
-    write_report(folder, output, sections("report", settings).report, configuration=shown)
+    write_report(folder, output, sections("report", settings).report, configuration=shown, validation=validation)
 
 
 def _warn(warnings: Sequence[str], file: Path, *, prefix: str) -> None:

@@ -172,6 +172,14 @@ def is_students(folder: Path) -> bool:
     return all(map(is_bundle, entries(folder)))
 
 
+def is_validation(folder: Path) -> bool:
+    """Whether a folder holds what `cch validate` wrote and nothing else."""
+    from cch_omics.student.validate import FILES
+
+    names = {each.name for each in entries(folder)}
+    return "validation.json" in names and names <= set(FILES)
+
+
 def is_download(folder: Path) -> bool:
     """Whether a folder is a download to which nobody has added: its record is written last."""
     from cch_omics.data.download import RECORD

@@ -45,6 +45,11 @@ class Choice:
         return handler.generate_schema(Literal.__getitem__(self.names))
 
 
+def keys_of(model: type[Section]) -> tuple[str, ...]:
+    """Names of the keys of a section, as its owner writes them."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
 def input_error(error: ValidationError, model: type[Section], where: str, kind: str) -> InputError:
     """Turn the first of pydantic's complaints into an `InputError`, and say how many more there are.
 
@@ -64,7 +69,7 @@ def input_error(error: ValidationError, model: type[Section], where: str, kind: 
     more = f" ({len(complaints) - 1} more to mend after this one.)" if len(complaints) > 1 else ""
     where = f"{where}, {kind} {place}"
     if first["type"] in {"extra_forbidden", "invalid_key"}:
-        names = list(owner.model_fields)
+        names = keys_of(owner)
         return InputError(
             where, "an unknown key", f"keys among {', '.join(names)}", near(str(first["loc"][-1]), names) + more
         )

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
-from cch_omics.config.base import Choice, Section, input_error, near
+from cch_omics.config.base import Choice, Section, input_error, keys_of, near
 from cch_omics.errors import InputError
 from cch_omics.keys import SCALE_NAMES
 from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
@@ -63,6 +63,13 @@ class SheetRow(Section):
         "",
         description="Scales of modalities, such as `rna=counts;methylation=beta`; empty = as told from the values.",
     )
+    # Models of pydantic have a method of the column's name.
+    others: str = Field(
+        "",
+        alias="validate",
+        description="Source of other patients with the same omics and target, on whom the students are judged; empty = "
+        "none.",
+    )
 
     @field_validator("cohort")
     @classmethod
@@ -71,7 +78,7 @@ class SheetRow(Section):
             raise ValueError("a name that is not that of a file of the workflow")
         return cohort
 
-    @field_validator("source")
+    @field_validator("source", "others")
     @classmethod
     def _is_no_pattern(cls, source: str) -> str:
         if re.search(r"[{}]|<[a-z][a-z0-9_]*>", source):
@@ -101,7 +108,7 @@ class SheetRow(Section):
 
 
 NAME_RULE = f"letters, digits, '_', '.' and '-' only, a letter or digit first, at most {LONGEST_NAME}"
-SHEET_COLUMNS = tuple(SheetRow.model_fields)
+SHEET_COLUMNS = keys_of(SheetRow)
 
 
 def is_name(text: str) -> bool:
@@ -412,6 +419,13 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
             f"{row.classes!r} beside the task {row.task!r}",
             "an empty cell",
             "Only a classification has classes: empty one of the two cells.",
+        )
+    if row.others == row.source:
+        raise InputError(
+            f"{where}, {kind} validate",
+            f"{row.others!r}, the source of the row itself",
+            "other patients, or an empty cell",
+            "Patients who train a student say nothing of others.",
         )
     if row.task:
         check_transform(row.transform, row.task, f"{where}, {kind} transform")

@@ -169,7 +169,7 @@ def _target(
     texts = [] if name or classes else known_texts(texts_at(source, target, "target", rows))
     name = name or ("classification" if classes else guess_task(texts))
     check_transform(row.transform, name, f"{source.clinical_where}, column {target!r}, 'transform' of the sheet")
-    names = _columns(source, target, name) or _expected(source, target, name)
+    names = label_columns(source, target, name)
     columns = [_column(source, column, samples, rows, classes, row.transform, splits) for column in names]
     task, values, left_out = task_class(name).read(*columns)
     missing = sum((Counter(column.missing) for column in columns), Counter())
@@ -229,6 +229,17 @@ def _of_guess(source: Source, target: str, task: str, columns: Sequence[str], nu
 def _ways(target: str, task: str) -> list[list[str]]:
     """The ways in which the columns of a target may be called."""
     return [[f"{target}{ending}" for ending in endings] for endings in task_class(task).columns]
+
+
+def label_columns(source: Source, target: str, task: str) -> list[str]:
+    """The columns of a target in the clinical table.
+
+    Raises
+    ------
+    InputError
+        If the target needs several columns, and one of them is not there.
+    """
+    return _columns(source, target, task) or _expected(source, target, task)
 
 
 def _columns(source: Source, target: str, task: str) -> list[str]:

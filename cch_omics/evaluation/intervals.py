@@ -1,15 +1,17 @@
-"""Intervals of quantities that are measured once on each outer split."""
+"""Intervals: of quantities that are measured once on each outer split, and of statistics of one set of patients."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from cch_omics.tasks.base import Metric
+from cch_omics.tasks.base import Floats, Metric
 
 CONFIDENCE = 0.95
+# Most blocks of patients of the jackknife: each is one more evaluation of the statistic.
+BLOCKS = 100
 
 
 def corrected_interval(
@@ -52,11 +54,14 @@ def corrected_interval(
         return mean, float("nan"), float("nan")
     error = np.sqrt((1 / n + 1 / (folds - 1)) * known.var(ddof=1))
     arm = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * error)
-    return mean, *_within(mean, arm, low, high)
+    return mean, *within_bounds(mean, arm, low, high)
 
 
-def _within(mean: float, arm: float, low: float, high: float) -> tuple[float, float]:
-    """Ends x of |x - mean|^2 v(mean) <= arm^2 v(x), which rounding pushes neither over a bound nor the mean."""
+def within_bounds(mean: float, arm: float, low: float, high: float) -> tuple[float, float]:
+    """Interval of a quantity with bounds, as `corrected_interval` says, of its mean and t errors.
+
+    Ends x of |x - mean|^2 v(mean) <= arm^2 v(x), which rounding pushes neither over a bound nor the mean.
+    """
     below, above = mean - low, high - mean
     if np.isinf(below) and np.isinf(above):
         return mean - arm, mean + arm
@@ -75,6 +80,31 @@ def _within(mean: float, arm: float, low: float, high: float) -> tuple[float, fl
     root = float(np.sqrt(excess * (2 * p * q + excess)))
     start, end = low + width * p**2 / (p + excess + root), high - width * q**2 / (q + excess + root)
     return min(start, mean), max(end, mean)
+
+
+def jackknife(statistic: Callable[[NDArray[np.int64]], Floats], groups: NDArray[np.str_]) -> tuple[Floats, Floats, int]:
+    """Value and standard error of (k,) statistics of some rows, and the number m of blocks of patients.
+
+    All samples of a patient are in one block; with t_b the statistic without block b,
+
+        se^2 = (m - 1) / m sum_b (t_b - mean of t)^2
+
+    (Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 11; Wu 1986, Annals of Statistics 14:1261).
+
+    Parameters
+    ----------
+    statistic
+        Positions of rows -> (k,).
+    groups
+        (n,) patients.
+    """
+    patients, patient = np.unique(groups, return_inverse=True)
+    n_blocks = min(BLOCKS, len(patients))
+    block = (np.random.default_rng(0).permutation(len(patients)) % n_blocks)[patient]
+    value = statistic(np.arange(len(groups)))
+    without = np.array([statistic(np.flatnonzero(block != b)) for b in range(n_blocks)])
+    squares = np.square(without - without.mean(0)).sum(0)
+    return value, np.sqrt((n_blocks - 1) / n_blocks * squares), n_blocks
 
 
 def intervals(

@@ -72,6 +72,47 @@ def fit_baselines(
     return {modality: OutOfFold(models, each, (), epochs, weights) for modality, each in outputs.items()}
 
 
+def predict_others(
+    cohort: Cohort,
+    splits: Splits,
+    modality: str,
+    values: NDArray[np.float32],
+    settings: BaselinesConfig,
+    *,
+    seed: int,
+) -> dict[str, tuple[Floats, Floats]]:
+    """Fit the baselines that the settings ask for to the full cohort, and predict patients who are not in it.
+
+    Parameters
+    ----------
+    values
+        (m, p) features of the modality, in its order; NaN where missing.
+
+    Returns
+    -------
+    dict
+        (m, C) outputs and (A,) decision, which held-out outputs of the inner folds give as in every split.
+    """
+    data, task = cohort.modalities[modality], splits.task(cohort.target, splits.full)
+    rows, n, m = data.rows, len(data.rows), len(values)
+    target, labelled = cohort.target.values[rows], splits.labelled[splits.full, rows]
+    # The others are the test samples of a split in which everybody else is trained on.
+    none = np.full((m, *target.shape[1:]), np.nan)
+    stacked = (
+        np.vstack([data.values, values]),
+        np.concatenate([target, none]),
+        np.concatenate([splits.inner[splits.full, rows], np.full(m, -1)]),
+        np.concatenate([labelled, np.zeros(m, dtype=bool)]),
+    )
+    found = {}
+    for name in task.baselines:
+        if getattr(settings, name):
+            with threadpool_limits(1):
+                outputs = fit_fold(task, name, *stacked, seed)
+            found[name] = outputs[n:], task.decision(outputs[:n], target, labelled)
+    return found
+
+
 def fit_fold(
     task: Task,
     baseline: str,

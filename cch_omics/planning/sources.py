@@ -42,7 +42,7 @@ def files_of(row: SheetRow) -> list[str]:
     if not os.path.isdir(path):
         return [row.source]
     layout = layout_of(path)
-    tables = [layout.tables[name] for name in modalities_of(row)]
+    tables = [layout.tables[name] for name in comma_list(row.modalities) or modalities_of(row)]
     return [str(file) for file in (*layout.clinical, *layout.lists, *tables)]
 
 
@@ -93,6 +93,30 @@ def modalities_of(row: SheetRow) -> list[str]:
             "Correct the name, or leave the cell empty.",
         )
     return chosen
+
+
+def validation_row(row: SheetRow) -> SheetRow | None:
+    """The row as it is read from the source of other patients, with the modalities that both have; None without one.
+
+    Raises
+    ------
+    InputError
+        If that source does not exist, or has none of the row's modalities.
+    """
+    if not row.others:
+        return None
+    where, names = f"cohort sheet, cohort {row.cohort!r}, column validate", modalities_of(row)
+    available = _available(row.others, where, names)
+    shared = [name for name in names if name in available]
+    if not shared:
+        raise InputError(
+            where,
+            f"{row.others} with the modalities {', '.join(available) or '(none)'}",
+            f"at least one of those of {row.source}: {', '.join(names)}",
+            "Name the modalities alike in both sources.",
+        )
+    kept = {"cohort": row.cohort, "source": row.others, "target": row.target, "group": row.group}
+    return SheetRow.model_validate(kept | {"modalities": ",".join(shared)})
 
 
 def _available(source: str, where: str, asked: list[str]) -> list[str]:

@@ -53,6 +53,8 @@ STEPS = {
     "baselines": Step("models", ("baselines",), 2000, 8, 60, 0.2),
     "information": Step("information", ("information",), 3000, 3, 60, 0.02),
     "verdict": Step("verdict", ("criterion",), 2000, 3, 20, 0.01),
+    # Baselines of the full cohort are fitted as in `baselines`.
+    "validation": Step("student", ("ingest", "baselines"), 4000, 8, 60, 0.2),
     "evaluate": Step("student", ("criterion",), 2000, 3, 20, 0.01),
     # All from `encode` to `evaluate`, of a small cohort.
     "analyse": Step("student", ("encoder", "distillation", "baselines", "information", "criterion"), 3000, 8, 120, 0.5),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, plain
+from cch_omics.report.style import BLUE, COLOURS, GREY, INK, VERMILLION, plain
 from cch_omics.tasks.picture import Picture, Series
 
 if TYPE_CHECKING:
@@ -18,12 +18,15 @@ STEPS: tuple[dict[str, Any], ...] = (
     {"color": GREY, "linestyle": (0, (5, 2))},
     {"color": VERMILLION, "linestyle": (0, (1, 1.2))},
 )
+# Of several lines, beside their colours.
+MARKERS = "os^vDPX"
 # Points of a model that are drawn: more say no more, and make the page large.
 MAX_POINTS = 400
 _WIDTH, _HEIGHT, _ROW = 4.4, 3.1, 0.2
+Pictures = Mapping[str, Picture]
 
 
-def outcome(pictures: Mapping[str, Picture]) -> Figure:
+def outcome(pictures: Pictures) -> Figure:
     """Draw the pictures of models, by their names, side by side and on the same scale, counts below."""
     first = next(iter(pictures.values()))
     rows = max(len(picture.series) for picture in pictures.values()) if first.ticks else 0
@@ -54,6 +57,8 @@ def _draw(picture: Picture, ax: "Axes") -> None:
         ax.set_xlim(0, max(float(series.x[-1]) for series in picture.series))
         ax.set_ylim(0, 1.02)
         ax.legend(loc="lower left", handlelength=2.6)
+    elif sum(series.kind == "line" for series in picture.series) > 1:
+        ax.legend(fontsize=8, handlelength=2.6)
 
 
 def _looks(picture: Picture) -> list[dict[str, Any]]:
@@ -64,9 +69,14 @@ def _looks(picture: Picture) -> list[dict[str, Any]]:
                 return {"drawstyle": "steps-post", "linewidth": 1.8, **STEPS[number if number == 0 else number - steps]}
             case "points":
                 return {"color": BLUE, "marker": "o", "markersize": 3.6, "linestyle": "none", "alpha": 0.4, "mew": 0}
-        return {"color": INK, "marker": "s", "markersize": 5, "linewidth": 1.6}
+        if lines == 1:
+            return {"color": INK, "marker": "s", "markersize": 5, "linewidth": 1.6}
+        # Of long lines, a few of the points are marked.
+        every = max(1, len(series.x) // 8)
+        of_line = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+        return {**of_line, "markersize": 4.5, "markevery": every, "linewidth": 1.4}
 
-    steps = len(picture.series)
+    steps, lines = len(picture.series), sum(series.kind == "line" for series in picture.series)
     return [look(number, series) for number, series in enumerate(picture.series)]
 
 

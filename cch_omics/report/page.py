@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from cch_omics.config import ReportConfig
 from cch_omics.report import figures, model_tables, pair_tables, sentences
 from cch_omics.report.answers import answers
 from cch_omics.report.audit import audit_tables, data_sources
+from cch_omics.report.external import External, read_external
 from cch_omics.report.render import render, write
 from cch_omics.report.results import Results, read_results
 from cch_omics.vocabulary import difference_heading
@@ -21,6 +22,7 @@ def write_report(
     settings: ReportConfig,
     *,
     configuration: Mapping[str, Any],
+    validation: Path | None = None,
 ) -> None:
     """Write the page of one cohort and target.
 
@@ -32,16 +34,22 @@ def write_report(
         The page: one HTML file that needs nothing else. The same results make the same page.
     configuration
         The configuration used, to be shown; nothing is read from it.
+    validation
+        What was found on other patients: the JSON of `cch validation`, beside its tables.
 
     Raises
     ------
     InputError
         If a file is missing or lacks a column.
     """
-    write(cohort_page(read_results(Path(folder)), settings, configuration), Path(output))
+    results = read_results(Path(folder))
+    external = read_external(validation, results.task) if validation else []
+    write(cohort_page(results, settings, configuration, external), Path(output))
 
 
-def cohort_page(results: Results, settings: ReportConfig, configuration: Mapping[str, Any]) -> str:
+def cohort_page(
+    results: Results, settings: ReportConfig, configuration: Mapping[str, Any], external: Sequence[External] = ()
+) -> str:
     """Make the page of one cohort and target."""
     given = answers(results)
     chosen = {answer.student: answer.model for answer in given}
@@ -71,6 +79,7 @@ def cohort_page(results: Results, settings: ReportConfig, configuration: Mapping
         outcomes_of_students=figures.outcomes(results),
         comparisons_table=model_tables.comparisons_table(results, chosen),
         metrics_table=model_tables.metrics_table(results, chosen),
+        external=external,
         audit_warnings=audit["warnings"],
         audit_tables=audit_tables(audit),
         folds=audit["folds"],

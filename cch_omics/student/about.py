@@ -49,6 +49,14 @@ class Training(_Part):
     labels: Record
 
 
+class Validated(_Part):
+    """What was found on other patients: who they are, sentences, and rows of validation.tsv."""
+
+    source: str
+    said: tuple[str, ...]
+    scores: tuple[Record, ...]
+
+
 def did_harm(chosen: Record, gains: Iterable[Record], task: Task) -> bool:
     """Whether the teacher that a row of teachers.tsv chooses did harm on test patients.
 
@@ -93,6 +101,8 @@ class About(_Part):
     followed: Record
     # Sentences on what was observed of test samples, beside what was predicted.
     on_test: tuple[str, ...]
+    # Null where the sheet names no other patients.
+    validation: Validated | None = None
     data: str
     versions: dict[str, str]
     weights_sha256: str = ""

@@ -7,7 +7,7 @@ from math import isfinite
 
 from cch_omics import keys
 from cch_omics.errors import visible
-from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, About, Cell, Record, did_harm
+from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, About, Cell, Record, Validated, did_harm
 from cch_omics.tasks.base import Metric, Task
 from cch_omics.vocabulary import (
     CONTROLS,
@@ -77,6 +77,7 @@ def model_card(about: About, task: Task) -> str:
         "## How good it is",
         _performance(about, task),
         *([f"On test samples: {' '.join(map(escape, about.on_test))}"] if about.on_test else []),
+        *(["## On other patients", _on_others(about.validation, task)] if about.validation else []),
         "## Limits",
         limits,
         "## Data",
@@ -217,6 +218,27 @@ def _performance(about: About, task: Task) -> str:
             _table(("over", "gain (95% interval)"), gains),
         ]
     return "\n\n".join(parts)
+
+
+def _on_others(found: Validated, task: Task) -> str:
+    """What models of the full cohort reached on other patients, and the first of them less the others."""
+    metrics, first = task.metrics, str(found.scores[0]["model"])
+    cells: dict[str, list[str]] = {}
+    for row in found.scores:
+        if (name := str(row["metric"])) in metrics:
+            minus = model_name(str(row["minus"]), task) if row["minus"] else ""
+            of = f"{model_name(first, task)} minus {minus}" if minus else model_name(str(row["model"]), task)
+            cells.setdefault(of, []).append(
+                _interval(row, "value", partial(difference if minus else shown, metrics[name]))
+            )
+    rows = ((name, *of) for name, of in cells.items())
+    return "\n\n".join(
+        (
+            f"Models of the full cohort on patients who were in no training: {escape(found.source)}.",
+            "\n".join(f"- {escape(sentence)}" for sentence in found.said),
+            _table(("model, with 95% interval", *(heading(metric) for metric in metrics.values())), rows),
+        )
+    )
 
 
 def _followed(row: Record, metric: Metric) -> str:

@@ -31,6 +31,7 @@ from cch_omics.student.about import (
     Record,
     TaskRecord,
     Training,
+    Validated,
     did_harm,
 )
 from cch_omics.student.bundle import Student, write_student
@@ -68,6 +69,8 @@ class Records:
         Its row of advised.tsv for the rule in force.
     on_test
         Sentences on what was observed of test samples (`Picture.said`).
+    validation
+        What was found on other patients.
     """
 
     verdict: Record
@@ -76,6 +79,7 @@ class Records:
     gains: Sequence[Record] = ()
     followed: Record = field(default_factory=dict)
     on_test: Sequence[str] = ()
+    validation: Validated | None = None
 
 
 def write_students(
@@ -89,6 +93,7 @@ def write_students(
     advised: pd.DataFrame,
     on_test: pd.DataFrame,
     folder: str | os.PathLike[str],
+    validated: Mapping[str, Validated] | None = None,
 ) -> None:
     """Write the folder of bundles, one for each student: all of them or nothing.
 
@@ -108,42 +113,58 @@ def write_students(
         predictions.tsv: what the students predicted for test samples, for the record as well.
     folder
         Gets a folder for each student, and takes the place of one that is there.
+    validated
+        What was found on other patients, by student.
 
     Raises
     ------
     InputError
         If teachers.tsv names a model that was not trained.
     """
-    full = splits.full
-    labelled, task = splits.labelled[full], splits.task(cohort.target, full)
-    cohort = replace(cohort, target=replace(cohort.target, task=task))
+    task = splits.task(cohort.target, splits.full)
     with atomic(folder) as draft:
         draft.mkdir()
         for name, models in students.items():
             # A student that nothing could teach has no row.
             alone: Record = {"student": name, "teacher": "", "recipe": ALONE.name, "verdict": keys.DO_NOT_DISTIL}
-            verdict = next(iter(_rows(teachers, name)), alone)
-            candidates, measured, gained = (_rows(table, name) for table in (verdicts, performance, summary))
-            followed = next(iter(_rows(advised[advised["criterion"] == verdict.get("rule")], name)), {})
-            records = Records(verdict, candidates, measured, gained, followed)
+            verdict = next(iter(rows_of(teachers, name)), alone)
+            candidates, measured, gained = (rows_of(table, name) for table in (verdicts, performance, summary))
+            followed = next(iter(rows_of(advised[advised["criterion"] == verdict.get("rule")], name)), {})
+            validation = (validated or {}).get(name)
+            records = Records(verdict, candidates, measured, gained, followed, validation=validation)
             for place, model in delivered(records, task).items():
-                v = _find(models, name, model)
                 of_model = (on_test["student"] == name) & (on_test["model"] == model_of(model.recipe, model.teacher))
                 picture = task.picture(on_test[of_model])
-                student = make_student(
-                    cohort,
-                    name,
-                    models.networks[v],
-                    model,
-                    decision=task.decision(models.outputs[v, full], cohort.target.values, labelled),
-                    labelled=labelled,
-                    epochs=int(models.epochs[v, full]),
-                    members={member.name: float(w) for member, w in zip(MEMBERS, models.weights[v, full], strict=True)},
-                    records=replace(records, on_test=picture.said if picture else ()),
-                )
+                found = replace(records, on_test=picture.said if picture else ())
+                student = full_cohort_student(cohort, splits, name, models, model, found)
                 write_student(draft / name / place, student)
                 taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
                 logger.debug("%s: student of %s, %s", Path(folder) / name / place, name, taught)
+
+
+def full_cohort_student(
+    cohort: Cohort, splits: Splits, name: str, models: OutOfFold, model: Model, records: Records
+) -> Student:
+    """Put together the student of an omics that was trained on the full cohort, of those that were trained.
+
+    Raises
+    ------
+    InputError
+        If the model was not trained.
+    """
+    full, v = splits.full, _find(models, name, model)
+    labelled, task = splits.labelled[full], splits.task(cohort.target, full)
+    return make_student(
+        replace(cohort, target=replace(cohort.target, task=task)),
+        name,
+        models.networks[v],
+        model,
+        decision=task.decision(models.outputs[v, full], cohort.target.values, labelled),
+        labelled=labelled,
+        epochs=int(models.epochs[v, full]),
+        members={member.name: float(w) for member, w in zip(MEMBERS, models.weights[v, full], strict=True)},
+        records=records,
+    )
 
 
 def make_student(
@@ -219,6 +240,7 @@ def make_student(
         gains=tuple(records.gains),
         followed=records.followed,
         on_test=tuple(records.on_test),
+        validation=records.validation,
         data=DATA_NOTE,
         versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )
@@ -249,7 +271,7 @@ def _find(trained: OutOfFold, name: str, model: Model) -> int:
     return trained.models.index(model)
 
 
-def _rows(frame: pd.DataFrame, student: str) -> list[Record]:
+def rows_of(frame: pd.DataFrame, student: str) -> list[Record]:
     """Rows of a student as JSON has them."""
     mine = frame[frame["student"] == student].to_dict("records")
     return [{str(key): _cell(value) for key, value in row.items()} for row in mine]

@@ -86,7 +86,7 @@ def predict(
     """
     sample_ids, names = [str(name) for name in ids], [str(name) for name in features]
     table = Matrix(np.array(sample_ids), np.array(names), _numbers(values, sample_ids, names, where), where)
-    aligned = _on_working_scale(student, without_versions(table)[0])
+    aligned = align(student, table)
     coverage = (~np.isnan(aligned)).mean(axis=1)
     covered = coverage >= MIN_COVERAGE
     if not covered.all():
@@ -113,13 +113,7 @@ def predict(
             where,
             shift,
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        outputs = student.network.outputs(aligned)
-    if not np.isfinite(outputs).all():
-        raise InputError(
-            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
-        )
-    frame = student.task.predictions(outputs, student.decision)
+    frame = student.task.predictions(outputs_of(student, aligned, where), student.decision)
     frame = frame.where(pd.Series(covered), axis=0)
     frame.insert(0, "sample", sample_ids)
     return frame.assign(feature_coverage=coverage)
@@ -218,10 +212,25 @@ def _numbers(values: ArrayLike, ids: list[str], features: list[str], where: str)
     return table
 
 
-def _on_working_scale(student: Student, table: Matrix) -> NDArray[np.float32]:
-    """(n, p) the student's features as it learnt them, NaN where the table has none."""
-    about = student.about
-    aligned, columns, known = _align(student, table)
+def outputs_of(student: Student, aligned: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """(n, p) values of the student's features, NaN where missing -> (n, C) finite outputs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = student.network.outputs(aligned)
+    if not np.isfinite(outputs).all():
+        raise InputError(
+            where, "values too large to compute with", "values on the training data's scale", "Check their unit."
+        )
+    return outputs
+
+
+def align(student: Student, given: Matrix, *, partial: bool = False) -> NDArray[np.float32]:
+    """(n, p) the student's features in its order, as it learnt them, NaN where the table has none.
+
+    A table with a smaller share of them than `MIN_COVERAGE` is refused; if it may be `partial`, only one that has none,
+    or that spells them otherwise.
+    """
+    about, table = student.about, without_versions(given)[0]
+    aligned, columns, known = _aligned(student, table, partial)
     scale, told = SCALES[about.scale], "" if np.isnan(aligned).all() else told_scale(aligned)
     if about.constants is None:
         made = aligned
@@ -245,20 +254,22 @@ def _on_working_scale(student: Student, table: Matrix) -> NDArray[np.float32]:
     return made
 
 
-def _align(student: Student, matrix: Matrix) -> tuple[NDArray[np.float32], list[int], list[int]]:
+def _aligned(student: Student, matrix: Matrix, partial: bool) -> tuple[NDArray[np.float32], list[int], list[int]]:
     """(n, p) the student's features in its order, NaN where the table has none; columns of the table, and where to."""
     ids, features, table, where = matrix.ids.tolist(), matrix.features.tolist(), matrix.values, matrix.where
     # The first of several with one name.
     column = {name: len(features) - 1 - position for position, name in enumerate(reversed(features))}
     known = [position for position, name in enumerate(student.features) if name in column]
-    if len(known) < MIN_COVERAGE * len(student.features):
+    few = len(known) < MIN_COVERAGE * len(student.features)
+    hint = _naming_hint(student.features, ids, features) if few else ""
+    if few and (hint or not partial or not known):
         missing = [name for name in student.features if name not in column]
         raise InputError(
             where,
             f"{len(known)} of the student's {len(student.features)} features; missing for example {some(missing)}",
-            f"at least {MIN_COVERAGE:.0%} of them (a table samples x features of the modality "
-            f"{student.about.modality!r})",
-            _naming_hint(student.features, ids, features)
+            f"{'some' if partial else f'at least {MIN_COVERAGE:.0%}'} of them (a table samples x features of the "
+            f"modality {student.about.modality!r})",
+            hint
             or f"The table's own features are for example {some(features)}; the student's are listed in {ABOUT_FILE}.",
         )
     aligned = np.full((len(ids), len(student.features)), np.nan, dtype=np.float32)
@@ -309,6 +320,16 @@ def _naming_hint(wanted: Sequence[str], ids: list[str], features: list[str]) -> 
     return ""
 
 
+def feature_shift(student: Student, aligned: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(p,) mean of the table minus mean of the training data, in SD of the latter; NaN where one is not known."""
+    measured = ~np.isnan(aligned)
+    usable = (student.sd > 0) & measured.any(axis=0)
+    shift = np.full(len(usable), np.nan)
+    mean = np.nanmean(aligned[:, usable].astype(np.float64), axis=0)
+    shift[usable] = (mean - student.mean[usable]) / student.sd[usable]
+    return shift
+
+
 def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> tuple[float, float]:
     """How far the means of the table's features lie from those of the training data.
 
@@ -318,11 +339,8 @@ def _scale_shift(student: Student, aligned: NDArray[np.float32]) -> tuple[float,
         Median over features of the distance in SD of the training data, and of the ratio if values are logarithms; 0
         and 1 where no feature can tell.
     """
-    measured = ~np.isnan(aligned)
-    usable = (student.sd > 0) & measured.any(axis=0)
-    if not usable.any():
+    known = np.isfinite(shift := feature_shift(student, aligned))
+    if not known.any():
         return 0.0, 1.0
-    used = aligned[:, usable].astype(np.float64)
-    further = np.nanmean(used, axis=0) - student.mean[usable]
     with np.errstate(over="ignore"):
-        return float(np.median(np.abs(further) / student.sd[usable])), float(np.exp(np.median(further)))
+        return float(np.median(np.abs(shift[known]))), float(np.exp(np.median(shift[known] * student.sd[known])))

@@ -42,6 +42,9 @@ class Metric:
         Of a difference of shown values: "points", "nats", "".
     low, high
         Bounds of its values, infinite where it has none.
+    biased
+        Whether it is larger in smaller samples: then it compares models on the same samples, and on one set of them it
+        has no interval that means anything.
     """
 
     title: str
@@ -51,6 +54,7 @@ class Metric:
     unit: str = ""
     low: float = -math.inf
     high: float = math.inf
+    biased: bool = False
 
 
 @dataclass(frozen=True)
@@ -465,6 +469,42 @@ class Task(Protocol):
 
     def picture(self, table: "pd.DataFrame") -> "Picture | None":
         """Rows of `on_test` of all splits, of one model -> what a reader would like to see; None if nothing is."""
+
+    # --- Other patients, who were in no training ----------------------------------------------------------------------
+
+    def reread(self, *columns: LabelColumn) -> tuple[Values, dict[str, int], list[str]]:
+        """Read labels of samples of another cohort, as this task has them.
+
+        Returns
+        -------
+        tuple
+            (n, ...) values; samples by text that is no label of this task and counts as missing; and sentences on what
+            is otherwise than in the training.
+
+        Raises
+        ------
+        InputError
+            If no label is one of this task, or labels are spelled otherwise or in another unit.
+        """
+
+    @property
+    def calibrations(self) -> Mapping[str, Metric]:
+        """What the numbers of `calibration` are called and how they are shown."""
+
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
+        """Rows of `on_test` of one model -> calibration in the large (0 is right) and slopes (1), by `calibrations`.
+
+        Each with the (n,) influences of the samples (`Gain`); NaN without a fit.
+        """
+
+    def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
+        """Rows of `on_test` of one model -> what was observed against what was predicted."""
+
+    def decision_curves(self, tables: "Mapping[str, pd.DataFrame]") -> "dict[str, Picture]":
+        """Rows of `on_test` by the name of a model -> net benefit of acting on predictions, by what is acted on.
+
+        Empty where a prediction is no probability to act on.
+        """
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 

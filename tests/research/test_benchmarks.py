@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours
+from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, validation
 
 CPU = torch.device("cpu")
 
@@ -80,3 +81,10 @@ def test_endpoints_of_a_folder_are_measured_and_shown(tmp_path: Path) -> None:
     permuted = case.read(tmp_path).target
     moved = endpoints.permuted(permuted, 1).values
     assert sorted(moved) == sorted(permuted.values) and not np.array_equal(moved, permuted.values)
+
+
+@pytest.mark.slow
+def test_intervals_on_other_patients_are_counted() -> None:
+    table = validation.condensed(pd.DataFrame(validation.coverage("number", 2)))
+    assert {"r2", "calibration_slope"} <= set(table["metric"])
+    assert table.loc[table["metric"] == "r2", "gain, coverage at 300"].isin([0, 0.5, 1]).all()

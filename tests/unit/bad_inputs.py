@@ -20,7 +20,7 @@ import pandas as pd
 from cohort_files import make_mudata, make_tables, sheet_row, write_folder
 from cohorts import make_cohort
 from test_config import TWICE, WRONG_CONFIGS, WRONG_SHEETS, WRONG_SOURCES
-from test_student import DAMAGE, make_one
+from test_student import DAMAGE, OS, make_one
 from test_student import make_cohort as student_cohort
 
 import cch_omics
@@ -32,11 +32,12 @@ from cch_omics.data.sources import ingest
 from cch_omics.data.tables import read_matrix
 from cch_omics.errors import InputError
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import modalities_of
+from cch_omics.planning.sources import modalities_of, validation_row
 from cch_omics.report.power import plan
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student, write_student
 from cch_omics.student.predict import predict_file
+from cch_omics.student.validate import validate_file
 from cch_omics.tasks.planned import planned_target
 
 HTML = "<!DOCTYPE html>\n<html><body>404</body></html>"
@@ -462,6 +463,30 @@ def study_of(
 ) -> Callable[[], object]:
     """The plan of a study that nobody has made yet."""
     return lambda: plan(*planned_target(numbers(classes, "--classes"), events), patients, labels, gain)
+
+
+def validated(labels: str, *, header: str = "", os: bool = False) -> Callable[[], object]:
+    """A student of classes or times on three patients, whose table and labels lie in files."""
+
+    def run() -> object:
+        write_student("cnv", make_one(student_cohort(OS) if os else student_cohort()))
+        names = header or ",".join(f"cnv{j}" for j in range(7))
+        Path("new.csv").write_text(f"id,{names}\nn1,1,2,3,4,5,6,7\nn2,2,2,3,4,5,6,7\nn3,1,2,3,4,5,6,8\n")
+        Path("labels.csv").write_text(labels)
+        return validate_file("cnv", "new.csv", "labels.csv")
+
+    return run
+
+
+def planned_validation(source: str) -> Callable[[], object]:
+    def run() -> object:
+        write_folder(FOLDER, make_tables())
+        for file in ("other/protein.csv", "other/clinical.csv"):
+            Path(file).parent.mkdir(exist_ok=True)
+            Path(file).write_text("sample,x\n")
+        return validation_row(sheet_row(FOLDER, validate=source))
+
+    return run
 
 
 def cut_cohort() -> object:
@@ -1043,6 +1068,30 @@ def _cases() -> list[Case]:
     add(section, "a number of labels", study_of(400, 60), "--labels", "60", "0.15")
     add(section, "fewer labels than folds", study_of(100, 0.1, "0.7,0.3"), "--patients", "3 labels", "at least 7")
     add(section, "a gain in points", study_of(400, gain=2), "--gain", "0.02 is 2 points")
+
+    section = "Other patients, on whom a student is validated"
+    good = "id,subtype\nn1,A\nn2,B\nn3,B\n"
+    classes = "labels.csv, column 'subtype'"
+    add(section, "classes in other case", validated(good.lower()), classes, "'a', which looks like the class 'A'")
+    add(section, "no class that the student knows", validated("id,subtype\nn1,1\nn2,0\n"), classes, "'1' (1)", "'C'")
+    add(section, "no column of labels", validated(good.replace("subtype", "group")), "'subtype'", "no such column")
+    add(section, "other ids", validated(good.replace("n", "q")), "new.csv", "no id in common with labels.csv")
+    add(section, "one patient with a label", validated("id,subtype\nn1,A\nn2,\n"), "labels.csv", "one patient")
+    add(
+        section, "no feature of the student", validated(good, header="a,b,c,d,e,f,g"), "new.csv", "0 of the student's 7"
+    )
+    add(
+        section,
+        "features in other case",
+        validated(good, header="CNV0,CNV1,CNV2,CNV3,CNV4,CNV5,CNV6"),
+        "upper and lower",
+    )
+    days = "id,subtype_time,subtype_event\nn1,400,1\nn2,900,0\nn3,950,1\n"
+    add(section, "times in another unit", validated(days, os=True), "labels.csv, column 'subtype_time'",
+        "seem to be days", "months, as in the training", "subtype_months_time")  # fmt: skip
+    add(section, "times without events", validated("id,subtype_time\nn1,4\nn2,9\n", os=True), "'subtype_event'")
+    add(section, "a source that is not there", planned_validation("nowhere"), "column validate", "'nowhere'")
+    add(section, "a source of other omics", planned_validation("other"), "column validate", "protein", "cnv, rna")
     return cases
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from cch_omics.config import (
     Config,
+    SheetRow,
     comma_cell,
     comma_list,
     load_config,
@@ -21,7 +22,7 @@ from cch_omics.config import (
 from cch_omics.errors import InputError
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import files_of, modalities_of
+from cch_omics.planning.sources import files_of, modalities_of, validation_row
 from cch_omics.tasks import TASKS
 from cch_omics.verdict.criteria import CRITERIA
 
@@ -132,6 +133,10 @@ WRONG_SHEETS = {
     "unknown column": ([HEADER + "\tgroups", GOOD + "\tx"], ["unknown column 'groups'", "'group'"]),
     "column twice": ([HEADER + "\ttarget", GOOD + "\tx"], ["column 'target' twice"]),
     "no target column": (["cohort\tsource", "a\tdemo:tcga-brca"], ["no column 'target'", "Label column"]),
+    "validated on itself": (
+        [HEADER + "\tvalidate", GOOD + "\t" + GOOD.split("\t")[1]],
+        ["row 2, column validate", "the source of the row itself"],
+    ),
     "cell missing": ([HEADER, "a\tdemo:tcga-brca"], ["row 2", "2 cells", "cohort, source, target"]),
     "empty target": ([HEADER, "a\tdemo:tcga-brca\t"], ["row 2, column target", "nothing"]),
     "budget above one": ([HEADER + "\tlabel_budget", GOOD + "\t150"], ["column label_budget", "'150'", "equal to 1"]),
@@ -359,6 +364,20 @@ def test_modalities_of_simulated_cohorts_are_as_planned() -> None:
     from cch_omics.planning import sources
 
     assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == sources.SIMULATIONS
+
+
+def test_other_patients_are_read_with_the_modalities_that_both_sources_have(tmp_path: Path) -> None:
+    columns = {"cohort": "a", "source": "simulated:misleading", "target": "subtype", "group": "patient"}
+    assert validation_row(SheetRow(**columns)) is None
+    row = validation_row(SheetRow(**columns, validate="simulated:unrelated"))
+    assert row is not None and (row.source, row.modalities, row.group) == ("simulated:unrelated", "rna", "patient")
+    # What a download holds is not known before it.
+    row = validation_row(SheetRow(**columns, validate="cbioportal:brca_metabric"))
+    assert row is not None and row.modalities == "rna,mutation"
+    for name in ("rna.csv", "protein.csv", "clinical.csv"):
+        (tmp_path / name).write_text("sample,x\n")
+    row = validation_row(SheetRow(**columns, validate=str(tmp_path)))
+    assert row is not None and [Path(file).name for file in files_of(row)] == ["clinical.csv", "rna.csv"]
 
 
 TEACHERS = {

@@ -1,9 +1,9 @@
-"""Two small cohorts: classes, and a number with a teacher of two modalities."""
+"""Two small cohorts: classes, validated on other patients, and a number with a teacher of two modalities."""
 
 SHEET = [
-    "cohort\tsource\ttarget\ttask\tmodalities\tteachers",
-    "classes\tsimulated:misleading\tsubtype\t\t\t",
-    "numbers\tsimulated:number\tscore\tregression\trna,cnv\trna;rna+cnv",
+    "cohort\tsource\ttarget\ttask\tmodalities\tteachers\tvalidate",
+    "classes\tsimulated:misleading\tsubtype\t\t\t\tsimulated:unrelated",
+    "numbers\tsimulated:number\tscore\tregression\trna,cnv\trna;rna+cnv\t",
 ]
 CONFIG = {
     "cohorts": "small.tsv",

@@ -40,8 +40,9 @@ TABLES = {
     "intermediate/advised.tsv": keys.ADVISED_COLUMNS,
     "intermediate/predictions.tsv": keys.PREDICTION_COLUMNS,
 }
-# Two simulations; of each cohort `ingest`, `analyse` and `report`; and the pool.
-N_JOBS = 2 + 2 * 3 + 1
+# Three simulations; of the small cohort `ingest`, `analyse` and `report`; of the validated one, which has two
+# modalities, a job for each step; and the pool.
+N_JOBS = 3 + 3 + (2 * 2 + 7) + 1
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_the_terminal_says_one_line_when_a_job_starts_and_one_when_it_ends(small
         found = [line for line in lines if re.match(rf"\d\d:\d\d:\d\d {word} ", line)]
         assert len(found) == N_JOBS, said
     assert any(
-        re.fullmatch(r"[\d:]{8} finished numbers score analyse in \d+ s \(\d+ of 9 jobs\)", line) for line in lines
+        re.fullmatch(r"[\d:]{8} finished numbers score analyse in \d+ s \(\d+ of 18 jobs\)", line) for line in lines
     )
     others = [line for line in lines if not re.match(r"\d\d:\d\d:\d\d (started|finished|running|warning) ", line)]
     assert len(others) <= 6, others
@@ -122,6 +123,22 @@ def test_every_pair_has_its_rows(folder: Path, cohort: str) -> None:
     assert set(references["metric"]) == set(gains["metric"])
 
 
+def test_students_are_validated_on_other_patients_where_the_sheet_names_some(run: Path) -> None:
+    """`rna` is there and `mutation` is not; labels have nothing to do with it."""
+    assert not (run / "numbers" / "score" / "validation.tsv").exists()
+    folder = run / "classes" / "subtype"
+    scores = read_table(folder / "validation.tsv", keys.VALIDATION_COLUMNS)
+    assert set(scores["student"]) == {"rna"} and {"alone", "linear", "boosting"} <= set(scores["model"])
+    auroc = scores[(scores["metric"] == "auroc") & scores["minus"].isna()]
+    assert auroc["value"].between(0.35, 0.65).all()
+    about = json.loads((folder / "students" / "rna" / "student.json").read_text())
+    assert any("are in" in said for said in about["validation"]["said"])
+    assert "## On other patients" in (folder / "students" / "rna" / "MODEL_CARD.md").read_text()
+    assert json.loads((folder / "students" / "mutation" / "student.json").read_text())["validation"] is None
+    assert 'id="external"' in (folder / "report.html").read_text()
+    assert 'id="external"' not in (run / "numbers" / "score" / "report.html").read_text()
+
+
 def test_audit_counts_the_patients(folder: Path, cohort: str) -> None:
     audit = json.loads((folder / "audit.json").read_text())
     assert audit["patients"] <= SIMULATED[SOURCES[cohort]].n
@@ -165,8 +182,8 @@ def test_every_step_has_a_log_and_a_benchmark(run: Path) -> None:
     logs = sorted((run.parent / "logs").rglob("*.log"))
     benchmarks = sorted((run.parent / "logs" / "benchmarks").rglob("*.tsv"))
     assert len(benchmarks) == N_JOBS
-    # Two modalities each, and a fused view; `analyse` is a step of six kinds.
-    assert len(logs) == N_JOBS + 2 * (2 * 2 + 4) + 1
+    # Steps of `analyse`, with two modalities and a fused view.
+    assert len(logs) == N_JOBS + 2 * 2 + 4 + 1
     for log in logs:
         text = log.read_text()
         assert "host " in text.splitlines()[0], log

@@ -25,7 +25,7 @@ from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of_
 from cch_omics.errors import InputError, refused_by_system
 from cch_omics.planning.code import code_hash
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import files_of, made_source, megabytes_of, modalities_of
+from cch_omics.planning.sources import files_of, made_source, megabytes_of, modalities_of, validation_row
 from cch_omics.planning.steps import STEPS, memory_mb, minutes
 from cch_omics.planning.terminal import one_line_per_job
 from cch_omics.planning.unfinished import unfinished
@@ -46,7 +46,9 @@ try:
     # Every source is looked at before anything starts; a job looks at its own alone.
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
     TEACHERS = {key: teachers_of_row(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
-    LARGE = {key[0] for key in MODALITIES if megabytes_of(ROWS[key]) >= CONFIG.one_job_below_mb}
+    VALIDATED = {key: validation_row(ROWS[key]) for key in MODALITIES}
+    # Other patients are a job of their own.
+    LARGE = {key[0] for key in MODALITIES if megabytes_of(ROWS[key]) >= CONFIG.one_job_below_mb or VALIDATED[key]}
 except (InputError, OSError) as error:
     said = refused_by_system(error) or error
     # Snakemake would add the place in this file to a message that is about another one.
@@ -191,30 +193,64 @@ def views_of_row(key):
     if key not in MODALITIES:
         MODALITIES[key] = modalities_of(ROWS[key])
         TEACHERS[key] = teachers_of_row(ROWS[key], MODALITIES[key])
+        VALIDATED[key] = validation_row(ROWS[key])
     return MODALITIES[key], TEACHERS[key]
 
 
 def source_files(wildcards):
     """What a row is read from."""
     views(wildcards)
-    row = ROWS[wildcards.cohort, wildcards.target]
+    return files_of_row(ROWS[wildcards.cohort, wildcards.target])
+
+
+def files_of_row(row):
+    """Files of the source of a row, which another job may have to make."""
     made = made_source(row.source)
     return f"<resources>/{made}" if made else files_of(row)
 
 
 def row_of(wildcards):
     """The row of the sheet that the wildcards name, as JSON; other rows do not matter to it."""
-    row = ROWS[wildcards.cohort, wildcards.target]
+    return row_as_json(ROWS[wildcards.cohort, wildcards.target])
+
+
+def row_as_json(row):
+    """A row of the sheet as a step takes it, without whom it is validated on."""
     made = made_source(row.source)
     source = f"{RESOURCES}/{made}" if made else row.source
-    return as_json(row.model_dump(exclude_defaults=True) | {"source": source})
+    return as_json(row.model_dump(exclude_defaults=True, exclude={"others"}) | {"source": source})
+
+
+def other_files(wildcards):
+    """What the other patients are read from, on whom the students of a row are validated."""
+    views(wildcards)
+    return files_of_row(VALIDATED[wildcards.cohort, wildcards.target])
+
+
+def other_row(wildcards):
+    """The row that names them, as JSON."""
+    views(wildcards)
+    return row_as_json(VALIDATED[wildcards.cohort, wildcards.target])
+
+
+def if_validated(pattern):
+    """A file of the row that the wildcards name, if its students are validated on other patients."""
+
+    def files(wildcards):
+        views(wildcards)
+        there = VALIDATED[wildcards.cohort, wildcards.target]
+        return expand(pattern, **dict(wildcards.items())) if there else []
+
+    return files
 
 
 def wanted_of_download(wildcards):
     """Modalities that rows of the sheet want of a download, as a comma list."""
     source = f"{wildcards.kind}:{wildcards.name}"
     return ",".join(
-        sorted({name for key, row in ROWS.items() if row.source == source for name in views_of_row(key)[0]})
+        sorted(
+            {name for key, row in ROWS.items() if source in (row.source, row.others) for name in views_of_row(key)[0]}
+        )
     )
 
 

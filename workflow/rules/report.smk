@@ -10,6 +10,7 @@ rule report_cohort:
         rules.ingest.output,
         # Made by `analyse`, or by a rule for each of them.
         [str(file) for file in rules.analyse.output],
+        validation=if_validated("<results>/{cohort}/{target}/intermediate/validation.json"),
     output:
         report(
             "<results>/{cohort}/{target}/report.html",

@@ -56,6 +56,40 @@ rule verdict:
         "{params.command} --log {log:q}"
 
 
+rule validation:
+    """Judge the students, and baselines fitted to the full cohort, on the patients that the sheet's `validate` names."""
+    input:
+        other_files,
+        cohort=rules.ingest.output.cohort,
+        splits=rules.ingest.output.splits,
+        students=of_every_student("<results>/{cohort}/{target}/intermediate/students/{student}.npz"),
+        teachers=rules.verdict.output.teachers,
+    output:
+        scores=report(
+            "<results>/{cohort}/{target}/validation.tsv",
+            caption="../report/validation.rst",
+            category="{cohort}",
+            subcategory="{target}",
+            labels={"table": "validation"},
+        ),
+        about="<results>/{cohort}/{target}/intermediate/validation.json",
+        features="<results>/{cohort}/{target}/intermediate/validation_features.tsv",
+        predictions="<results>/{cohort}/{target}/intermediate/validation_predictions.tsv",
+    log:
+        "<logs>/{cohort}/{target}/validation.log",
+    benchmark:
+        "<benchmarks>/{cohort}/{target}/validation.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory("validation"),
+        runtime=runtime("validation"),
+    params:
+        **cch("validation", row=other_row, seed=CONFIG.seed),
+    shell:
+        "{params.command} --log {log:q}"
+
+
 rule evaluate:
     """Score every student on the test patients of every outer split, and the criteria by the gains; save the students."""
     input:
@@ -67,6 +101,7 @@ rule evaluate:
         evidence=rules.verdict.output.evidence,
         verdicts=rules.verdict.output.verdicts,
         teachers=rules.verdict.output.teachers,
+        validation=if_validated("<results>/{cohort}/{target}/intermediate/validation.json"),
     output:
         gains=table("gains"),
         references=table("references", "baselines"),

@@ -21,7 +21,7 @@ from cch_omics.tasks.base import (
     SiteDependence,
     Values,
 )
-from cch_omics.tasks.classification import reading
+from cch_omics.tasks.classification import external, reading
 from cch_omics.tasks.classification.gain import accuracy_gain
 from cch_omics.tasks.classification.logit_adjustment import logit_adjustment
 from cch_omics.tasks.classification.metrics import (
@@ -36,6 +36,8 @@ from cch_omics.tasks.classification.pool import Pool, fit_pool
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+    from cch_omics.tasks.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Classification:
         "macro_f1": Metric("macro F1", True, 100, 1, "points", 0, 1),
         "auroc": Metric("AUROC", True, 100, 1, "points", 0, 1),
         "log_loss": Metric("log-loss", False, 1, 3, "nats", low=0),
-        "expected_calibration_error": Metric("calibration error", False, 100, 1, "points", 0, 1),
+        "expected_calibration_error": Metric("calibration error", False, 100, 1, "points", 0, 1, biased=True),
     }
     primary: ClassVar[str] = "balanced_accuracy"
     # 0.035, 0.028 and 0.022 at the three label budgets of docs/decisions.md, 0.015 to 0.037 with any group left out.
@@ -226,6 +228,29 @@ class Classification:
     def picture(self, table: "pd.DataFrame") -> None:
         """Nothing that the metrics do not say."""
         return None
+
+    # --- Other patients -----------------------------------------------------------------------------------------------
+
+    def reread(self, *columns: LabelColumn) -> tuple[Floats, dict[str, int], list[str]]:
+        """These classes; others count as missing."""
+        (column,) = columns
+        return reading.reread_classes(column, self.classes)
+
+    @property
+    def calibrations(self) -> Mapping[str, Metric]:
+        return external.calibrations(self.classes)
+
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
+        """Of each class against the rest; with two classes those of the second."""
+        return external.calibration(table, self.classes)
+
+    def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
+        """Share of a class against its predicted probability."""
+        return external.calibration_picture(table, self.classes)
+
+    def decision_curves(self, tables: "Mapping[str, pd.DataFrame]") -> "dict[str, Picture]":
+        """Of each class."""
+        return external.decision_curves(tables, self.classes)
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 

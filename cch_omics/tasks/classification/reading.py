@@ -81,6 +81,46 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
     return classes, values, {name: n for name, n in sorted(counts.items()) if name not in position}
 
 
+def reread_classes(column: LabelColumn, classes: tuple[str, ...]) -> tuple[Floats, dict[str, int], list[str]]:
+    """Read a column of other patients as classes that are known already.
+
+    Returns
+    -------
+    tuple
+        (n,) positions among the classes (NaN missing), samples by text that is no class, and sentences on classes that
+        nobody has.
+
+    Raises
+    ------
+    InputError
+        If no label is one of the classes, or one is spelled otherwise.
+    """
+    texts = [_class_text(text) for text in column.texts]
+    counts = Counter(text for text in texts if text)
+    spelled = {look_of(name).casefold(): name for name in classes}
+    alike = {name: spelled[look_of(name).casefold()] for name in counts if look_of(name).casefold() in spelled}
+    for name, meant in alike.items():
+        if name != meant:
+            raise InputError(
+                column.where,
+                f"{name!r}, which looks like the class {meant!r}",
+                f"the student's own spelling of its classes: {some(classes, 20)}",
+                "Write it as the student does, or otherwise if another class is meant.",
+            )
+    if not alike:
+        raise InputError(
+            column.where,
+            f"no label that the student knows: {_counted(dict(counts.most_common(10))) or 'none at all'}",
+            f"some of its classes: {some(classes, 20)}",
+            "Write the labels as the student does, or name another target.",
+        )
+    position = {name: float(index) for index, name in enumerate(classes)}
+    values = np.array([position.get(text, np.nan) for text in texts])
+    absent = [name for name in classes if name not in counts]
+    said = [f"Nobody has {some(absent, 20)}: it counts in no mean over classes."] if absent else []
+    return values, {name: n for name, n in sorted(counts.items()) if name not in position}, said
+
+
 def remarks(classes: tuple[str, ...], target: str) -> list[str]:
     """Say which classes sound like missing values."""
     figures = sorted((name for name in classes if is_number(name)), key=float)

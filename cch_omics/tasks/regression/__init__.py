@@ -31,6 +31,7 @@ from cch_omics.tasks.base import (
     SiteDependence,
     Values,
 )
+from cch_omics.tasks.calibration import mean_and_slope
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.regression import reading
 from cch_omics.tasks.regression.gain import r2_gain
@@ -265,6 +266,40 @@ class Regression:
         from cch_omics.tasks.regression.picture import picture
 
         return picture(table)
+
+    # --- Other patients -----------------------------------------------------------------------------------------------
+
+    def reread(self, *columns: LabelColumn) -> tuple[Floats, dict[str, int], list[str]]:
+        """Finite numbers that differ; it is said where all lie beyond those of the training."""
+        (column,) = columns
+        values = reading.read_numbers(column)
+        strata = self.strata(values[self.observed(values)])
+        if not self.edges or len(strata) < MIN_PER_STRATUM or np.ptp(strata):
+            return values, {}, []
+        where = f"All numbers of {column.where} lie in one range of those of the training"
+        return values, {}, [f"{where}, {self.strata_names[strata[0]]}: are they in another unit?"]
+
+    calibrations: ClassVar[Mapping[str, Metric]] = {
+        "calibration_in_the_large": Metric("observed minus predicted, mean", True),
+        "calibration_slope": Metric("calibration slope", True, digits=2),
+    }
+
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
+        """Mean of observed minus predicted, and slope of the least-squares line of observed on predicted."""
+        predicted, observed = (table[name].to_numpy(dtype=np.float64) for name in ("prediction", "observed"))
+        return dict(zip(self.calibrations, mean_and_slope(predicted, observed), strict=True))
+
+    def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
+        """Predicted against observed."""
+        from cch_omics.tasks.regression.picture import picture
+
+        drawn = picture(table, "Samples of other patients.")
+        assert drawn is not None  # there are samples
+        return drawn
+
+    def decision_curves(self, tables: "Mapping[str, pd.DataFrame]") -> "dict[str, Picture]":
+        """None: a number is no probability."""
+        return {}
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from cch_omics.tasks.base import (
     SiteDependence,
     Values,
 )
+from cch_omics.tasks.calibration import intercept_and_slope
 from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.survival import metrics, reading
 from cch_omics.tasks.survival.gain import c_gain
@@ -158,7 +159,7 @@ class Survival:
             "auroc": Metric(f"AUROC at {self.auroc_at:.4g} {self.unit}", True, low=0, high=1),
             "log_likelihood": Metric("log-likelihood", True, unit="nats", high=0),
             "d_calibration": Metric(
-                "error of D-calibration", False, 100, 1, "points", low=0, high=metrics.WORST_SHARES
+                "error of D-calibration", False, 100, 1, "points", low=0, high=metrics.WORST_SHARES, biased=True
             ),
         }
 
@@ -343,6 +344,39 @@ class Survival:
         from cch_omics.tasks.survival.picture import picture
 
         return picture(table, self.unit, self.times)
+
+    # --- Other patients -----------------------------------------------------------------------------------------------
+
+    def reread(self, *columns: LabelColumn) -> tuple[Floats, dict[str, int], list[str]]:
+        """Times in the same unit, and events."""
+        times, events = columns
+        values, left_out, _ = reading.read_follow_up(times, events)
+        reading.check_unit(times, values[:, 0], self.unit)
+        return values, left_out, []
+
+    calibrations: ClassVar[Mapping[str, Metric]] = {
+        "calibration_in_the_large": Metric("log of observed over expected events", True, digits=2),
+        "calibration_slope": Metric("calibration slope", True, digits=2),
+    }
+
+    def calibration(self, table: "pd.DataFrame") -> dict[str, tuple[float, Floats]]:
+        """Of the number of events until the horizon, given the follow-up; the slope is that of the risk score."""
+        risk_, expected_, event = (
+            table[each].to_numpy(dtype=np.float64) for each in ("prediction", "expected", "event")
+        )
+        offset = np.log(np.maximum(expected_, 1e-300)) - risk_
+        found = intercept_and_slope(risk_, offset, event, events=True)
+        return dict(zip(self.calibrations, found, strict=True))
+
+    def calibration_picture(self, table: "pd.DataFrame") -> "Picture":
+        """Events that happened against those expected, in bins of risk."""
+        from cch_omics.tasks.survival.picture import calibration_picture
+
+        return calibration_picture(table, self.horizon, self.unit)
+
+    def decision_curves(self, tables: "Mapping[str, pd.DataFrame]") -> "dict[str, Picture]":
+        """None: patients are censored."""
+        return {}
 
     # --- The deployed student -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.tasks.base import Floats
+from cch_omics.tasks.calibration import means_of_bins
 from cch_omics.tasks.picture import Picture, Series
 from cch_omics.tasks.survival.hazards import expected, risk
 
@@ -71,6 +72,29 @@ def picture(table: pd.DataFrame, unit: str, times: tuple[float, ...]) -> Picture
         said=_said(groups, curves, unit, times),
         ticks=ticks,
         counts_title="at risk",
+    )
+
+
+def calibration_picture(table: pd.DataFrame, horizon: float, unit: str) -> Picture:
+    """Events that happened against those expected, per patient, in bins of equal size of the risk.
+
+    Parameters
+    ----------
+    table
+        `on_test` of one model.
+    """
+    risk_, expected_, event = (table[name].to_numpy(dtype=np.float64) for name in ("prediction", "expected", "event"))
+    means = means_of_bins(risk_, expected_, event)
+    return Picture(
+        title="Events that happened against those expected",
+        caption=f"Means per patient, in {len(means[0])} bins of equal size of the risk. What is expected is the "
+        f"cumulative hazard until the end of a patient's own follow-up, at {horizon:.4g} {unit} at the latest. Dotted: "
+        "as many as expected.",
+        x_title="events expected per patient",
+        y_title="events observed per patient",
+        series=[Series("line", "bins of risk", *means)],
+        said=(f"{event.sum():.0f} events happened, and {expected_.sum():.1f} were expected.",),
+        identity=True,
     )
 
 

@@ -213,6 +213,18 @@ def guess_unit(column: str, times: Floats) -> str:
     return next((unit for unit, limit in _LONGEST.items() if longest <= limit), "days")
 
 
+def check_unit(column: LabelColumn, times: Floats, unit: str) -> None:
+    """Refuse times (n,) of other patients that seem to be in another unit than those of the training."""
+    if (found := guess_unit(column.name, times)) != unit:
+        raise InputError(
+            column.where,
+            f"times that seem to be {found} (by the column's name, or else by the longest, {np.nanmax(times):g})",
+            f"{unit}, as in the training",
+            f"Turn them into {unit}. If they are {unit}, say so in the names of the columns, such as "
+            f"{column.name.rpartition('_')[0] or 'os'}_{unit}_time and ..._event, and name that target.",
+        )
+
+
 def remarks(target: str, unit: str, times: Floats) -> list[str]:
     """Say that the name of a column and the times in it do not go together."""
     longest = float(np.nanmax(times))
