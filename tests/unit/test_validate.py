@@ -58,7 +58,8 @@ def network_of(task: Task, weights: np.ndarray) -> Network:
     head = {"classification": [[-50.0, 50.0]], "regression": [[100.0]], "survival": [[100.0] * 3]}[task.name]
     bias = [-1.0] * 3 if task.name == "survival" else [0.0] * task.n_outputs
     arrays = (np.zeros(P), weights[:, None] / 100, np.zeros(1), np.array(head), np.array(bias))
-    return Network(*(each.astype(np.float32) for each in arrays))
+    skip = np.zeros((P, task.n_outputs))
+    return Network(*(each.astype(np.float32) for each in (*arrays, skip)))
 
 
 def student_of(task: Task, weights: np.ndarray, model: Model) -> Student:
@@ -74,6 +75,7 @@ def student_of(task: Task, weights: np.ndarray, model: Model) -> Student:
         decision=decision[task.name],
         labelled=target.observed,
         epochs=1,
+        members={"network": 1.0, "linear": 0.0, "screened": 0.0},
         records=Records({"verdict": keys.DISTIL, "teacher": "rna", "recipe": "soft_targets"}),
     )
 
