@@ -90,6 +90,7 @@ def _calls(
     fitted, estimates = own / "baselines.npz", own / "information.tsv"
     decided = {name: folder / f"{name}.tsv" for name in ("evidence", "verdicts", "teachers")}
 
+    yield _Call("baselines", baselines, {**read, "output": fitted})
     for view, path in encoded.items():
         yield _Call(f"encode/{view}", encode, {**read, "view": view, "output": path})
     read |= {"encodings": list(encoded.values())}
@@ -103,8 +104,6 @@ def _calls(
     read |= {"students": list(distilled.values())}
     if needs_students:
         yield decision._replace(options=decision.options | read)
-    without_models = {"cohort": read["cohort"], "splits": read["splits"]}
-    yield _Call("baselines", baselines, {**without_models, "output": fitted})
     given = {name: folder / f"{name}.tsv" for name in _TABLES} | {name: tables / f"{name}.tsv" for name in _OF_PAGES}
     yield _Call("evaluate", evaluate, {**read, "baselines": fitted, **decided, **given, "bundles": folder / "students"})
 
