@@ -153,20 +153,20 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
 @TASKS
 def test_intervals_of_the_difference_hold_the_truth_under_a_shift(task: Task) -> None:
     """research/benchmarks/validation.md has the whole, with trained students."""
-    students, population, held = students_of(task), others_of(task, 4000, seed=2, shift=1.0), 0
-    halves = (np.arange(4000) % 2).astype(str)
+    students, population, held = students_of(task), others_of(task, 2000, seed=2, shift=1.0), 0
+    halves = (np.arange(2000) % 2).astype(str)
     metric = task.primary
     truth = of(validate(students, replace(population, groups=halves)).scores, "soft_targets:rna", metric, "alone")[
         "value"
     ]
-    random, draws = np.random.default_rng(3), 200
+    random, draws = np.random.default_rng(3), 100
     ids = np.array([f"N{i}" for i in range(150)])
     for _ in range(draws):
-        drawn = replace(population.part(random.integers(4000, size=150)), samples=ids, groups=ids)
+        drawn = replace(population.part(random.integers(2000, size=150)), samples=ids, groups=ids)
         row = of(validate(students, drawn).scores, "soft_targets:rna", metric, "alone")
         held += row["ci_low"] <= truth <= row["ci_high"]
-    # Of a binomial with 0.95, 1 in 1000 lies outside.
-    assert 0.89 <= held / draws <= 0.995
+    # With a coverage of 0.95, 1 in 2000 has fewer.
+    assert held / draws >= 0.87
 
 
 # --- Calibration, and benefit -----------------------------------------------------------------------------------------
