@@ -127,9 +127,14 @@ def dates_as_names(matrices: Mapping[str, Matrix]) -> list[str]:
     ]
 
 
+def without_version(name: str) -> str:
+    """A feature's name without a version of Ensembl."""
+    return _VERSIONED.sub(r"\1", name)
+
+
 def without_versions(matrix: Matrix) -> tuple[Matrix, list[str]]:
     """Take the versions off Ensembl's names of genes, which differ from release to release, and say so."""
-    names = [_VERSIONED.sub(r"\1", name) for name in matrix.features.tolist()]
+    names = [without_version(name) for name in matrix.features.tolist()]
     changed = [old for old, new in zip(matrix.features.tolist(), names, strict=True) if old != new]
     if not changed:
         return matrix, []

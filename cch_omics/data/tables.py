@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.data.barcodes import read_id
-from cch_omics.data.numbers import checked_ids
+from cch_omics.data.numbers import checked_ids, without_version
 from cch_omics.data.source import Matrix, is_missing
 from cch_omics.data.text import read_text, read_text_matrix, refuse_header
 from cch_omics.errors import InputError
@@ -92,7 +92,7 @@ def turn(
 
     def matches(ids: NDArray[np.str_], names: NDArray[np.str_]) -> int:
         found = sum(not known.isdisjoint(forms(name)) for name in ids.tolist())
-        return found + sum(name in known_features for name in names.tolist())
+        return found + sum(without_version(name) in known_features for name in names.tolist())
 
     advantage = matches(matrix.features, matrix.ids) - matches(matrix.ids, matrix.features)
     if advantage > 0 or (in_columns and advantage == 0):

@@ -208,6 +208,9 @@ def test_a_student_predicts_from_raw_tables_by_what_was_made_of_its_own(bundles:
         newer = [text.replace(".", ".1") for text in names]
         pd.DataFrame(raw[:7], index=IDS[:7], columns=newer).to_csv(tmp_path / "new.csv")
         frame = predict_file(bundles / name, tmp_path / "new.csv", tmp_path / "out.tsv")
+        pd.DataFrame(raw[:7], index=IDS[:7], columns=newer).T.to_csv(tmp_path / "turned.csv")
+        turned = predict_file(bundles / name, tmp_path / "turned.csv", tmp_path / "out.tsv")
+        pd.testing.assert_frame_equal(turned, frame)
         outputs = student.network.outputs(made[:7].astype(np.float32))
         expected = student.task.predictions(outputs, np.zeros(2)).filter(like="probability_")
         np.testing.assert_allclose(frame.filter(like="probability_"), expected, rtol=1e-4)
