@@ -49,8 +49,8 @@ def test_columns_are_the_contract_and_the_full_cohort_is_judged() -> None:
         ("pilot", "rna", "+-?"),
         ("cch", "rppa", "-+-"),
         ("cch_calibrated", "rppa", "-+?"),
-        ("gap_output", "rppa", "-+?"),
-        ("margin", "rppa", "-+?"),
+        ("gap_output", "rppa", "-+-"),
+        ("margin", "rppa", "-+-"),
         ("accuracy_difference", "mirna", "+-+"),
         # All are equal: the first of the list.
         ("always", "rna", "+++"),
