@@ -227,7 +227,7 @@ def test_without_simulations_nothing_is_calibrated_and_nothing_decided() -> None
 
 @pytest.mark.parametrize("name", ["gap_output", "margin"])
 def test_a_probability_decides_and_doubt_is_undecided(name: str) -> None:
-    verdicts = [judged(name, p_gap=p)[0] for p in (0.95, 0.9, 0.6, 0.4, 0.1, nan)]
+    verdicts = [judged(name, p_gap=p)[0] for p in (0.95, 0.9, 0.6, 0.4, 0.05, nan)]
     decided = [keys.DISTIL] * 2 + [keys.UNDECIDED] * 2 + [keys.DO_NOT_DISTIL]
     assert verdicts == [*decided, keys.UNDECIDED]
     assert CRITERIA[name].score(said(gap=-0.2)) == -0.2

@@ -49,8 +49,8 @@ def test_columns_are_the_contract_and_the_full_cohort_is_judged() -> None:
         ("pilot", "rna", "+-?"),
         ("cch", "rppa", "-+-"),
         ("cch_calibrated", "rppa", "-+?"),
-        ("gap_output", "rppa", "-+?"),
-        ("margin", "rppa", "-+?"),
+        ("gap_output", "rppa", "-+-"),
+        ("margin", "rppa", "-+-"),
         ("accuracy_difference", "mirna", "+-+"),
         # All are equal: the first of the list.
         ("always", "rna", "+++"),
@@ -121,7 +121,7 @@ def test_what_is_shown_as_zero_is_no_difference(gain: float, pilot: str, ahead: 
 
 
 @pytest.mark.parametrize(
-    ("n_paired", "more"), [(400, ", and one of 2.0 with some 950 patients like these."), (nan, ".")]
+    ("n_paired", "more"), [(400, ", and one of 2.0 with some 690 patients like these."), (nan, ".")]
 )
 def test_an_undecided_verdict_says_what_could_be_decided(n_paired: float, more: str) -> None:
     evidence = piloted(row(pilot=0.01, pilot_se=0.012)).assign(n_paired=n_paired)

@@ -79,7 +79,7 @@ class Regression:
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.01, 0.014, 0.04)
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.012, 0.014, 0.06)
     pilot_label_power: ClassVar[float] = 1.3
     label_estimator: ClassVar[str] = "ksg"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
