@@ -7,7 +7,7 @@ import pandas as pd
 
 from cch_omics.data.mudata import from_anndata
 from cch_omics.data.scale import on_working_scale, scale_warning
-from cch_omics.data.working_scale import SCALES
+from cch_omics.data.working_scale import named_scales
 from cch_omics.errors import InputError, near
 
 
@@ -47,7 +47,7 @@ def working_scale(
         found = "a backed file or a view" if isinstance(mdata, mudata.MuData) else type(mdata).__name__
         advice = "Read it with `mudata.read_h5mu(PATH)`, or copy the view."
         raise InputError("pp.working_scale, mdata", found, "MuData in memory", advice)
-    scales = check_scales("pp.working_scale", scale)
+    scales = named_scales("pp.working_scale", scale)
     if unknown := scales.keys() - mdata.mod.keys():
         name = min(unknown)
         raise InputError("pp.working_scale, scale", f"the modality {name!r}", "one of .mod", near(name, mdata.mod))
@@ -64,24 +64,3 @@ def working_scale(
     table = pd.DataFrame.from_dict(rows, orient="index")
     mdata.uns[key_added] = table
     return table
-
-
-def check_scales(where: str, scale: object) -> dict[str, str]:
-    """The argument `scale` of a function, once it is known to be names of scales by names.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    if scale is None:
-        return {}
-    if not isinstance(scale, Mapping):
-        raise InputError(
-            f"{where}, scale", repr(scale), "scales by modality", "Write scale={'rna': 'counts'}, for example."
-        )
-    for name, each in scale.items():
-        if each not in SCALES:
-            found = f"{each!r} of {name!r}"
-            raise InputError(f"{where}, scale", found, f"one of {', '.join(SCALES)}", near(str(each), SCALES))
-    return {str(name): str(each) for name, each in scale.items()}

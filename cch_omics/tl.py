@@ -20,12 +20,12 @@ from cch_omics.data.assemble import assemble
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import from_mudata
 from cch_omics.data.scale import scale_warning
+from cch_omics.data.working_scale import named_scales
 from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Encoding
-from cch_omics.pp import check_scales
 from cch_omics.runtime.device import choose_device
 from cch_omics.splits import Splits, make_splits
 from cch_omics.tasks.base import Floats
@@ -157,7 +157,7 @@ def cch(
         "teachers": ";".join(map(str, teachers)),
         "classes": comma_cell(classes),
         "transform": transform,
-        "scale": ";".join(f"{name}={each}" for name, each in check_scales("tl.cch", scale).items()),
+        "scale": ";".join(f"{name}={each}" for name, each in named_scales("tl.cch", scale).items()),
         "group": group,
     }
     with _said_of_arguments():

@@ -61,7 +61,7 @@ TABLES = {
                     *keys.PAIR_COLUMNS,
                     *pairs.FIRST_COLUMNS,
                     *averaging.COLUMNS,
-                    *("accuracy_difference", "teacher_information", "teacher_information_se"),
+                    *("accuracy_difference", "margin", "margin_se", "teacher_information", "teacher_information_se"),
                     *("shared_information", "shared_information_se"),
                     *("p_gap_positive", "cross_check_p_gap_positive"),
                     *pilot.COLUMNS,
@@ -77,6 +77,16 @@ TABLES = {
     "intermediate/summary.tsv": ("Mean gains over splits.", keys.SUMMARY_COLUMNS),
     "intermediate/performance.tsv": ("Mean scores of models on test patients.", keys.PERFORMANCE_COLUMNS),
     "intermediate/comparisons.tsv": ("Students against baselines, on the same test patients.", keys.COMPARISON_COLUMNS),
+    "intermediate/members.tsv": ("Members of the model of the full cohort.", keys.MEMBER_COLUMNS),
+    "validation.tsv": (
+        "Students and baselines on other patients, where the sheet names some.",
+        keys.VALIDATION_COLUMNS,
+    ),
+    "intermediate/validation_features.tsv": ("How far each feature of them is from the training.", keys.SHIFT_COLUMNS),
+    "intermediate/validation_predictions.tsv": (
+        "What was predicted for them, before the columns of the task.",
+        keys.VALIDATED_COLUMNS,
+    ),
     "intermediate/predictions.tsv": (
         "Predictions of students for test patients, before the columns of the task.",
         keys.PREDICTION_COLUMNS,
@@ -156,6 +166,21 @@ COLUMNS = {
     "sample": "Sample id.",
     "score": "The criterion's number, larger for a better teacher.",
     "decision": "The criterion's verdict on the full cohort.",
+    "mi_output_student": "I(T's output; S): what the teacher's output and the student's representation share, nats.",
+    "mi_output_student_se": _SE,
+    "gap_output": "I(T's output; S) - I(S;Y), nats; never clipped.",
+    "gap_output_se": _SE,
+    "margin": "Slope of the teacher's output on what the student can know of the label, less that on what it cannot.",
+    "margin_se": "Its standard error.",
+    "member": "`network`, `linear` or `screened`.",
+    "weight": "Of the member in the average; 0 = left out.",
+    "minus": "Model from which the first differs by this much; empty = the value of the first.",
+    "n_patients": "Patients behind the value.",
+    "feature": "Name.",
+    "measured": "Share of samples with a value.",
+    "training_mean": "Mean in the training.",
+    "training_sd": "Standard deviation in the training.",
+    "shift": "`mean` less `training_mean`, in `training_sd`.",
     "taught": "Share of outer training sets in which the criterion chose a teacher.",
 }
 
@@ -185,8 +210,6 @@ def write_pages() -> None:
 def rewrite_source(app: Any, docname: str, source: list[str]) -> None:
     """Sphinx asks before it parses a page."""
     file = DOCS / f"{docname}.md"
-    if docname == "index" and not (DOCS / "validation.md").exists():
-        source[0] = source[0].replace("\nvalidation\n", "\n")
     if not docname.startswith("made/"):
         source[0] = rewrite(source[0], file, file)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cch_omics.errors import InputError
+from cch_omics.errors import InputError, near
 
 Values = NDArray[np.float32]
 Names = Sequence[str] | NDArray[np.str_]
@@ -126,3 +126,24 @@ def check_scale(name: str, where: str, ids: Names, features: Names, values: Valu
         " ".join(["whole numbers" if scale.whole else "numbers", *filter(None, bounds)]) + f": {scale.what}",
         advice,
     )
+
+
+def named_scales(where: str, scale: object) -> dict[str, str]:
+    """The argument `scale` of a function, once it is known to be names of scales by names.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if scale is None:
+        return {}
+    if not isinstance(scale, Mapping):
+        raise InputError(
+            f"{where}, scale", repr(scale), "scales by modality", "Write scale={'rna': 'counts'}, for example."
+        )
+    for name, each in scale.items():
+        if each not in SCALES:
+            found = f"{each!r} of {name!r}"
+            raise InputError(f"{where}, scale", found, f"one of {', '.join(SCALES)}", near(str(each), SCALES))
+    return {str(name): str(each) for name, each in scale.items()}

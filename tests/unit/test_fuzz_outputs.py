@@ -45,7 +45,9 @@ def test_nothing_of_a_user_is_lost(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     monkeypatch.chdir(folder)
-    name = data.draw(st.sampled_from(sorted(COMMANDS.keys() - {"summary", "demo", "download", "schemas", "simulate"})))
+    name = data.draw(
+        st.sampled_from(sorted(COMMANDS.keys() - {"summary", "power", "demo", "download", "schemas", "simulate"}))
+    )
     base = options(name, folder)
     world(folder)
     for option in data.draw(st.sets(st.sampled_from(sorted(declared(COMMANDS[name]))), min_size=1)):

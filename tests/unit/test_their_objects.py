@@ -192,9 +192,15 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, modality in cohort.modalities.items():
         p = len(modality.features)
         shapes = {"fill": p, "weight": (p, 3), "bias": 3, "head_weight": (3, 2), "head_bias": 2}
+        shapes["skip_weight"] = (p, 2)
         network = Network(**{key: random.normal(0, 0.2, shape).astype(np.float32) for key, shape in shapes.items()})
         records = Records({"verdict": "do_not_distil", "teacher": ""})
-        kwargs: dict[str, Any] = {"labelled": cohort.target.observed, "epochs": 1, "records": records}
+        kwargs: dict[str, Any] = {
+            "labelled": cohort.target.observed,
+            "epochs": 1,
+            "members": {"network": 1.0, "linear": 0.0, "screened": 0.0},
+            "records": records,
+        }
         student = make_student(cohort, name, network, Model("alone"), decision=np.zeros(2), **kwargs)
         write_student(room / name, student)
     return room

@@ -420,7 +420,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
     models = Model("soft_targets", "rna"), Model(ALONE.name)
     networks = tuple(network_of(STATUS, weights) for weights in (TRUE + 0.01, TRUE[::-1] + 0.01))
     outputs = np.stack([np.tile(each.outputs(values), (3, 1, 1)) for each in networks])
-    trained = {"cnv": OutOfFold(models, outputs, networks, np.ones((2, 3), dtype=np.int64))}
+    trained = {"cnv": OutOfFold(models, outputs, networks, np.ones((2, 3), dtype=np.int64), np.full((2, 3, 3), 1 / 3))}
     # The teacher's own omics is not in the cohort: the record of its patients is not asked for.
     cohort = replace(cohort, modalities=cohort.modalities | {"rna": cohort.modalities["cnv"]})
     teachers = pd.DataFrame(
