@@ -145,6 +145,7 @@ COLUMNS = {
     "n_test": "Labelled test patients.",
     "value": "Value of the metric on the test patients.",
     "quantity": "`teacher_student`, I(T;S); `student_label`, I(S;Y); `teacher_label`, I(T;Y).",
+    "of": "What of the teacher: its `representation`, or its `output`.",
     "estimate": "The estimate, nats; never clipped.",
     "se": _SE,
     "ci_low": "Lower end of the 95% interval.",

@@ -15,7 +15,8 @@ FILES = [
 ]  # fmt: skip
 # Of these files, the first ones matter to a step.
 USED = {"demo": 0, "download": 0, "simulate": 5, "ingest": 6, "encode": 7, "distil": 7, "baselines": 7,
-        "information": 8, "verdict": 9, "evaluate": 11, "validation": 11, "analyse": 11, "report": 12, "pool": 12}  # fmt: skip
+        "information": 8, "verdict": 9, "evaluate": 11,
+        "validation": 11, "analyse": 11, "report": 12, "pool": 12}  # fmt: skip
 
 
 @pytest.fixture
