@@ -14,7 +14,6 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from cch_omics.config.base import Choice, Section, input_error, near
-from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
 from cch_omics.tasks import NO_TRANSFORM, TASKS, TRANSFORMS
 
@@ -24,6 +23,8 @@ LONGEST_NAME = 100
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
 # Beside the folders of cohorts, the workflow writes these.
 _TAKEN = {"report.html", "scorecard.tsv", "pool.log"}
+# Those of `data.working_scale`, which planning has no time to import.
+SCALES = ("counts", "unlogged", "beta", "fractions", "integers", "continuous")
 # Between the column of a target and its name.
 _AS = " as "
 
