@@ -12,8 +12,8 @@ import pytest
 import cch_omics
 
 PACKAGE = Path(cch_omics.__file__).parent
-# What the configuration offers stands below it: names of tasks, estimators, criteria, recipes and scales.
-REGISTRIES = {"tasks", "information.registry", "models.recipes", "data.working_scale"}
+# What the configuration offers stands below it: names of tasks, estimators, criteria and recipes.
+REGISTRIES = {"tasks", "information.registry", "models.recipes"}
 # From the ground up; the longest prefix that fits a module is its layer.
 LAYERS = (
     ("", "keys", "errors"),
