@@ -41,7 +41,12 @@ def information_table(information: pd.DataFrame) -> Table:
         Column("95% interval", number=True),
         Column("Samples", number=True),
     )
-    return Table("Mutual information from held-out representations, and from outputs where it says so", columns, rows, "information.tsv")
+    return Table(
+        "Mutual information from held-out representations, and from outputs where it says so",
+        columns,
+        rows,
+        "information.tsv",
+    )
 
 
 def pairs_table(pairs: pd.DataFrame, metric: Metric, rule: str, *, where: bool = False) -> Table:
