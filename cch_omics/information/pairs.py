@@ -1,7 +1,8 @@
 """Mutual information of every pair of teacher and student, and of both with the label, in every split.
 
 Three terms belong to a pair: I(T;S), I(S;Y) and I(T;Y); and I(T;S) again, of the teacher's output in place of its
-representation: its soft targets, which are what a student is taught (docs/theory.md). Within one inner fold all are estimated from held-out
+representation: its soft targets, which are what a student is taught (docs/theory.md). Within one inner fold all are
+estimated from held-out
 representations of the same patients (`terms`). A fold's estimates are averaged over folds (`averaging`);
 representations of different folds come from different encoders, whose axes are not aligned, and are never pooled.
 

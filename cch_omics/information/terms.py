@@ -2,7 +2,8 @@
 
 The Q = 4 terms of (a, b) are I(A;B), I(A;Y), I(B;Y) and I(A;B) again, by the second estimator. Two more have an output
 in place of a representation, that of the view which would teach: I(output of A;B) and I(output of B;A). All are
-estimated from the same patients, those with both views; for the label terms, of these, the ones whose label may be used. So their
+estimated from the same patients, those with both views; for the label terms, of these, the ones whose label may be
+used. So their
 differences are paired.
 """
 
@@ -173,7 +174,8 @@ def with_covariance(
     Returns
     -------
     tuple
-        (B, Q + 2), (B, Q + 2, Q + 2) scaled from half to all samples, and flags (B,). The second estimator may want more samples
+        (B, Q + 2), (B, Q + 2, Q + 2) scaled from half to all samples, and flags (B,). The second estimator may want
+        more samples
         than half of a fold has, and the label terms more labels: the covariance of the terms before them is then that
         over the half-samples which have an estimate of these.
     """

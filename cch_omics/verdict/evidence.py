@@ -53,7 +53,8 @@ def gather(
         - `shared_information` and its `_se`: I(T;S); of the full cohort the mean of the outer training sets;
         - `pilot_gain` and its `_se`, and `taught_information`, of `pilot.pilots`;
         - `p_gap_positive` and `cross_check_p_gap_positive`, corrected by simulations where there are some;
-          `p_gap_output_positive` and `p_margin_positive`; and `p_gain_positive`, with a normal prior of standard deviation `Task.gain_sd` around zero.
+          `p_gap_output_positive` and `p_margin_positive`; and `p_gain_positive`, with a normal prior of standard
+          deviation `Task.gain_sd` around zero.
     """
     if information.empty:  # nothing tells the types of its columns
         numbers = information.columns.difference([*PAIR, "estimator", "cross_check_estimator", "flags"])

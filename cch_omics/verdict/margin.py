@@ -2,7 +2,8 @@
 
 In the joint Gaussian model a small weight of the soft targets h helps the best ridge student if and only if
 g'b / b'b > c / s_y (docs/theory.md, result 2): the regression of h on what the student can know of the label y, b'x,
-against that on what it cannot, e_y. With held-out outputs m of the student in place of b'x these are two coefficients of
+against that on what it cannot, e_y. With held-out outputs m of the student in place of b'x these are two coefficients
+of
 
     h = constant + u m + v (y - m) + error,
 
@@ -21,7 +22,7 @@ from cch_omics.tasks.influence import variance_over_patients
 def margin(
     task: Task, teacher: Outputs, student: Outputs, values: Values, groups: NDArray[np.generic]
 ) -> tuple[float, float]:
-    """U - v of the formula above, and its standard error over patients.
+    """Difference u - v of the formula above, and its standard error over patients.
 
     Parameters
     ----------
