@@ -49,12 +49,12 @@ def options(name: str, folder: Path) -> dict[str, str]:
             given[option] = str(folder / "new" / f"{option}{ending}")
         elif is_path(hint):
             given[option] = str(folder / f"{option}.in")
-            if option in {"folder", "folders"} or (name, option) == ("predict", "student"):
+            if option in {"folder", "folders", "logs"} or (name, option) == ("predict", "student"):
                 (folder / f"{option}.in").mkdir()
                 (folder / f"{option}.in" / "read.tsv").write_text("precious")
             else:
                 (folder / f"{option}.in").write_text(f"precious {option}")
-        elif option in {"name", "source", "view"} or (option == "student" and name != "predict"):
+        elif option in {"name", "source", "view", "views", "students"} or (option == "student" and name != "predict"):
             given[option] = "cbioportal:x" if option == "source" else "x"
     return given
 
