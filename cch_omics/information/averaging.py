@@ -120,8 +120,8 @@ def row(folds: Folds, neighbours: int, fewest_labels: int, *, first_teaches: boo
     mean, spread = np.full(2, np.nan), np.full((2, 2), np.nan)
     if used.any() and all(np.isfinite(each).all() for each in of_output):
         mean, spread = average_folds(*of_output, share[used])
-    for name, of in OF_OUTPUT.items():
-        say(name, of, mean, spread)
+    for name, pair in OF_OUTPUT.items():
+        say(name, pair, mean, spread)
 
     def average(each: Floats) -> Floats:
         return np.asarray(np.tensordot(share[used], each[used], 1)) if used.any() else np.full(each.shape[1:], np.nan)

@@ -24,8 +24,7 @@ def planned_target(classes: Sequence[float], events: float | None) -> tuple[Task
         If both are given, or are no shares.
     """
     if not classes and events is None:
-        number: Task = Regression()
-        return number, (), 1.0
+        return Regression(), (), 1.0
     if events is None:
         if len(classes) < 2 or min(classes) <= 0 or not isclose(sum(classes), 1, abs_tol=0.01):
             shown = ",".join(f"{share:g}" for share in classes)

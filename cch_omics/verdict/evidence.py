@@ -108,11 +108,11 @@ def _held_out(
             decisions = np.stack([tasks[s].decision(each, values, usable) for each in outputs])
             ahead, behind = tasks[s].evaluate(outputs, values, decisions, values)[tasks[s].primary]
             difference = float(ahead - behind)
-        of_margin = margin(tasks[s], *outputs, values, cohort.groups[both])
+        ahead_of_noise = margin(tasks[s], outputs[0], outputs[1], values, cohort.groups[both])
         known = label_information(cohort, tasks[s], outputs[0], both, splits.inner[s, both])
-        rows.append((repeat, fold, teacher, student, difference, *of_margin, *known))
-    of_margin = ["margin", "margin_se"]
-    columns = [*SPLIT, *PAIR, "accuracy_difference", *of_margin, "teacher_information", "teacher_information_se"]
+        rows.append((repeat, fold, teacher, student, difference, *ahead_of_noise, *known))
+    measures = ["accuracy_difference", "margin", "margin_se", "teacher_information", "teacher_information_se"]
+    columns = [*SPLIT, *PAIR, *measures]
     return pd.DataFrame(rows, columns=columns)
 
 

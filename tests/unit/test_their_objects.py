@@ -17,13 +17,13 @@ from test_predict import make_one as make_plain
 from cch_omics import pp, tl
 from cch_omics.cohort import Cohort
 from cch_omics.config import make_row, scales_of_row
-from cch_omics.config.sheet import SCALES as NAMES_IN_SHEET
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
 from cch_omics.data.mudata import make_mudata, read_cohort, read_mudata, write_mudata
 from cch_omics.data.sources import ingest, read_source
 from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
+from cch_omics.keys import SCALE_NAMES
 from cch_omics.models.out_of_fold import Model, Network
 from cch_omics.report.audit import audit_tables
 from cch_omics.student.bundle import read_student, write_student
@@ -345,7 +345,7 @@ def test_pp_changes_only_what_is_in_memory(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_sheet_knows_all_scales() -> None:
-    assert tuple(SCALES) == NAMES_IN_SHEET
+    assert tuple(SCALES) == SCALE_NAMES
 
 
 def test_scales_of_the_sheet_may_have_blanks_and_be_of_any_modality() -> None:

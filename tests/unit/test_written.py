@@ -49,7 +49,7 @@ def options(name: str, folder: Path) -> dict[str, str]:
             given[option] = str(folder / "new" / f"{option}{ending}")
         elif is_path(hint):
             given[option] = str(folder / f"{option}.in")
-            if option in {"folder", "folders"} or (name, option) == ("predict", "student"):
+            if option in {"folder", "folders", "logs"} or (name, option) == ("predict", "student"):
                 (folder / f"{option}.in").mkdir()
                 (folder / f"{option}.in" / "read.tsv").write_text("precious")
             else:

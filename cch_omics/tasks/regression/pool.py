@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cch_omics.tasks.base import Outputs, Values
 from cch_omics.tasks.regression.transform import Transform
 
 Floats = NDArray[np.float64]
@@ -67,9 +68,9 @@ class TransformedPool:
     pool: GaussianPool
     transform: Transform
 
-    def log_likelihood(self, outputs: Floats, values: Floats) -> Floats:
+    def log_likelihood(self, outputs: Outputs, values: Values) -> Floats:
         """(n, 1, K) outputs and (n,) numbers in the unit of the target -> (n,) in nats."""
-        return self.pool.log_likelihood(outputs, self.transform.forward(values))
+        return self.pool.log_likelihood(np.asarray(outputs, dtype=np.float64), self.transform.forward(values))
 
 
 def fit_pool(outputs: Floats, values: Floats) -> GaussianPool:
