@@ -58,7 +58,9 @@ def fit_ensembles(
     return ensembles
 
 
-def average(sets: TrainingSets, predicted: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def average(
+    sets: TrainingSets, predicted: NDArray[np.float32], clearly: float = CLEARLY
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Average the members of M models of a split.
 
     Few labels do not tell which member is best, and the average of all is then better than most choices. Where labels
@@ -70,6 +72,8 @@ def average(sets: TrainingSets, predicted: NDArray[np.float32]) -> tuple[NDArray
     ----------
     predicted
         (E, G, M, n, C) outputs of the members.
+    clearly
+        The number of standard errors; 0 chooses the one member of the smallest loss.
 
     Returns
     -------
@@ -85,19 +89,19 @@ def average(sets: TrainingSets, predicted: NDArray[np.float32]) -> tuple[NDArray
         fold[judged] = g
     weights = np.empty((n_sets, n_models, n_members))
     for g, look in enumerate(may_look):
-        weights[g] = _weights(loss[..., np.isin(fold, np.flatnonzero(look))])
+        weights[g] = _weights(loss[..., np.isin(fold, np.flatnonzero(look))], clearly)
     averaged = np.einsum("gme,egmnc->gmnc", weights.astype(np.float32), predicted)
     return averaged, weights
 
 
-def _weights(loss: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights(loss: NDArray[np.float64], clearly: float) -> NDArray[np.float64]:
     """(E, M, m) losses of held-out samples -> (M, E)."""
     n_members, n_models, n = loss.shape
     if n < 2:
         return np.full((n_models, n_members), 1 / n_members)
     best = np.take_along_axis(loss, loss.mean(2).argmin(0)[None, :, None], 0)
     behind = loss - best
-    kept = behind.mean(2) <= CLEARLY * behind.std(2, ddof=1) / np.sqrt(n)
+    kept = behind.mean(2) <= clearly * behind.std(2, ddof=1) / np.sqrt(n)
     return np.asarray((kept / kept.sum(0)).T)
 
 

@@ -11,7 +11,9 @@ import torch
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours
+from cch_omics.splits import make_splits
+from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, recipes
+from research.benchmarks.decisions import predictions
 
 CPU = torch.device("cpu")
 
@@ -80,3 +82,38 @@ def test_endpoints_of_a_folder_are_measured_and_shown(tmp_path: Path) -> None:
     permuted = case.read(tmp_path).target
     moved = endpoints.permuted(permuted, 1).values
     assert sorted(moved) == sorted(permuted.values) and not np.array_equal(moved, permuted.values)
+
+
+def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
+    (case,) = predictions.SUBSET
+    settings = predictions.SUBSET_SETTINGS
+    found = recipes.measure(case, None, settings)
+    (tmp_path / "case.json").write_text(json.dumps(found))
+    shown = dict(part.split("\n\n", 1) for part in recipes.tables(tmp_path) if "\n" in part)
+    assert "| simulated subtype " in shown["## Students as advised, and baselines"]
+    # What is called delivered is what the package delivers.
+    cohort = case.read(None)
+    splits = make_splits(cohort, settings.splits, seed=predictions.SEED)
+    encodings = {
+        name: encode(cohort, splits, name, settings.encoder, seed=predictions.SEED, device=CPU)
+        for name in cohort.modalities
+    }
+    name, *others = cohort.modalities
+    taught = distil(
+        cohort,
+        splits,
+        encodings,
+        name,
+        others,
+        DistillationConfig(),
+        settings.encoder,
+        seed=predictions.SEED,
+        device=CPU,
+    )
+    ours = {
+        (row["recipe"], row["teacher"], row["control"]): row["scores"]
+        for row in found["rows"]
+        if row["way"] == recipes.DELIVERED and row["student"] == name and row["recipe"] != recipes.ADVISED
+    }
+    for (_, model), scores in recipes.primary(cohort, splits, {name: taught}).items():
+        np.testing.assert_allclose(ours[model.recipe, model.teacher, model.control], scores, atol=0.02)
