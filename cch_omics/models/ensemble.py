@@ -54,26 +54,26 @@ def fit_ensembles(
         teaching = None if teachings is None else teachings[s]
         linear = fit_linear(of_split, teaching, soft_weight=weight, screened=LINEAR)
         of_members = np.stack([trained.predict(of_split.inputs), *(each.predicted for each in linear)])
-        ensembles.append(Ensemble(trained, linear, *average(of_split, of_members)))
+        ensembles.append(Ensemble(trained, linear, *average(of_split, of_members, CLEARLY)))
     return ensembles
 
 
 def average(
-    sets: TrainingSets, predicted: NDArray[np.float32], clearly: float = CLEARLY
+    sets: TrainingSets, predicted: NDArray[np.float32], clearly: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Average the members of M models of a split.
 
     Few labels do not tell which member is best, and the average of all is then better than most choices. Where labels
     do tell that a member is worse, it would only do harm. So of each training set those members are averaged whose
-    loss, on the inner folds that the set may look at (`TrainingSets.judges`), is at most two standard errors above that
-    of the best.
+    loss, on the inner folds that the set may look at (`TrainingSets.judges`), is at most some standard errors above
+    that of the best.
 
     Parameters
     ----------
     predicted
         (E, G, M, n, C) outputs of the members.
     clearly
-        The number of standard errors; 0 chooses the one member of the smallest loss.
+        How many standard errors; with 0 it is a choice of one.
 
     Returns
     -------

@@ -54,14 +54,9 @@ CASES = (
 )
 BUDGETS = (0.15, 0.4, 1.0)
 DISTILLATION = DistillationConfig()
-# Ways to make a student of its members, and how tables call them.
+# Each member, the average of all, the one of the smallest held-out loss, and the average that leaves some out.
 NETWORK, DELIVERED = "network", "average as delivered"
-WAYS = {
-    **{member.name: member.title for member in MEMBERS},
-    "all": "average of all",
-    "one": "choice of one",
-    DELIVERED: DELIVERED,
-}
+WAYS = (*(member.name for member in MEMBERS), "all", "one", DELIVERED)
 BASELINE = "baseline"
 ADVISED = "advised"
 CASE = ["metric", "labels", "case"]
@@ -187,7 +182,8 @@ def advised(
     promising = with_pilots(gained[split + pair], gained, cohort.target.task).query("p_gain_positive > 0.5")
     best = promising.sort_values("p_gain_positive", kind="stable").drop_duplicates([*split, "student"], keep="last")
     chosen = {
-        tuple(key): Model(recipe, teacher) for *key, teacher, recipe in best[[*split, "student", *pair[::2]]].values
+        tuple(row[name] for name in (*split, "student")): Model(row["recipe"], row["teacher"])
+        for row in best.to_dict("records")
     }
     outer = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))[: splits.full]
     for student in students:
@@ -212,6 +208,7 @@ def tables(output: Path) -> Iterator[str]:
     """What has been measured so far, in Markdown."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.json"))]
     if measured:
+        measured.sort(key=lambda each: (each["about"]["metric"], each["about"]["budget"]))
         rows = pd.concat([scored(each) for each in measured], ignore_index=True)
         delivered = rows[rows["way"] == DELIVERED]
         yield titled("Trained alone, by what is delivered", levels(rows.query("kind == 'alone'"), "way"))
@@ -251,10 +248,12 @@ def levels(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 def with_means(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of cases, then their mean, of each metric and budget."""
     parts = []
-    for (metric, labels), part in table.groupby(["metric", "labels"]):
-        mean = part.mean().to_frame().T.assign(metric=metric, labels=labels, case=f"mean of {len(part)}")
-        parts += [part.reset_index(), mean] if len(part) > 1 else [part.reset_index()]
-    return pd.concat(parts, ignore_index=True)
+    for key, part in table.groupby(["metric", "labels"], sort=False):
+        mean = (
+            part.mean().to_frame().T.set_axis(pd.MultiIndex.from_tuples([(*key, f"mean of {len(part)}")], names=CASE))
+        )
+        parts += [part, mean] if len(part) > 1 else [part]
+    return pd.concat(parts).reset_index()
 
 
 def followed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -269,7 +268,7 @@ def followed(rows: pd.DataFrame) -> pd.DataFrame:
     columns |= {"networks alone": of("alone", NETWORK), "networks advised": of(ADVISED, NETWORK)}
     columns |= {name: baselines[name] for name in baselines}
     columns["advised - best baseline"] = student - baselines.max(axis=1)
-    return with_means(pd.DataFrame(columns).groupby(CASE).mean())
+    return with_means(pd.DataFrame(columns).groupby(CASE, sort=False).mean())
 
 
 def controls(rows: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +277,7 @@ def controls(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = [name + kind for kind in ("taught", ADVISED) for name in ("", "self ", "shuffled ")]
     gained = score[kinds].sub(score["alone"], axis=0)
     gained["advised to be taught, %"] = 100 * rows[rows["kind"] == ADVISED].set_index(index)["taught"]
-    return with_means(gained.groupby(CASE).mean())
+    return with_means(gained.groupby(CASE, sort=False).mean())
 
 
 def against(rows: pd.DataFrame) -> pd.DataFrame:
@@ -288,16 +287,16 @@ def against(rows: pd.DataFrame) -> pd.DataFrame:
     for kind, way in product(("alone", ADVISED), (NETWORK, DELIVERED)):
         students = rows[(rows["kind"] == kind) & (rows["way"] == way)]
         both = students.merge(baselines, on=[*CASE, "student"], suffixes=("", "_of"))
-        for (metric, labels, baseline), part in both.groupby(["metric", "labels", "recipe_of"]):
+        for (metric, labels, baseline), part in both.groupby(["metric", "labels", "recipe_of"], sort=False):
             each = [
                 corrected_interval(*of) for of in zip(part["scores"] - part["scores_of"], part["folds"], strict=True)
             ]
             mean, low, high = np.array(each).T
             ahead, behind = int((low > 0).sum()), int((high < 0).sum())
-            about = {"metric": metric, "labels": labels, "baseline": baseline, "student": f"{kind}, {WAYS[way]}"}
+            about = {"metric": metric, "labels": labels, "baseline": baseline, "student": f"{kind}, {way}"}
             counts = f"{ahead}, {len(part) - ahead - behind}, {behind}"
             found.append(about | {"wins, ties, losses": counts, "mean difference": mean.mean()})
-    return pd.DataFrame(found).sort_values(["metric", "labels", "baseline"], kind="stable")
+    return pd.DataFrame(found)
 
 
 if __name__ == "__main__":

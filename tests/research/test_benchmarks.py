@@ -91,6 +91,16 @@ def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
     (tmp_path / "case.json").write_text(json.dumps(found))
     shown = dict(part.split("\n\n", 1) for part in recipes.tables(tmp_path) if "\n" in part)
     assert "| simulated subtype " in shown["## Students as advised, and baselines"]
+    chosen = [row for row in found["rows"] if row["recipe"] == recipes.ADVISED and row["control"] == "none"]
+    assert {row["way"] for row in chosen} == {recipes.NETWORK, recipes.DELIVERED}
+    for row in chosen:
+        candidates = [
+            each["scores"]
+            for each in found["rows"]
+            if (each["way"], each["student"], each["control"]) == (row["way"], row["student"], "none")
+            and each is not row
+        ]
+        assert all(score in split for score, *split in zip(row["scores"], *candidates, strict=True))
     # What is called delivered is what the package delivers.
     cohort = case.read(None)
     splits = make_splits(cohort, settings.splits, seed=predictions.SEED)
