@@ -57,9 +57,10 @@ DISTILLATION = DistillationConfig()
 # Each member, the average of all, the one of the smallest held-out loss, and the average that leaves some out.
 NETWORK, DELIVERED = "network", "average as delivered"
 WAYS = (*(member.name for member in MEMBERS), "all", "one", DELIVERED)
+PERCENT = ", %"
 BASELINE = "baseline"
 ADVISED = "advised"
-CASE = ["metric", "labels", "case"]
+CASE = ["metric", "labels, %", "case"]
 
 
 def main() -> None:
@@ -208,30 +209,29 @@ def tables(output: Path) -> Iterator[str]:
     """What has been measured so far, in Markdown."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.json"))]
     if measured:
-        measured.sort(key=lambda each: (each["about"]["metric"], each["about"]["budget"]))
         rows = pd.concat([scored(each) for each in measured], ignore_index=True)
         delivered = rows[rows["way"] == DELIVERED]
         yield titled("Trained alone, by what is delivered", levels(rows.query("kind == 'alone'"), "way"))
         yield titled("Taught, mean over teachers, by what is delivered", levels(rows.query("kind == 'taught'"), "way"))
         yield titled("Students as advised, and baselines", followed(rows))
         yield titled("Gain over training alone, and of controls in the teacher's place", controls(delivered))
-        yield titled("Students against baselines: wins, ties, losses beyond the 95% interval", against(rows))
+        yield titled("Students against baselines: wins, ties, losses by 95% intervals (mean difference)", against(rows))
     yield f"{len(measured)} cases, {sum(each['about']['seconds'] for each in measured) / 60:.0f} minutes of processor."
 
 
 def titled(title: str, table: pd.DataFrame) -> str:
-    return f"## {title}\n\n{table.to_markdown(index=False, floatfmt='.3f')}"
+    return f"## {title}\n\n{table.to_markdown(index=False, floatfmt='g')}"
 
 
 def scored(measured: Mapping[str, Any]) -> pd.DataFrame:
     """Rows of one case, with what a case is, the mean score, as it is shown, and the kind of the model."""
     about, rows = measured["about"], pd.DataFrame(measured["rows"])
     scale = about["scale"]
+    metric = about["metric"] + (PERCENT if scale == 100 else "")
+    case = metric, round(100 * about["budget"]), f"{about['cohort']} {about['target']}"
     kind = rows["recipe"].where(rows["recipe"].isin([ALONE.name, ADVISED]), "taught").where(rows["way"] != BASELINE, "")
     return rows.assign(
-        metric=about["metric"] + (", %" if scale == 100 else ""),
-        case=f"{about['cohort']} {about['target']}",
-        labels=f"{about['budget']:.0%}",
+        **dict(zip(CASE, case, strict=True)),
         folds=about["folds"],
         kind=kind.where(rows["control"] == "none", rows["control"] + " " + kind),
         scores=[scale * np.array(each, dtype=np.float64) for each in rows["scores"]],
@@ -241,19 +241,25 @@ def scored(measured: Mapping[str, Any]) -> pd.DataFrame:
 
 def levels(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Mean score over students of what a column names, and the mean over the cases of a metric and budget."""
-    of_students = rows.groupby([*CASE, "student", column], sort=False)["score"].mean()
-    return with_means(of_students.groupby([*CASE, column], sort=False).mean().unstack(column)[rows[column].unique()])
+    of_students = rows.groupby([*CASE, "student", column])["score"].mean()
+    return with_means(of_students.groupby([*CASE, column]).mean().unstack(column)[rows[column].unique()])
 
 
 def with_means(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of cases, then their mean, of each metric and budget."""
     parts = []
-    for key, part in table.groupby(["metric", "labels"], sort=False):
+    for key, part in table.groupby(CASE[:2]):
         mean = (
             part.mean().to_frame().T.set_axis(pd.MultiIndex.from_tuples([(*key, f"mean of {len(part)}")], names=CASE))
         )
-        parts += [part, mean] if len(part) > 1 else [part]
+        both = pd.concat([part, mean] if len(part) > 1 else [part])
+        # Zero, and not minus zero.
+        parts.append(both.round(digits(str(key[0]))) + 0.0)
     return pd.concat(parts).reset_index()
+
+
+def digits(metric: str) -> int:
+    return 1 if metric.endswith(PERCENT) else 3
 
 
 def followed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -266,9 +272,9 @@ def followed(rows: pd.DataFrame) -> pd.DataFrame:
     alone, student = of("alone", DELIVERED), of(ADVISED, DELIVERED)
     columns = {"alone": alone, "advised": student, "advised - alone": student - alone}
     columns |= {"networks alone": of("alone", NETWORK), "networks advised": of(ADVISED, NETWORK)}
-    columns |= {name: baselines[name] for name in baselines}
+    columns |= {f"{name} baseline": baselines[name] for name in baselines}
     columns["advised - best baseline"] = student - baselines.max(axis=1)
-    return with_means(pd.DataFrame(columns).groupby(CASE, sort=False).mean())
+    return with_means(pd.DataFrame(columns).groupby(CASE).mean())
 
 
 def controls(rows: pd.DataFrame) -> pd.DataFrame:
@@ -276,27 +282,23 @@ def controls(rows: pd.DataFrame) -> pd.DataFrame:
     score = rows.groupby([*index, "kind"])["score"].mean().unstack("kind")
     kinds = [name + kind for kind in ("taught", ADVISED) for name in ("", "self ", "shuffled ")]
     gained = score[kinds].sub(score["alone"], axis=0)
-    gained["advised to be taught, %"] = 100 * rows[rows["kind"] == ADVISED].set_index(index)["taught"]
-    return with_means(gained.groupby(CASE, sort=False).mean())
+    gained["taught as advised, %"] = 100 * rows[rows["kind"] == ADVISED].set_index(index)["taught"]
+    return with_means(gained.groupby(CASE).mean())
 
 
 def against(rows: pd.DataFrame) -> pd.DataFrame:
     """Counts over students, and the mean difference."""
     baselines = rows[rows["way"] == BASELINE]
-    found = []
-    for kind, way in product(("alone", ADVISED), (NETWORK, DELIVERED)):
-        students = rows[(rows["kind"] == kind) & (rows["way"] == way)]
-        both = students.merge(baselines, on=[*CASE, "student"], suffixes=("", "_of"))
-        for (metric, labels, baseline), part in both.groupby(["metric", "labels", "recipe_of"], sort=False):
-            each = [
-                corrected_interval(*of) for of in zip(part["scores"] - part["scores_of"], part["folds"], strict=True)
-            ]
-            mean, low, high = np.array(each).T
-            ahead, behind = int((low > 0).sum()), int((high < 0).sum())
-            about = {"metric": metric, "labels": labels, "baseline": baseline, "student": f"{kind}, {way}"}
-            counts = f"{ahead}, {len(part) - ahead - behind}, {behind}"
-            found.append(about | {"wins, ties, losses": counts, "mean difference": mean.mean()})
-    return pd.DataFrame(found)
+    students = rows[rows["kind"].isin(["alone", ADVISED]) & rows["way"].isin([NETWORK, DELIVERED])]
+    both = students.merge(baselines, on=[*CASE, "student"], suffixes=("", "_of"))
+    found: dict[tuple[object, ...], str] = {}
+    for key, part in both.groupby([*CASE[:2], "recipe_of", "kind", "way"]):
+        each = [corrected_interval(*of) for of in zip(part["scores"] - part["scores_of"], part["folds"], strict=True)]
+        mean, low, high = np.array(each).T
+        ahead, behind = int((low > 0).sum()), int((high < 0).sum())
+        difference = f"{mean.mean():+.{digits(str(key[0]))}f}"
+        found[(*key[:3], f"{key[3]}, {key[4]}")] = f"{ahead}, {len(part) - ahead - behind}, {behind} ({difference})"
+    return pd.Series(found).rename_axis([*CASE[:2], "baseline", "student"]).unstack("student").reset_index()
 
 
 if __name__ == "__main__":
