@@ -76,22 +76,6 @@ def distil(
     data = cohort.modalities[student]
     rows = data.rows
 
-    def teaching(s: int, sets: TrainingSets) -> Teaching:
-        outputs = np.stack([encodings[model.teacher].soft_targets[s][:, rows] for model in taught_by])  # (M, G, n, C)
-        held_out = np.stack([encodings[model.teacher].outputs[s, rows] for model in taught_by])
-        for g, members in enumerate(sets.predicted[:-1]):
-            outputs[:, g, members] = held_out[:, members]
-        usable = sets.train[-1] & (sets.labelled | settings.unlabelled)
-        samples = usable & np.isfinite(outputs[:, -1]).all(-1)
-        for m, model in enumerate(taught_by):
-            if model.control == "shuffled":
-                # Of the teacher's name, so that it is the same whichever other teachers there are.
-                random = np.random.default_rng((seed, *splits.entropy(s), name_code(model.teacher)))
-                for kind in (sets.train, sets.predicted):
-                    for g, members in enumerate(samples[m] & kind):
-                        outputs[m, g, members] = random.permutation(outputs[m, g, members])
-        return Teaching(outputs, samples)
-
     def distil_splits(batch: Sequence[int]) -> list[Arrays]:
         sets = [
             training_sets(
@@ -109,7 +93,10 @@ def distil(
         fitted = fit_ensembles(
             sets,
             encoder,
-            [teaching(s, of_split) for s, of_split in zip(batch, sets, strict=True)],
+            [
+                teaching(encodings, taught_by, splits, s, of_split, settings, seed=seed)
+                for s, of_split in zip(batch, sets, strict=True)
+            ],
             weight=settings.weight,
             temperature=settings.temperature,
         )
@@ -134,6 +121,41 @@ def distil(
         distil_splits, n_splits, threads=threads, device=device, progress=progress, at_once=at_once, state=state
     )
     return _with_alone(own, models, done, splits)
+
+
+def teaching(
+    encodings: Mapping[str, Encoding],
+    taught_by: Sequence[Model],
+    splits: Splits,
+    split: int,
+    sets: TrainingSets,
+    settings: DistillationConfig,
+    *,
+    seed: int,
+) -> Teaching:
+    """What some students of a split are taught: outputs of their teachers' encoders, permuted for shuffled controls.
+
+    Parameters
+    ----------
+    encodings
+        By view, those of the teachers.
+    taught_by
+        (M,) what the students are.
+    """
+    outputs = np.stack([encodings[model.teacher].soft_targets[split][:, sets.rows] for model in taught_by])
+    held_out = np.stack([encodings[model.teacher].outputs[split, sets.rows] for model in taught_by])
+    for g, members in enumerate(sets.predicted[:-1]):
+        outputs[:, g, members] = held_out[:, members]
+    usable = sets.train[-1] & (sets.labelled | settings.unlabelled)
+    samples = usable & np.isfinite(outputs[:, -1]).all(-1)
+    for m, model in enumerate(taught_by):
+        if model.control == "shuffled":
+            # Of the teacher's name, so that it is the same whichever other teachers there are.
+            random = np.random.default_rng((seed, *splits.entropy(split), name_code(model.teacher)))
+            for kind in (sets.train, sets.predicted):
+                for g, members in enumerate(samples[m] & kind):
+                    outputs[m, g, members] = random.permutation(outputs[m, g, members])
+    return Teaching(outputs, samples)
 
 
 def _with_alone(own: Encoding, models: tuple[Model, ...], done: Sequence[Arrays], splits: Splits) -> OutOfFold:

@@ -54,22 +54,26 @@ def fit_ensembles(
         teaching = None if teachings is None else teachings[s]
         linear = fit_linear(of_split, teaching, soft_weight=weight, screened=LINEAR)
         of_members = np.stack([trained.predict(of_split.inputs), *(each.predicted for each in linear)])
-        ensembles.append(Ensemble(trained, linear, *average(of_split, of_members)))
+        ensembles.append(Ensemble(trained, linear, *average(of_split, of_members, CLEARLY)))
     return ensembles
 
 
-def average(sets: TrainingSets, predicted: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def average(
+    sets: TrainingSets, predicted: NDArray[np.float32], clearly: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Average the members of M models of a split.
 
     Few labels do not tell which member is best, and the average of all is then better than most choices. Where labels
     do tell that a member is worse, it would only do harm. So of each training set those members are averaged whose
-    loss, on the inner folds that the set may look at (`TrainingSets.judges`), is at most two standard errors above that
-    of the best.
+    loss, on the inner folds that the set may look at (`TrainingSets.judges`), is at most some standard errors above
+    that of the best.
 
     Parameters
     ----------
     predicted
         (E, G, M, n, C) outputs of the members.
+    clearly
+        How many standard errors; with 0 it is a choice of one.
 
     Returns
     -------
@@ -85,19 +89,19 @@ def average(sets: TrainingSets, predicted: NDArray[np.float32]) -> tuple[NDArray
         fold[judged] = g
     weights = np.empty((n_sets, n_models, n_members))
     for g, look in enumerate(may_look):
-        weights[g] = _weights(loss[..., np.isin(fold, np.flatnonzero(look))])
+        weights[g] = _weights(loss[..., np.isin(fold, np.flatnonzero(look))], clearly)
     averaged = np.einsum("gme,egmnc->gmnc", weights.astype(np.float32), predicted)
     return averaged, weights
 
 
-def _weights(loss: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights(loss: NDArray[np.float64], clearly: float) -> NDArray[np.float64]:
     """(E, M, m) losses of held-out samples -> (M, E)."""
     n_members, n_models, n = loss.shape
     if n < 2:
         return np.full((n_models, n_members), 1 / n_members)
     best = np.take_along_axis(loss, loss.mean(2).argmin(0)[None, :, None], 0)
     behind = loss - best
-    kept = behind.mean(2) <= CLEARLY * behind.std(2, ddof=1) / np.sqrt(n)
+    kept = behind.mean(2) <= clearly * behind.std(2, ddof=1) / np.sqrt(n)
     return np.asarray((kept / kept.sum(0)).T)
 
 

@@ -12,7 +12,14 @@ import torch
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
+<<<<<<< HEAD
 from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, validation
+=======
+from cch_omics.splits import make_splits
+from cch_omics.verdict.pilot import pilots
+from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, recipes
+from research.benchmarks.decisions import predictions
+>>>>>>> h-recipes
 
 CPU = torch.device("cpu")
 
@@ -83,8 +90,59 @@ def test_endpoints_of_a_folder_are_measured_and_shown(tmp_path: Path) -> None:
     assert sorted(moved) == sorted(permuted.values) and not np.array_equal(moved, permuted.values)
 
 
+<<<<<<< HEAD
 @pytest.mark.slow
 def test_intervals_on_other_patients_are_counted() -> None:
     table = validation.condensed(pd.DataFrame(validation.coverage("number", 2)))
     assert {"r2", "calibration_slope"} <= set(table["metric"])
     assert table.loc[table["metric"] == "r2", "gain, coverage at 300"].isin([0, 0.5, 1]).all()
+=======
+def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
+    (case,) = predictions.SUBSET
+    settings = predictions.SUBSET_SETTINGS
+    found = recipes.measure(case, None, settings)
+    (tmp_path / "case.json").write_text(json.dumps(found))
+    shown = dict(part.split("\n\n", 1) for part in recipes.tables(tmp_path) if "\n" in part)
+    assert "| simulated subtype " in shown["## Students as advised, and baselines"]
+    # What is called delivered is what the package delivers.
+    cohort = case.read(None)
+    splits = make_splits(cohort, settings.splits, seed=predictions.SEED)
+    encodings = {
+        name: encode(cohort, splits, name, settings.encoder, seed=predictions.SEED, device=CPU)
+        for name in cohort.modalities
+    }
+    name, *others = cohort.modalities
+    taught = distil(
+        cohort,
+        splits,
+        encodings,
+        name,
+        others,
+        DistillationConfig(),
+        settings.encoder,
+        seed=predictions.SEED,
+        device=CPU,
+    )
+    ours = {
+        (row["recipe"], row["teacher"], row["control"]): row["scores"]
+        for row in found["rows"]
+        if row["way"] == recipes.DELIVERED and row["student"] == name and row["recipe"] != recipes.ADVISED
+    }
+    for (_, model), scores in recipes.primary(cohort, splits, {name: taught}).items():
+        np.testing.assert_allclose(ours[model.recipe, model.teacher, model.control], scores, atol=0.02)
+    (advised,) = (
+        row["scores"]
+        for row in found["rows"]
+        if (row["way"], row["student"], row["recipe"], row["control"])
+        == (recipes.DELIVERED, name, recipes.ADVISED, "none")
+    )
+    gained = pilots(cohort, splits, encodings, {name: taught})
+    for fold, score in enumerate(advised):
+        expected, best = ours["alone", "", "none"][fold], 0.0
+        for row in gained[gained["fold"] == fold].to_dict("records"):
+            se = row["pilot_gain_se"]
+            certainty = row["pilot_gain"] / (se * np.hypot(1, se / cohort.target.task.gain_sd))
+            if certainty > best:
+                expected, best = ours[row["recipe"], row["teacher"], "none"][fold], certainty
+        assert score == expected
+>>>>>>> h-recipes
