@@ -178,5 +178,129 @@ def judged(kind: str, n: int, labels: float, seed: int, omics: Sequence[str] = t
     encodings, students, of_new = trained(cohort, splits, new)
     found = pilots(cohort, splits, encodings, students)
     true = {name: true_gains(cohort, splits, new, each, of_new[name]) for name, each in students.items()}
-    found["true"] = [true[student][teacher] for student, teacher in zip(found["student"], found["teacher"], strict=True)]
+    found["true"] = [
+        true[student][teacher] for student, teacher in zip(found["student"], found["teacher"], strict=True)
+    ]
     return found.assign(kind=kind, n=n, labels=labels, seed=seed)
+
+
+def cell(folder: Path, kind: str, n: int, labels: float, first: int, cohorts: int) -> pd.DataFrame:
+    """Some cohorts of a cell."""
+
+    def measured() -> pd.DataFrame:
+        return pd.concat(judged(kind, n, labels, seed) for seed in range(first, first + cohorts))
+
+    return kept(folder, f"{kind}-{n}-{labels}-{first}-{cohorts}", measured)
+
+
+# Tables
+
+COHORT, PAIR = ["kind", "n", "labels", "seed"], ["teacher", "student"]
+
+
+def jackknife(found: pd.DataFrame) -> "pd.Series[float]":
+    """Variance of each mean pilot by the delete-group jackknife: each outer training set goes without one fold.
+
+    (F - 1) / F sum_j (g_j - mean)^2, with g_j the pilots of the F outer training sets of a repeat; mean over repeats.
+    """
+    splits = found[found["repeat"] >= 0]
+    of_repeats = splits.groupby([*COHORT, *PAIR, "repeat"])["pilot_gain"]
+    return ((of_repeats.count() - 1) * of_repeats.var(ddof=0)).groupby([*COHORT, *PAIR]).mean()
+
+
+def of_cohorts(found: pd.DataFrame) -> pd.DataFrame:
+    """A row for each pair of a cohort: what is `off`, the mean pilot less the truth; and errors by name."""
+    rows = found[found["repeat"] < 0].set_index([*COHORT, *PAIR])
+    rows = rows.assign(off=rows["pilot_gain"] - rows["true"], stated=rows["pilot_gain_se"])
+    variance = jackknife(found).reindex(rows.index)
+    sums = [each.groupby(COHORT).transform("sum") for each in (variance, rows["stated"] ** 2)]
+    pooled = (sums[0] / sums[1]).clip(lower=1)
+    return rows.assign(jackknife=np.sqrt(variance), pooled=rows["stated"] * np.sqrt(pooled)).reset_index()
+
+
+ERRORS = ("stated", "jackknife", "pooled")
+
+
+def share(hit: "pd.Series[bool]", cohort: "pd.Series[object]") -> str:
+    """A share, and its standard error over cohorts, whose pairs share patients."""
+    of_cohort = hit.groupby(cohort).mean()
+    return f"{hit.mean():.3f} ± {of_cohort.std() / np.sqrt(len(of_cohort)):.3f}"
+
+
+def coverage(rows: pd.DataFrame) -> dict[str, object]:
+    """How often 95% intervals hold the truth, and stated errors over the true one (root mean squares)."""
+    cohort = rows[COHORT].astype(str).agg("/".join, axis=1)
+    true = np.sqrt((rows["off"] ** 2).mean())
+    row: dict[str, object] = {
+        "cohorts": cohort.nunique(),
+        "intervals": len(rows),
+        "mean gain": f"{rows['true'].mean():+.3f}",
+    }
+    row |= {"mean off": f"{rows['off'].mean():+.3f}", "error": f"{true:.3f}"}
+    row |= {f"{name}: covers": share(rows["off"].abs() <= NORMAL_95 * rows[name], cohort) for name in ERRORS}
+    return row | {f"{name} / error": f"{np.sqrt((rows[name] ** 2).mean()) / true:.2f}" for name in ERRORS}
+
+
+def reliability(rows: pd.DataFrame) -> str:
+    """P(gain > 0) beside how often students gained."""
+    shown = []
+    for name in ERRORS:
+        sd = rows[name] * np.hypot(1, rows[name] / Classification.gain_sd)
+        p = pd.Series(ndtr(rows["pilot_gain"] / sd), index=rows.index)
+        for band, part in rows.groupby(
+            pd.cut(p, [0, 0.05, 0.2, 0.5, 0.8, 0.95, 1], include_lowest=True), observed=True
+        ):
+            gained = f"{(part['true'] > 0).mean():.2f}"
+            shown.append(
+                {
+                    "error": name,
+                    "P": str(band),
+                    "pairs": len(part),
+                    "mean P": f"{p[part.index].mean():.2f}",
+                    "gained": gained,
+                }
+            )
+    return str(pd.DataFrame(shown).to_markdown(index=False, disable_numparse=True))
+
+
+def table(rows: pd.DataFrame, by: list[str]) -> str:
+    found = [dict(zip(by, key, strict=True)) | coverage(part) for key, part in rows.groupby(by)]
+    return str(pd.DataFrame(found).to_markdown(index=False, disable_numparse=True))
+
+
+def report(found: pd.DataFrame) -> None:
+    """Print all tables."""
+    rows = of_cohorts(found)
+    # Of the population, so that the chance of a cohort does not choose its kind.
+    mean = rows.groupby(["kind", "labels", "n", *PAIR])["true"].transform("mean")
+    rows["teacher is"] = pd.cut(mean, [-np.inf, -0.005, 0.005, np.inf], labels=["harmful", "useless", "good"]).astype(
+        str
+    )
+    for by in (["labels"], ["labels", "n"], ["labels", "kind"], ["labels", "teacher is"]):
+        print(f"\n{table(rows, by)}")
+    print(f"\n{reliability(rows)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cohorts", type=int, default=40, help=f"of each cell, a multiple of {AT_ONCE}")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--labels", type=float, nargs="+", default=LABELS)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--kept", type=Path, default=Path("research/build/coverage"))
+    args = parser.parse_args()
+    args.kept.mkdir(parents=True, exist_ok=True)
+    starts = range(0, args.cohorts, AT_ONCE)
+    jobs = [
+        (args.kept, kind, n, labels, first, AT_ONCE)
+        for first, labels, n, kind in product(starts, args.labels, args.sizes, KINDS)
+    ]
+    started = time.perf_counter()
+    with ProcessPoolExecutor(args.processes) as pool:
+        found = pd.concat(pool.map(cell, *zip(*jobs, strict=True)), ignore_index=True)
+    print(f"{time.strftime('%Y-%m-%d')}, {time.perf_counter() - started:.0f} s for what was not kept.")
+    report(found)
+
+
+if __name__ == "__main__":
+    main()
