@@ -115,7 +115,9 @@ def information(table: pd.DataFrame) -> pd.DataFrame:
             value = row[f"mi_{quantity}"]
             estimator = "ksg" if quantity == "teacher_student" else "ross"
             pair = (row["teacher"], row["student"])
-            rows.append((*pair, quantity, "representation", estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats"))
+            rows.append(
+                (*pair, quantity, "representation", estimator, value, 0.05, value - 0.1, value + 0.1, 400, 8, "nats")
+            )
     return pd.DataFrame(rows, columns=list(keys.INFORMATION_COLUMNS))
 
 
