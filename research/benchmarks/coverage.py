@@ -209,16 +209,15 @@ def jackknife(found: pd.DataFrame) -> "pd.Series[float]":
 
 
 def of_cohorts(found: pd.DataFrame) -> pd.DataFrame:
-    """A row for each pair of a cohort: what is `off`, the mean pilot less the truth; and errors by name."""
+    """A row for each pair of a cohort: how far the mean pilot is `off` the truth, and its errors by name."""
     rows = found[found["repeat"] < 0].set_index([*COHORT, *PAIR])
-    rows = rows.assign(off=rows["pilot_gain"] - rows["true"], stated=rows["pilot_gain_se"])
-    variance = jackknife(found).reindex(rows.index)
-    sums = [each.groupby(COHORT).transform("sum") for each in (variance, rows["stated"] ** 2)]
-    pooled = (sums[0] / sums[1]).clip(lower=1)
-    return rows.assign(jackknife=np.sqrt(variance), pooled=rows["stated"] * np.sqrt(pooled)).reset_index()
+    each = found[found["repeat"] >= 0].assign(square=found["pilot_gain_se"] ** 2).groupby([*COHORT, *PAIR])["square"]
+    errors = {"stated": rows["pilot_gain_se"], "jackknife": np.sqrt(jackknife(found)), "sampled": np.sqrt(each.mean())}
+    return rows.assign(off=rows["pilot_gain"] - rows["true"], **errors).reset_index()
 
 
-ERRORS = ("stated", "jackknife", "pooled")
+# The package's; and others: the delete-group jackknife, and the patients' part alone of the error of one pilot.
+ERRORS = ("stated", "jackknife", "sampled")
 
 
 def share(hit: "pd.Series[bool]", cohort: "pd.Series[object]") -> str:

@@ -29,17 +29,17 @@ def test_a_good_teacher_is_told_from_a_useless_one() -> None:
     rows = benchmark.of_cohorts(found).set_index(["teacher", "student"])
     assert len(rows) == 6 and rows.loc[("strong", "weak"), "true"] > rows.loc[("useless", "weak"), "true"]
     assert rows.loc[("strong", "weak"), "pilot_gain"] > rows.loc[("useless", "weak"), "pilot_gain"]
-    assert (rows["pooled"] >= rows["stated"]).all() and (rows["jackknife"] > 0).all()
+    assert (rows["stated"] >= rows["sampled"] - 1e-12).all() and (rows["jackknife"] > 0).all()
     assert "±" in benchmark.table(rows.reset_index(), ["labels"])
     benchmark.report(found)
 
 
 @pytest.mark.slow
 def test_intervals_of_mean_pilots_cover_where_labels_are_few() -> None:
-    """Eight cohorts of each kind, twelve pairs each, which share patients: the share has an error of about 0.03."""
-    each = [benchmark.judged(kind, 150, 0.15, 500 + seed) for kind in benchmark.KINDS for seed in range(8)]
+    """Five cohorts of each kind, twelve pairs each, which share patients: the share has an error of about 0.04."""
+    each = [benchmark.judged(kind, 150, 0.15, 500 + seed) for kind in benchmark.KINDS for seed in range(5)]
     rows = benchmark.of_cohorts(pd.concat(each))
     covered = rows["off"].abs() <= benchmark.NORMAL_95 * rows["stated"]
-    assert covered.mean() > 0.89
+    assert covered.mean() > 0.87
     # Nor by errors that are far too large.
     assert np.sqrt((rows["stated"] ** 2).mean()) < 2 * np.sqrt((rows["off"] ** 2).mean())
