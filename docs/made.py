@@ -129,7 +129,7 @@ COLUMNS = {
     "shared_information": "I(T;S), nats; of the full cohort the mean of the outer training sets.",
     "shared_information_se": _SE,
     "pilot_gain": "What the distilled students of inner folds gained over training alone, in the primary metric.",
-    "pilot_gain_se": "Its standard error, in the primary metric.",
+    "pilot_gain_se": "Its error as an estimate of what the one delivered student gains, in the primary metric.",
     "taught_information": "What the taught student's held-out outputs say of the label, nats.",
     "p_gain_positive": "Probability that distilling gains, from pilots and a prior around zero.",
     "cch_verdict": "What the paper's rule says: the sign of the gap.",

@@ -59,13 +59,18 @@ def pilots(
 
 
 def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
-    """Mean of the gains in training sets that share patients, and its standard error.
+    """Mean of the gains in training sets that share patients, and its error as an estimate of one student's gain.
 
-    The influences of a patient on several gains average to that on their mean, and those of different patients are
-    independent. So of the variance of one gain, the share |mean influence|^2 / mean |influence|^2 is left: all of it if
-    each patient moves all gains alike, 1 / J of it in J training sets if it is another chance in each. Influences take
-    trained networks as given: what they leave unexplained of the spread between the gains is the chance of training,
-    which another seed would draw anew, and adds 1 / J of its variance.
+    A student that will be used is trained once. The mean over J training sets is no surer of what that one gains than
+    a single pilot is: what averaging removes, the chance of one training set and its networks, the student has again.
+    So the error is that of one pilot. With v the mean of the squared standard errors and s^2 the variance between the
+    J gains,
+
+        error^2 = v + max(s^2 - (1 - left) v J / (J - 1), 0),   left = |mean influence|^2 / mean |influence|^2.
+
+    Influences take trained models as given: the second term is what they leave unexplained of the spread. The share
+    `left` of v is common to all training sets, the others differ by the rest of it anyhow. `docs/decisions.md` has the
+    coverage on simulated cohorts; the error of the mean itself, left v + (second term) / J, covers far too little.
 
     Parameters
     ----------
@@ -85,5 +90,5 @@ def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
     left = (influence.mean(0) ** 2).sum() / each if each > 0 else 1.0
     values, n = np.array([gain.value for gain in known]), len(known)
     variance = np.mean([gain.se**2 for gain in known])
-    of_training = max(values.var(ddof=1) - (1 - left) * variance * n / (n - 1), 0.0) / n if n > 1 else 0.0
-    return float(values.mean()), float(np.sqrt(left * variance + of_training))
+    of_training = max(values.var(ddof=1) - (1 - left) * variance * n / (n - 1), 0.0) if n > 1 else 0.0
+    return float(values.mean()), float(np.sqrt(variance + of_training))

@@ -12,14 +12,10 @@ import torch
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-<<<<<<< HEAD
-from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, validation
-=======
 from cch_omics.splits import make_splits
 from cch_omics.verdict.pilot import pilots
-from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, recipes
+from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, recipes, validation
 from research.benchmarks.decisions import predictions
->>>>>>> h-recipes
 
 CPU = torch.device("cpu")
 
@@ -90,13 +86,13 @@ def test_endpoints_of_a_folder_are_measured_and_shown(tmp_path: Path) -> None:
     assert sorted(moved) == sorted(permuted.values) and not np.array_equal(moved, permuted.values)
 
 
-<<<<<<< HEAD
 @pytest.mark.slow
 def test_intervals_on_other_patients_are_counted() -> None:
     table = validation.condensed(pd.DataFrame(validation.coverage("number", 2)))
     assert {"r2", "calibration_slope"} <= set(table["metric"])
     assert table.loc[table["metric"] == "r2", "gain, coverage at 300"].isin([0, 0.5, 1]).all()
-=======
+
+
 def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
     (case,) = predictions.SUBSET
     settings = predictions.SUBSET_SETTINGS
@@ -145,4 +141,3 @@ def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
             if certainty > best:
                 expected, best = ours[row["recipe"], row["teacher"], "none"][fold], certainty
         assert score == expected
->>>>>>> h-recipes
