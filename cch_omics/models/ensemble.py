@@ -122,6 +122,7 @@ def deployed(
         models.append(
             Network(
                 fill=fill,
+                bound=network.bound,
                 weight=network.weight,
                 bias=network.bias,
                 head_weight=share * network.head_weight,

@@ -39,7 +39,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained model on raw features: tanh(x W + b) V + x U + c, with missing values of x filled in.
+    """A trained model on raw features: tanh(x W + b) V + x U + c, with missing values of x filled in, others bounded.
 
     Standardisation, principal components and the unit of the target are folded into the weights. A linear model has no
     units, r = 0; a weighted mean of models has the units of all of them.
@@ -48,6 +48,8 @@ class Network:
     ----------
     fill
         (p,) value that stands in for a missing one.
+    bound
+        (p,) how far from `fill` a value counts at most: further than in the training.
     weight, bias
         (p, r) and (r,): features to representation.
     head_weight, head_bias
@@ -57,6 +59,7 @@ class Network:
     """
 
     fill: NDArray[np.float32]
+    bound: NDArray[np.float32]
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     head_weight: NDArray[np.float32]
@@ -65,14 +68,16 @@ class Network:
 
     def representation(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, r)."""
-        filled = np.where(np.isnan(values), self.fill, values)
-        return np.asarray(np.tanh(filled @ self.weight + self.bias))
+        return np.asarray(np.tanh(self._bounded(values) @ self.weight + self.bias))
 
     def outputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, C) outputs."""
+        straight = self._bounded(values) @ self.skip_weight
+        return np.asarray(self.representation(values) @ self.head_weight + straight + self.head_bias, dtype=np.float32)
+
+    def _bounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         filled = np.where(np.isnan(values), self.fill, values)
-        outputs = self.representation(values) @ self.head_weight + filled @ self.skip_weight + self.head_bias
-        return np.asarray(outputs, dtype=np.float32)
+        return np.clip(filled, self.fill - self.bound, self.fill + self.bound)
 
     def lean(self) -> tuple["Network", NDArray[np.int64]]:
         """Return the model without units and features that change no output, and the positions of the features left."""
@@ -83,6 +88,7 @@ class Network:
         kept = replace(
             self,
             fill=self.fill[used],
+            bound=self.bound[used],
             weight=self.weight[used][:, units],
             bias=self.bias[units],
             head_weight=self.head_weight[units],

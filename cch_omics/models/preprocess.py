@@ -17,8 +17,8 @@ _ITERATE_FROM = 1000
 
 
 @dataclass(frozen=True)
-class Projection:
-    """The affine map from features to the k inputs of a network: (fill(x) - center) @ loadings.
+class Scaling:
+    """The map from features to the scaled ones: within bounds of the mean, centred, times a scale.
 
     Attributes
     ----------
@@ -26,39 +26,46 @@ class Projection:
         (q,) positions of the features kept.
     fill
         (p,) training mean of every feature, which stands in for a missing value.
-    loadings
-        (q, k).
-    """
-
-    kept: Tensor
-    fill: Tensor
-    loadings: Tensor
-
-    def apply(self, values: Tensor) -> Tensor:
-        """(n, p) features, NaN where missing -> (n, k)."""
-        selected = values[:, self.kept] - self.fill[self.kept]
-        return torch.nan_to_num(selected, nan=0.0) @ self.loadings
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """The map from features to the scaled ones: (fill(x) - center) * scale.
-
-    Attributes
-    ----------
-    kept, fill
-        As in `Projection`.
+    bound
+        (p,) how far from `fill` a value counts at most.
     scale
         (q,).
     """
 
     kept: Tensor
     fill: Tensor
+    bound: Tensor
     scale: Tensor
+
+    def centred(self, values: Tensor) -> Tensor:
+        """(n, p) features, NaN where missing -> (n, q) differences from the mean."""
+        bound = self.bound[self.kept]
+        off = torch.nan_to_num(values[:, self.kept] - self.fill[self.kept], nan=0.0)
+        return torch.minimum(torch.maximum(off, -bound), bound)
 
     def apply(self, values: Tensor) -> Tensor:
         """(n, p) features, NaN where missing -> (n, q)."""
-        return torch.nan_to_num(values[:, self.kept] - self.fill[self.kept], nan=0.0) * self.scale
+        return self.centred(values) * self.scale
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The map from features to the k inputs of a network: `scaling.centred(x)` @ loadings.
+
+    Attributes
+    ----------
+    scaling
+        Of the features.
+    loadings
+        (q, k).
+    """
+
+    scaling: Scaling
+    loadings: Tensor
+
+    def apply(self, values: Tensor) -> Tensor:
+        """(n, p) features, NaN where missing -> (n, k)."""
+        return self.scaling.centred(values) @ self.loadings
 
 
 def fit_scaling(values: Tensor, train: Tensor, settings: EncoderConfig) -> Scaling:
@@ -67,6 +74,10 @@ def fit_scaling(values: Tensor, train: Tensor, settings: EncoderConfig) -> Scali
     Features are brought to unit variance, except 0/1 features, which are only centred: a rare event divided by its
     standard deviation would outweigh every common one.
 
+    None of n values is more than sqrt(n - 1) standard deviations from their mean (Samuelson 1968, J. Am. Stat. Assoc.
+    63:1522). A new value that is further away counts as if it were there: a gene that one training patient alone
+    expresses, or nobody, would outweigh all others in the prediction for a new one.
+
     Parameters
     ----------
     values
@@ -74,13 +85,16 @@ def fit_scaling(values: Tensor, train: Tensor, settings: EncoderConfig) -> Scali
     train
         (n,) bool.
     """
-    fill, variance, binary = _feature_statistics(values, torch.nonzero(train).squeeze(1))
+    rows = torch.nonzero(train).squeeze(1)
+    fill, variance, binary = _feature_statistics(values, rows)
+    # A little more, so that rounding moves no training value.
+    bound = (max(len(rows) - 1, 0) * variance).sqrt() * (1 + 1e-4)
     # A constant feature of large values has a variance of rounding errors, not of zero.
     varying = torch.nonzero(variance > 1e-10 * (1 + fill.square())).squeeze(1)
     # Stable, so that the choice among equal variances does not depend on the machine.
     order = torch.argsort(variance[varying], descending=True, stable=True)[: settings.max_features]
     kept = varying[order].sort().values
-    return Scaling(kept, fill, torch.where(binary[kept], 1.0, variance[kept].rsqrt()))
+    return Scaling(kept, fill, bound, torch.where(binary[kept], 1.0, variance[kept].rsqrt()))
 
 
 def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
@@ -102,17 +116,16 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
         (n,) bool.
     """
     scaling = fit_scaling(values, train, settings)
-    kept, fill = scaling.kept, scaling.fill
-    if not len(kept):
+    if not len(scaling.kept):
         # A feature of few values may be constant in one training set of many: its network has the same input for all.
-        return Projection(kept=kept, fill=fill, loadings=fill.new_zeros((0, 1)))
+        return Projection(scaling, scaling.fill.new_zeros((0, 1)))
 
     centered = scaling.apply(values)[train]
     axes = _principal_axes(centered, settings.components)
     deviation = (centered @ axes).square().mean(0).sqrt()
     norm = deviation.square().square().mean().clamp(min=1e-12)
     loadings = scaling.scale[:, None] * axes * deviation / torch.sqrt(norm)
-    return Projection(kept=kept, fill=fill, loadings=loadings)
+    return Projection(scaling, loadings)
 
 
 def _feature_statistics(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -186,6 +186,7 @@ def _read_arrays(path: Path, about: About, n_outputs: int) -> dict[str, NDArray[
         "head_bias": (n_outputs,),
         "skip_weight": (features, n_outputs),
         "fill": (features,),
+        "bound": (features,),
         "mean": (features,),
         "sd": (features,),
     }

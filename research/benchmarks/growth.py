@@ -105,7 +105,7 @@ def training(made: Cohort, splits: Splits) -> Callable[[], object]:
         training_sets(made, splits, s, "omics0", ENCODER, seed=0, device=CPU, without_pairs=True)
         for s in range(len(splits.fold))
     ]
-    nothing = Network(*(np.zeros(1, dtype=np.float32) for _ in range(6)))
+    nothing = Network(*(np.zeros(1, dtype=np.float32) for _ in range(7)))
 
     def work() -> None:
         with (

@@ -67,7 +67,7 @@ def encoding_of(cohort: Cohort, splits: Splits, view: str, *, seed: int, signal:
 
 def network_of(n_outputs: int) -> Network:
     """A network that says nothing."""
-    shapes = [(1,), (1, 1), (1,), (1, n_outputs), (n_outputs,), (1, n_outputs)]
+    shapes = [(1,), (1,), (1, 1), (1,), (1, n_outputs), (n_outputs,), (1, n_outputs)]
     return Network(*(np.zeros(shape, dtype=np.float32) for shape in shapes))
 
 

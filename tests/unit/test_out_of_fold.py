@@ -30,7 +30,7 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 def network() -> Network:
-    return Network(numbers(P), numbers(P, R), numbers(R), numbers(R, C), numbers(C), numbers(P, C))
+    return Network(numbers(P), np.abs(numbers(P)), numbers(P, R), numbers(R), numbers(R, C), numbers(C), numbers(P, C))
 
 
 def students(networks: bool = True) -> OutOfFold:
@@ -49,7 +49,7 @@ def assert_equal(one: OutOfFold, other: OutOfFold) -> None:
     np.testing.assert_array_equal(one.weights, other.weights)
     assert len(one.networks) == len(other.networks)
     for left, right in zip(one.networks, other.networks, strict=True):
-        for name in ("fill", "weight", "bias", "head_weight", "head_bias", "skip_weight"):
+        for name in ("fill", "bound", "weight", "bias", "head_weight", "head_bias", "skip_weight"):
             np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
 
 
@@ -95,7 +95,8 @@ def test_models_are_found_by_what_they_are() -> None:
 def test_a_network_fills_in_missing_values() -> None:
     made, values = network(), numbers(6, P)
     missing = RANDOM.random(values.shape) < 0.3
-    filled = np.where(missing, made.fill, values)
+    filled = np.clip(np.where(missing, made.fill, values), made.fill - made.bound, made.fill + made.bound)
+    assert (filled[~missing] != values[~missing]).any()
     expected = np.tanh(filled @ made.weight + made.bias) @ made.head_weight + filled @ made.skip_weight + made.head_bias
     np.testing.assert_allclose(made.outputs(np.where(missing, np.nan, values)), expected, rtol=1e-5)
 

@@ -42,6 +42,7 @@ def make_one(values: np.ndarray, task: Task, labels: np.ndarray, decision: np.nd
     random = np.random.default_rng(5)
     network = Network(
         fill=np.nanmean(values, axis=0),
+        bound=2 * np.nanstd(values, axis=0),
         weight=random.normal(0, 0.2, (P, UNITS)).astype(np.float32),
         bias=random.normal(0, 1, UNITS).astype(np.float32),
         head_weight=random.normal(0, 2, (UNITS, task.n_outputs)).astype(np.float32),
@@ -79,7 +80,8 @@ def bundle(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(student: Student, values: np.ndarray) -> pd.DataFrame:
     """The documented formulas, written out."""
     network = student.network
-    filled = np.where(np.isnan(values), network.fill, values)
+    low, high = network.fill - network.bound, network.fill + network.bound
+    filled = np.clip(np.where(np.isnan(values), network.fill, values), low, high)
     units = np.tanh(filled @ network.weight + network.bias)
     logits = units @ network.head_weight + filled @ network.skip_weight + network.head_bias
     probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)

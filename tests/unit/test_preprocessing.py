@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cch_omics.config import EncoderConfig
 from cch_omics.models import preprocess
-from cch_omics.models.preprocess import fit_projection
+from cch_omics.models.preprocess import as_tensor, fit_projection, fit_scaling
 
 SETTINGS = EncoderConfig(max_features=40, components=10)
 
@@ -37,8 +37,8 @@ def test_chunks_change_nothing(data, monkeypatch):
     whole = fit_projection(*data, SETTINGS)
     monkeypatch.setattr(preprocess, "_CHUNK", 37 * 60)
     chunked = fit_projection(*data, SETTINGS)
-    assert torch.equal(whole.kept, chunked.kept)
-    torch.testing.assert_close(whole.fill, chunked.fill)
+    assert torch.equal(whole.scaling.kept, chunked.scaling.kept)
+    torch.testing.assert_close(whole.scaling.fill, chunked.scaling.fill)
     torch.testing.assert_close(whole.loadings, chunked.loadings)
 
 
@@ -48,8 +48,8 @@ def test_what_is_kept_varies_most_among_the_observed_values_of_training_samples(
     variance = np.nanvar(observed, axis=0)
     expected = np.sort(np.argsort(-variance, kind="stable")[:40])
     projection = fit_projection(values, train, SETTINGS)
-    np.testing.assert_array_equal(projection.kept.numpy(), expected)
-    np.testing.assert_allclose(projection.fill.numpy(), np.nanmean(observed, axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(projection.scaling.kept.numpy(), expected)
+    np.testing.assert_allclose(projection.scaling.fill.numpy(), np.nanmean(observed, axis=0), rtol=1e-5)
 
 
 def test_no_operation_copies_all_features(data, monkeypatch):
@@ -101,3 +101,20 @@ def test_components_are_weighted_by_their_standard_deviation() -> None:
     # The signs of axes are arbitrary.
     np.testing.assert_allclose(np.abs(inputs), np.abs(expected), atol=1e-4)
     assert (inputs[train] ** 2).mean() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_value_further_away_than_any_in_training_counts_as_the_furthest_possible() -> None:
+    """No training value is changed (Samuelson's inequality), also that of the only sample that has another one."""
+    random = np.random.default_rng(0)
+    values = random.standard_normal((30, 4)).astype(np.float32)
+    values[:20, 1] = np.eye(20)[3] + 1e-3 * values[:20, 1]
+    train = torch.arange(30) < 20
+    features = as_tensor(values, torch.device("cpu"))
+    scaling = fit_scaling(features, train, EncoderConfig())
+    expected = (values[:20] - values[:20].mean(0)) / values[:20].std(0)
+    np.testing.assert_allclose(scaling.apply(features)[train].numpy(), expected, rtol=1e-3, atol=1e-4)
+    features[25, 0], features[26, 1] = 1e6, -1e6
+    found = scaling.apply(features).numpy()
+    np.testing.assert_allclose([found[25, 0], found[26, 1]], [np.sqrt(19), -np.sqrt(19)], rtol=1e-3)
+    projection = fit_projection(features, train, EncoderConfig(components=2))
+    assert projection.apply(features).abs().max() < 100

@@ -41,8 +41,10 @@ TAUGHT = Model("soft_targets", "rna", "none")
 
 def make_network(seed: int, n_features: int, n_outputs: int = len(CLASSES)) -> Network:
     random = np.random.default_rng(seed)
-    shapes = ((n_features,), (n_features, UNITS), (UNITS,), (UNITS, n_outputs), (n_outputs,), (n_features, n_outputs))
-    return Network(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+    of_features = ((n_features,), (n_features,), (n_features, UNITS))
+    shapes = (*of_features, (UNITS,), (UNITS, n_outputs), (n_outputs,), (n_features, n_outputs))
+    made = Network(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+    return replace(made, bound=np.full(n_features, 100, dtype=np.float32))
 
 
 def make_cohort(task: Task = SUBTYPE) -> Cohort:

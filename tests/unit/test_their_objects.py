@@ -195,7 +195,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
         p = len(modality.features)
         shapes = {"fill": p, "weight": (p, 3), "bias": 3, "head_weight": (3, 2), "head_bias": 2}
         shapes["skip_weight"] = (p, 2)
-        network = Network(**{key: random.normal(0, 0.2, shape).astype(np.float32) for key, shape in shapes.items()})
+        arrays = {key: random.normal(0, 0.2, shape).astype(np.float32) for key, shape in shapes.items()}
+        network = Network(**arrays, bound=np.full(p, 1000, dtype=np.float32))
         records = Records({"verdict": "do_not_distil", "teacher": ""})
         kwargs: dict[str, Any] = {
             "labelled": cohort.target.observed,

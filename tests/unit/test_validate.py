@@ -57,7 +57,7 @@ def network_of(task: Task, weights: np.ndarray) -> Network:
     """A network whose score is that of weights, but for the curve of tanh."""
     head = {"classification": [[-50.0, 50.0]], "regression": [[100.0]], "survival": [[100.0] * 3]}[task.name]
     bias = [-1.0] * 3 if task.name == "survival" else [0.0] * task.n_outputs
-    arrays = (np.zeros(P), weights[:, None] / 100, np.zeros(1), np.array(head), np.array(bias))
+    arrays = (np.zeros(P), np.full(P, 100.0), weights[:, None] / 100, np.zeros(1), np.array(head), np.array(bias))
     skip = np.zeros((P, task.n_outputs))
     return Network(*(each.astype(np.float32) for each in (*arrays, skip)))
 
