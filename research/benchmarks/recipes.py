@@ -211,8 +211,8 @@ def tables(output: Path) -> Iterator[str]:
     if measured:
         rows = pd.concat([scored(each) for each in measured], ignore_index=True)
         delivered = rows[rows["way"] == DELIVERED]
-        yield titled("Trained alone, by what is delivered", levels(rows.query("kind == 'alone'"), "way"))
-        yield titled("Taught, mean over teachers, by what is delivered", levels(rows.query("kind == 'taught'"), "way"))
+        yield titled("Trained alone, by what is delivered", levels(rows.query("kind == 'alone'")))
+        yield titled("Taught, mean over teachers, by what is delivered", levels(rows.query("kind == 'taught'")))
         yield titled("Students as advised, and baselines", followed(rows))
         yield titled("Gain over training alone, and of controls in the teacher's place", controls(delivered))
         yield titled("Students against baselines: wins, ties, losses by 95% intervals (mean difference)", against(rows))
@@ -239,10 +239,10 @@ def scored(measured: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def levels(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean score over students of what a column names, and the mean over the cases of a metric and budget."""
-    of_students = rows.groupby([*CASE, "student", column])["score"].mean()
-    return with_means(of_students.groupby([*CASE, column]).mean().unstack(column)[rows[column].unique()])
+def levels(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean score over students in each of the ways, and the mean over the cases of a metric and budget."""
+    of_students = rows.groupby([*CASE, "student", "way"])["score"].mean()
+    return with_means(of_students.groupby([*CASE, "way"]).mean().unstack("way")[list(WAYS)])
 
 
 def with_means(table: pd.DataFrame) -> pd.DataFrame:
