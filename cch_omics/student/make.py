@@ -42,8 +42,8 @@ logger = logging.getLogger(__name__)
 
 # Beside what is made of the values first.
 TRANSFORMS = (
-    "A missing value is replaced by the feature's `fill`, its mean in training. A value further from it than `bound`, as "
-    "none in training was, counts as if it were there.",
+    "A missing value is replaced by the feature's `fill`, its mean in training. A value further from it than `bound`, "
+    "as none in training was, counts as if it were there.",
     "Standardisation and principal components are folded into the weights: give values as in the training table.",
     "outputs = tanh(values @ weight + bias) @ head_weight + values @ skip_weight + head_bias",
 )
