@@ -47,7 +47,7 @@ LABELS = (0.15, 0.4, 1.0)
 KINDS = ("classes", "numbers")
 # Patients on whom truth is measured: its error is some 0.002.
 NEW = 20_000
-AT_ONCE = 4
+AT_ONCE = 2
 SPLITS, ENCODER, TAUGHT = SplitsConfig(), EncoderConfig(), DistillationConfig()
 CPU = torch.device("cpu")
 FEATURES = 30
