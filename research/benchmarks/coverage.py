@@ -136,7 +136,9 @@ def trained(
             soft[s] = out_of_fold_soft_targets(sets, predicted[:, 0])
             for g in sets.singles:
                 outputs[s, sets.predicted[g]] = predicted[g, 0, sets.predicted[g]]
-        encodings[name] = Encoding(np.zeros((n_splits, n, 0), np.float32), outputs, soft, nothing[:, :0], nothing)
+        encodings[name] = Encoding(
+            np.zeros((n_splits, n, 0), np.float32), outputs, soft, np.zeros(n_splits, dtype=np.int64), nothing
+        )
     students = {}
     for name in names:
         teachers = [other for other in names if other != name]
@@ -220,7 +222,7 @@ def of_cohorts(found: pd.DataFrame) -> pd.DataFrame:
 ERRORS = ("stated", "jackknife", "sampled")
 
 
-def share(hit: "pd.Series[bool]", cohort: "pd.Series[object]") -> str:
+def share(hit: "pd.Series[bool]", cohort: "pd.Series[str]") -> str:
     """A share, and its standard error over cohorts, whose pairs share patients."""
     of_cohort = hit.groupby(cohort).mean()
     return f"{hit.mean():.3f} ± {of_cohort.std() / np.sqrt(len(of_cohort)):.3f}"

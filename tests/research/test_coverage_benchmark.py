@@ -38,7 +38,7 @@ def test_a_good_teacher_is_told_from_a_useless_one() -> None:
 def test_intervals_of_mean_pilots_cover_where_labels_are_few() -> None:
     """Five cohorts of each kind, twelve pairs each, which share patients: the share has an error of about 0.04."""
     each = [benchmark.judged(kind, 150, 0.15, 500 + seed) for kind in benchmark.KINDS for seed in range(5)]
-    rows = benchmark.of_cohorts(pd.concat(each))
+    rows = benchmark.of_cohorts(pd.concat(each, ignore_index=True))
     covered = rows["off"].abs() <= benchmark.NORMAL_95 * rows["stated"]
     assert covered.mean() > 0.87
     # Nor by errors that are far too large.

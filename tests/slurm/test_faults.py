@@ -31,7 +31,16 @@ TABLES = [
 ]
 OF_STEPS = [
     f"{name}.tsv"
-    for name in ("information", "summary", "performance", "comparisons", "members", "criteria", "advised", "predictions")
+    for name in (
+        "information",
+        "summary",
+        "performance",
+        "comparisons",
+        "members",
+        "criteria",
+        "advised",
+        "predictions",
+    )
 ]
 RNA = f"{FOLDER}/intermediate/encodings/rna.npz"
 # The last table of a cohort, for which all others are made. One thread, so that there is time to break the training.
