@@ -29,7 +29,7 @@ from scipy.special import ndtr
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.encode import out_of_fold_soft_targets
-from cch_omics.models.ensemble import average
+from cch_omics.models.ensemble import CLEARLY, average
 from cch_omics.models.linear import fit_linear
 from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold
 from cch_omics.models.recipes import ALONE, SOFT_TARGETS
@@ -109,7 +109,7 @@ def fitted(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(G, M, n, C) outputs of averages of the linear members; and (M, m, C) for new patients of the last ones."""
     members = fit_linear(sets, teaching, soft_weight=TAUGHT.weight, screened=MEMBERS)
-    outputs, weights = average(sets, np.stack([each.predicted for each in members]))
+    outputs, weights = average(sets, np.stack([each.predicted for each in members]), CLEARLY)
     if new is None:
         return outputs, outputs[-1]
     scaled = sets.scalings[0].apply(torch.as_tensor(new)).numpy()
