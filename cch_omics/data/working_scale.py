@@ -67,6 +67,11 @@ class Scale:
     constants: Mapping[str, float] = field(default_factory=dict)
     alike: tuple[str, ...] = ()
 
+    def apply(self, values: Values, constants: Mapping[str, float]) -> Values:
+        """Make of (n, p) values what models learn from; columns that nobody uses may hold anything."""
+        with np.errstate(all="ignore"):
+            return self.make(values, **constants)
+
     def formula(self, constants: Mapping[str, float]) -> str:
         """What is made of the values, in symbols."""
         return self.made.format(**constants)

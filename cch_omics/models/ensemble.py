@@ -1,7 +1,7 @@
 """Every model, encoder or student, is the average of its members, without those that are clearly worse."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ def deployed(
 ) -> tuple[Network, ...]:
     """The M models of all training samples, on raw features (n, p) of the one modality of the view."""
     (scaling,) = sets.scalings
-    kept, fill, scale = (each.cpu().numpy() for each in (scaling.kept, scaling.fill, scaling.scale))
+    kept, scale = (each.cpu().numpy() for each in (scaling.kept, scaling.scale))
     models = []
     for m, network in enumerate(fold_in(ensemble.networks, sets, values, settings)):
         share, *shares = ensemble.weights[-1, m].astype(np.float32)
@@ -118,16 +118,6 @@ def deployed(
         for of_member, each in zip(shares, ensemble.linear, strict=True):
             of_features = scale[:, None] * each.weight[m]
             skip[kept] += of_member * of_features
-            shift = shift + of_member * (each.intercept[m] - fill[kept] @ of_features)
-        models.append(
-            Network(
-                fill=fill,
-                bound=network.bound,
-                weight=network.weight,
-                bias=network.bias,
-                head_weight=share * network.head_weight,
-                head_bias=shift,
-                skip_weight=skip,
-            )
-        )
+            shift = shift + of_member * (each.intercept[m] - network.fill[kept] @ of_features)
+        models.append(replace(network, head_weight=share * network.head_weight, head_bias=shift, skip_weight=skip))
     return tuple(models)

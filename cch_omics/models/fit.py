@@ -234,28 +234,28 @@ def fold_in(
 ) -> tuple[Network, ...]:
     """The M networks of all training samples, on raw features (n, p) of the one modality of the view.
 
-    Their projection, fitted once more, is folded into the first layer, the unit of the target into the head.
+    Their components, fitted once more, are folded into the first layer, the unit of the target into the head.
     """
+    (scaling,) = sets.scalings
     device = fitted.centre.device
     members = torch.as_tensor(sets.train[-1], device=device)
-    projection = fit_projection(as_tensor(values, device), members, settings)
-    fill = projection.scaling.fill
+    projection = fit_projection(as_tensor(values, device), members, settings, scaling)
     networks = []
     for first, bias, head_weight, head_bias in zip(
         *(parameter.detach()[-1] for parameter in fitted.networks.parameters()), strict=True
     ):
         kept_weight = projection.loadings @ first[:, : projection.loadings.shape[1]].T
-        weight = torch.zeros(len(fill), kept_weight.shape[1], device=device)
-        weight[projection.scaling.kept] = kept_weight
+        weight = torch.zeros(len(scaling.fill), kept_weight.shape[1], device=device)
+        weight[scaling.kept] = kept_weight
         networks.append(
             Network(
-                fill=fill.cpu().numpy(),
-                bound=projection.scaling.bound.cpu().numpy(),
+                fill=scaling.fill.cpu().numpy(),
+                bound=scaling.bound.cpu().numpy(),
                 weight=weight.cpu().numpy(),
-                bias=(bias[:, 0] - fill @ weight).cpu().numpy(),
+                bias=(bias[:, 0] - scaling.fill @ weight).cpu().numpy(),
                 head_weight=(head_weight.T.expand(-1, len(head_bias)) * fitted.scale[-1]).contiguous().cpu().numpy(),
                 head_bias=(head_bias[:, 0] * fitted.scale[-1] + fitted.centre[-1]).cpu().numpy(),
-                skip_weight=np.zeros((len(fill), len(head_bias)), dtype=np.float32),
+                skip_weight=np.zeros((len(scaling.fill), len(head_bias)), dtype=np.float32),
             )
         )
     return tuple(networks)

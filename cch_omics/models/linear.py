@@ -37,6 +37,10 @@ class Linear:
     intercept: NDArray[np.float32]
 
 
+# Responses, and a weight of each sample.
+_Weighted = tuple[Floats, Floats]
+
+
 @dataclass(frozen=True)
 class _Problem:
     """The least squares of each training set and model: responses (G, M, n, R) and weights (G, M, n) that sum to one.
@@ -53,9 +57,9 @@ class _Problem:
         Of each training set.
     """
 
-    fitted: tuple[Floats, Floats]
-    screened: tuple[Floats, Floats]
-    judged: tuple[Floats, Floats]
+    fitted: _Weighted
+    screened: _Weighted
+    judged: _Weighted
     units: list[Responses]
 
 
@@ -105,29 +109,39 @@ def fit_linear(
 def _problem(sets: TrainingSets, teaching: Teaching | None, soft_weight: float) -> _Problem:
     """What each training set and model is fitted to."""
     units = [sets.task.responses(sets.values, members & sets.labelled) for members in sets.train]
-    models = range(1 if teaching is None else len(teaching.samples))
+    n_models = 1 if teaching is None else len(teaching.samples)
+    fitted, screened, judged = [], [], []
+    for g, unit in enumerate(units):
+        labels = np.nan_to_num(unit.values), unit.weight * sets.labelled
+        for m in range(n_models):
+            soft = None
+            if teaching is not None:
+                said, trust = sets.task.soft_responses(np.nan_to_num(teaching.outputs[m, g]), unit)
+                soft = said, trust * teaching.samples[m]
+            fitted.append(_mixed(labels, soft, sets.train[g], soft_weight))
+            screened.append(_mixed(labels, soft, sets.train[g], 1.0))
+            if g < sets.n_inner:
+                judged.append(_mixed(labels, soft, sets.predicted[g], soft_weight))
 
-    def mixed(g: int, m: int, members: NDArray[np.bool_], soft_weight: float = soft_weight) -> tuple[Floats, Floats]:
-        """(n, R) responses of the members, and (n,) weights that sum to one."""
-        values = np.nan_to_num(units[g].values)
-        weight = _normal(units[g].weight * (members & sets.labelled))
-        if teaching is None:
-            return values, weight
-        soft, trust = sets.task.soft_responses(np.nan_to_num(teaching.outputs[m, g]), units[g])
-        trust = _normal(trust * (members & teaching.samples[m]))
-        # Without a label, or without a soft target, the other has all of the weight.
-        share = (soft_weight if weight.any() else 1.0) if trust.any() else 0.0
-        both = (1 - share) * weight[:, None] * values + share * trust[:, None] * soft
-        weight = (1 - share) * weight + share * trust
-        return both / np.maximum(weight, 1e-300)[:, None], weight
+    def by_set(pairs: list[_Weighted]) -> _Weighted:
+        """(n, R) and (n,) of each training set and model -> (G, M, n, R) and (G, M, n)."""
+        values, weights = (np.array(each) for each in zip(*pairs, strict=True))
+        return values.reshape(-1, n_models, *values.shape[1:]), weights.reshape(-1, n_models, *weights.shape[1:])
 
-    def all_mixed(kind: NDArray[np.bool_], soft_weight: float = soft_weight) -> tuple[Floats, Floats]:
-        """(G, n) members -> (G, M, n, R) and (G, M, n)."""
-        each = [[mixed(g, m, members, soft_weight) for m in models] for g, members in enumerate(kind)]
-        values, weight = ([[pair[i] for pair in row] for row in each] for i in (0, 1))
-        return np.array(values), np.array(weight)
+    return _Problem(by_set(fitted), by_set(screened), by_set(judged), units)
 
-    return _Problem(all_mixed(sets.train), all_mixed(sets.train, 1.0), all_mixed(sets.predicted[: sets.n_inner]), units)
+
+def _mixed(labels: _Weighted, soft: _Weighted | None, members: NDArray[np.bool_], soft_weight: float) -> _Weighted:
+    """(n, R) responses of the members by labels and soft targets, and (n,) weights that sum to one."""
+    values, weight = labels[0], _normal(labels[1] * members)
+    if soft is None:
+        return values, weight
+    of_soft = _normal(soft[1] * members)
+    # Without a label, or without a soft target, the other has all of the weight.
+    share = (soft_weight if weight.any() else 1.0) if of_soft.any() else 0.0
+    both = (1 - share) * weight[:, None] * values + share * of_soft[:, None] * soft[0]
+    weight = (1 - share) * weight + share * of_soft
+    return both / np.maximum(weight, 1e-300)[:, None], weight
 
 
 def _normal(weight: Floats) -> Floats:

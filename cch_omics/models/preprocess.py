@@ -97,8 +97,10 @@ def fit_scaling(values: Tensor, train: Tensor, settings: EncoderConfig) -> Scali
     return Scaling(kept, fill, bound, torch.where(binary[kept], 1.0, variance[kept].rsqrt()))
 
 
-def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Projection:
-    """Fit the scaling of features and their principal components on training samples.
+def fit_projection(
+    values: Tensor, train: Tensor, settings: EncoderConfig, scaling: Scaling | None = None
+) -> Projection:
+    """Fit the scaling of features, unless it is given, and their principal components on training samples.
 
     Each principal component is multiplied by its standard deviation, and all by one number, so that their mean variance
     is 1.
@@ -115,7 +117,7 @@ def fit_projection(values: Tensor, train: Tensor, settings: EncoderConfig) -> Pr
     train
         (n,) bool.
     """
-    scaling = fit_scaling(values, train, settings)
+    scaling = scaling or fit_scaling(values, train, settings)
     if not len(scaling.kept):
         # A feature of few values may be constant in one training set of many: its network has the same input for all.
         return Projection(scaling, scaling.fill.new_zeros((0, 1)))

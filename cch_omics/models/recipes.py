@@ -1,6 +1,6 @@
 """Recipes: how a student is made. A recipe says what a student learns from; its members say what is trained.
 
-Every student is the average of its members (`models.average`). To add a member is to add an entry to `MEMBERS`.
+Every student is the average of its members (`models.ensemble`). To add a member is to add an entry to `MEMBERS`.
 """
 
 from dataclasses import dataclass

@@ -147,18 +147,19 @@ def training_sets(
     # Those of pairs come last, so that the others are the same with and without them.
     seeds = [int(each) for each in sequence.generate_state(len(train))]
     seeds = seeds[:n_inner] + seeds[n_inner + 1 :] + seeds[n_inner : n_inner + 1]
+    features, training = _features(cohort, view, rows, device), torch.as_tensor(train, device=device)
+    scalings = tuple(fit_scaling(values, training[-1], settings) for values in features)
     if inputs is None:
-        projected = _project(cohort, view, rows, train[[*range(n_inner), -1]], settings, device)
+        projected = _project(features, scalings, training[[*range(n_inner), -1]], settings)
     else:
         projected = as_tensor(inputs, device)
-    scalings, scaled = _scale(cohort, view, rows, train[-1], settings, device)
     return TrainingSets(
         rows=rows,
         train=train,
         predicted=predicted,
         labelled=splits.labelled[split, rows],
         inputs=projected[[*range(n_inner), *(g for g, _ in pairs), n_inner]] if pairs else projected,
-        scaled=scaled,
+        scaled=_scale(features, scalings, training[-1]),
         scalings=scalings,
         seeds=tuple(seeds),
         task=splits.task(cohort.target, split),
@@ -172,52 +173,37 @@ def name_code(name: str) -> int:
     return int.from_bytes(name.encode(), "little") % 2**32
 
 
-def _project(
-    cohort: Cohort,
-    view: str,
-    rows: NDArray[np.int64],
-    train: NDArray[np.bool_],
-    settings: EncoderConfig,
-    device: torch.device,
-) -> Tensor:
-    """(G, n) members of training sets -> (G, n, k): the components of each modality of the view, side by side."""
+def _features(cohort: Cohort, view: str, rows: NDArray[np.int64], device: torch.device) -> list[Tensor]:
+    """(n, p) of each modality of the view, for its n samples."""
+    of_view = (cohort.modalities[name] for name in members(view))
+    return [as_tensor(each.values[np.searchsorted(each.rows, rows)], device) for each in of_view]
+
+
+def _scale(features: Sequence[Tensor], scalings: Sequence[Scaling], train: Tensor) -> Tensor:
+    """(n, p) features of each modality, and (n,) training samples -> (n, q) scaled features of all.
+
+    Each of several modalities has the same mean squared norm.
+    """
+    parts = [scaling.apply(each) for each, scaling in zip(features, scalings, strict=True)]
+    if len(parts) > 1:
+        parts = [part / part[train].square().sum(1).mean().clamp(min=1e-12).sqrt() for part in parts]
+    return torch.cat(parts, 1)
+
+
+def _project(features: Sequence[Tensor], scalings: Sequence[Scaling], train: Tensor, settings: EncoderConfig) -> Tensor:
+    """(n, p) features of each modality, (G, n) members -> (G, n, k): components of each modality, side by side.
+
+    The scalings are those of the last training set.
+    """
     parts = []
-    for name in members(view):
-        modality = cohort.modalities[name]
-        features = as_tensor(modality.values[np.searchsorted(modality.rows, rows)], device)
-        projected = [
-            fit_projection(features, torch.as_tensor(one, device=device), settings).apply(features) for one in train
-        ]
+    for values, of_all in zip(features, scalings, strict=True):
+        projections = [fit_projection(values, one, settings) for one in train[:-1]]
+        projections.append(fit_projection(values, train[-1], settings, of_all))
+        projected = [each.apply(values) for each in projections]
         # Training sets of a few samples may have fewer components than others: the rest of their inputs is zero.
         width = max(inputs.shape[1] for inputs in projected)
         parts.append(torch.stack([torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in projected]))
     return torch.cat(parts, 2)
-
-
-def _scale(
-    cohort: Cohort,
-    view: str,
-    rows: NDArray[np.int64],
-    train: NDArray[np.bool_],
-    settings: EncoderConfig,
-    device: torch.device,
-) -> tuple[tuple[Scaling, ...], Tensor]:
-    """(n,) training samples -> the scaling of each modality of the view, and (n, q) scaled features of all.
-
-    Each of several modalities has the same mean squared norm.
-    """
-    scalings, parts = [], []
-    members_of, training = members(view), torch.as_tensor(train, device=device)
-    for name in members_of:
-        modality = cohort.modalities[name]
-        features = as_tensor(modality.values[np.searchsorted(modality.rows, rows)], device)
-        scaling = fit_scaling(features, training, settings)
-        scaled = scaling.apply(features)
-        if len(members_of) > 1:
-            scaled = scaled / scaled[training].square().sum(1).mean().clamp(min=1e-12).sqrt()
-        scalings.append(scaling)
-        parts.append(scaled)
-    return tuple(scalings), torch.cat(parts, 1)
 
 
 def side_by_side(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

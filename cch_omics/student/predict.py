@@ -237,10 +237,8 @@ def align(student: Student, given: Matrix, *, partial: bool = False) -> NDArray[
     else:
         advice = f"The student learnt from {scale.what}, of which it makes what it needs: give the same."
         check_scale(about.scale, table.where, table.ids.tolist(), student.features, aligned, advice)
-        with np.errstate(all="ignore"):  # columns that are not used may hold anything
-            of_all = scale.make(table.values, **about.constants)
         made = np.full_like(aligned, np.nan)
-        made[:, known] = of_all[:, columns]
+        made[:, known] = scale.apply(table.values, about.constants)[:, columns]
     if told not in {"", about.scale, *scale.alike}:
         logger.warning(
             "%s: the values look like %s (%s); the student learnt from %s (%s). If they are, predictions are "
@@ -257,13 +255,11 @@ def align(student: Student, given: Matrix, *, partial: bool = False) -> NDArray[
 def _aligned(student: Student, matrix: Matrix, partial: bool) -> tuple[NDArray[np.float32], list[int], list[int]]:
     """(n, p) the student's features in its order, NaN where the table has none; columns of the table, and where to."""
     ids, features, table, where = matrix.ids.tolist(), matrix.features.tolist(), matrix.values, matrix.where
-    # The first of several with one name.
-    column = {name: len(features) - 1 - position for position, name in enumerate(reversed(features))}
-    known = [position for position, name in enumerate(student.features) if name in column]
+    known, columns = places(student.features, features)
     few = len(known) < MIN_COVERAGE * len(student.features)
     hint = _naming_hint(student.features, ids, features) if few else ""
     if few and (hint or not partial or not known):
-        missing = [name for name in student.features if name not in column]
+        missing = [name for position, name in enumerate(student.features) if position not in set(known)]
         raise InputError(
             where,
             f"{len(known)} of the student's {len(student.features)} features; missing for example {some(missing)}",
@@ -273,7 +269,6 @@ def _aligned(student: Student, matrix: Matrix, partial: bool) -> tuple[NDArray[n
             or f"The table's own features are for example {some(features)}; the student's are listed in {ABOUT_FILE}.",
         )
     aligned = np.full((len(ids), len(student.features)), np.nan, dtype=np.float32)
-    columns = [column[student.features[position]] for position in known]
     aligned[:, known] = table[:, columns]
     infinite = np.argwhere(np.isinf(aligned))
     if len(infinite):
@@ -287,6 +282,13 @@ def _aligned(student: Student, matrix: Matrix, partial: bool) -> tuple[NDArray[n
     if code := missing_code(aligned):
         raise code.refused(f"{where}, sample {ids[code.row]!r}, feature {student.features[code.column]!r}")
     return aligned, columns, known
+
+
+def places(wanted: Sequence[str], there: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Positions of the wanted names that are there, and where those are: the first of several with one name."""
+    column = {name: len(there) - 1 - position for position, name in enumerate(reversed(there))}
+    known = [position for position, name in enumerate(wanted) if name in column]
+    return known, [column[wanted[position]] for position in known]
 
 
 # Ways in which the same features are often spelled differently.

@@ -34,7 +34,7 @@ from cch_omics.splits import Splits
 from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER, Validated
 from cch_omics.student.bundle import Student, read_student
 from cch_omics.student.make import Records, full_cohort_student, rows_of
-from cch_omics.student.predict import LARGE_SHIFT, MIN_COVERAGE, align, feature_shift, outputs_of
+from cch_omics.student.predict import LARGE_SHIFT, MIN_COVERAGE, align, feature_shift, outputs_of, places
 from cch_omics.tasks.base import Floats, Task
 from cch_omics.tasks.influence import variance_over_patients
 from cch_omics.vocabulary import model_of
@@ -255,15 +255,11 @@ def read_validated(path: Path) -> dict[str, Validated]:
 
 def in_order(other: OtherPatients, modality: Modality) -> NDArray[np.float32]:
     """(n, p) values of the features of a modality as models of it take them, NaN where the table has none."""
-    table, features = without_versions(_matrix(other))[0], modality.features
-    given = table.values
-    if modality.made:
-        scale = SCALES[modality.scale]
-        given = scale.make(given, **scale.constants)
-    column = {name: position for position, name in enumerate(table.features.tolist())}
-    there = [position for position, name in enumerate(features.tolist()) if name in column]
-    values = np.full((len(other.samples), len(features)), np.nan, dtype=np.float32)
-    values[:, there] = given[:, [column[features[position]] for position in there]]
+    table, scale = without_versions(_matrix(other))[0], SCALES[modality.scale]
+    given = scale.apply(table.values, scale.constants) if modality.made else table.values
+    known, columns = places(modality.features.tolist(), table.features.tolist())
+    values = np.full((len(other.samples), len(modality.features)), np.nan, dtype=np.float32)
+    values[:, known] = given[:, columns]
     return values
 
 

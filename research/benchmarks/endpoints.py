@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,11 @@ from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.baselines import fit_baselines
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
-from cch_omics.runtime.files import atomic
 from cch_omics.splits import make_splits
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.rule import choose_teachers, decide
 from cch_omics.views import teachers_of
+from research.benchmarks.kept import keep
 
 SEED = 0
 CPU = torch.device("cpu")
@@ -124,12 +125,8 @@ def main() -> None:
         if args.data is None:
             parser.error("--data is needed, or --tables")
         for case in wanted(args.only, args.budgets, args.permutations):
-            path = args.output / f"{case.name}.json"
-            if not path.exists():
-                found = measure(case, args.data, SplitsConfig(repeats=args.repeats))
-                with atomic(path) as temporary:
-                    temporary.write_text(json.dumps(found), encoding="utf-8")
-                print(time.strftime("%H:%M:%S"), case.name, f"{found['about']['seconds']:.0f} s", flush=True)
+            settings = SplitsConfig(repeats=args.repeats)
+            keep(args.output / f"{case.name}.json", partial(measure, case, args.data, settings))
     print("\n\n".join(tables(args.output)))
 
 

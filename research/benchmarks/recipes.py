@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,11 @@ from cch_omics.models.ensemble import Ensemble, average, fit_ensembles
 from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold
 from cch_omics.models.recipes import ALONE, MEMBERS
 from cch_omics.models.training_sets import TrainingSets, training_sets
-from cch_omics.runtime.files import atomic
 from cch_omics.splits import Splits, make_splits
 from cch_omics.verdict.evidence import with_pilots
 from cch_omics.verdict.pilot import pilots
 from research.benchmarks.decisions.predictions import CPU, SEED, Case, Settings
+from research.benchmarks.kept import keep
 
 CASES = (
     Case("brca-paired", "her2_status", "brca", classes="Negative,Positive"),
@@ -78,11 +79,7 @@ def main() -> None:
         settings = Settings(SplitsConfig(repeats=args.repeats), EncoderConfig())
         for budget, case in product(args.budgets, wanted(args.only)):
             path = args.output / f"{case.cohort}-{case.target}-{budget:g}.json"
-            if not path.exists():
-                found = measure(replace(case, budget=budget), args.data, settings)
-                with atomic(path) as temporary:
-                    temporary.write_text(json.dumps(found), encoding="utf-8")
-                print(time.strftime("%H:%M:%S"), path.stem, f"{found['about']['seconds']:.0f} s", flush=True)
+            keep(path, partial(measure, replace(case, budget=budget), args.data, settings))
     print("\n\n".join(tables(args.output)))
 
 

@@ -68,6 +68,14 @@ def by_probability(column: str) -> Callable[[Row, float], str]:
     return decide
 
 
+TOO_FEW = "could not be estimated: too few patients have both omics and a label."
+
+
+def nats_of(row: Row, name: str) -> str:
+    """Say the estimate of information in a column of evidence.tsv."""
+    return in_nats(row[name], row.get(f"{name}_se", float("nan")))
+
+
 def in_nats(estimate: float, se: float = float("nan")) -> str:
     """Say an estimate of information; one that is not clear of zero is no amount."""
     if estimate < max(0.005, 1.96 * (se if se == se else 0.0)):

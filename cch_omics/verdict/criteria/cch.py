@@ -9,7 +9,7 @@ so that the gap never looks at I(T;Y|S), what the student could learn. With labe
 gap is positive, and the rule says "distil".
 """
 
-from cch_omics.verdict.criteria.base import Criterion, Row, by_sign, in_nats
+from cch_omics.verdict.criteria.base import TOO_FEW, Criterion, Row, by_sign, nats_of
 
 
 def score(row: Row) -> float:
@@ -20,14 +20,12 @@ def score(row: Row) -> float:
 def reason(row: Row, verdict: str) -> str:
     """What the gap is made of."""
     if row["gap"] != row["gap"]:
-        return "The gap could not be estimated: too few patients have both omics and a label."
+        return f"The gap {TOO_FEW}"
     teacher, student, error = row["teacher"], row["student"], row["gap_se"]
     size = "zero" if abs(row["gap"]) < 0.005 else f"{row['gap']:+.2f}"
     size += f" ± {error:.2f} nats" if error == error else " nats"
     size += ", not clear of zero" if abs(row["gap"]) <= 1.96 * error else ""
-    shared, known = (
-        in_nats(row[name], row.get(f"{name}_se", float("nan"))) for name in ("mi_teacher_student", "mi_student_label")
-    )
+    shared, known = nats_of(row, "mi_teacher_student"), nats_of(row, "mi_student_label")
     return f"The gap is {size}: {teacher} and {student} share {shared}, {student} and {row['target']} {known}."
 
 

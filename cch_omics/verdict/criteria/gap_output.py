@@ -5,7 +5,7 @@ counts whatever two views share (docs/theory.md). It has no correction by simula
 which the estimators' bias is small.
 """
 
-from cch_omics.verdict.criteria.base import Criterion, Row, by_probability, in_nats
+from cch_omics.verdict.criteria.base import TOO_FEW, Criterion, Row, by_probability, nats_of
 
 
 def score(row: Row) -> float:
@@ -17,11 +17,9 @@ def reason(row: Row, verdict: str) -> str:
     """What the gap is made of."""
     gap, error = row["gap_output"], row["gap_output_se"]
     if gap + error != gap + error:
-        return "The gap of outputs could not be estimated: too few patients have both omics and a label."
+        return f"The gap of outputs {TOO_FEW}"
     size = "zero" if abs(gap) < 0.005 else f"{gap:+.2f}"
-    shared, known = (
-        in_nats(row[name], row.get(f"{name}_se", float("nan"))) for name in ("mi_output_student", "mi_student_label")
-    )
+    shared, known = nats_of(row, "mi_output_student"), nats_of(row, "mi_student_label")
     return (
         f"The gap of outputs is {size} ± {error:.2f} nats: the output of {row['teacher']} and {row['student']} share "
         f"{shared}, {row['student']} and {row['target']} {known}."

@@ -1,6 +1,6 @@
 """The margin of result 2 of docs/theory.md: the rule that is exact for small weights in the joint Gaussian model."""
 
-from cch_omics.verdict.criteria.base import Criterion, Row, by_probability
+from cch_omics.verdict.criteria.base import TOO_FEW, Criterion, Row, by_probability
 
 
 def score(row: Row) -> float:
@@ -12,7 +12,7 @@ def reason(row: Row, verdict: str) -> str:
     """Say which of both the teacher follows."""
     margin, error, teacher = row["margin"], row["margin_se"], row["teacher"]
     if margin + error != margin + error:
-        return "The margin could not be estimated: too few patients have both omics and a label."
+        return f"The margin {TOO_FEW}"
     return (
         f"The margin is {margin:+.2f} ± {error:.2f}: so much more does the output of {teacher} answer to what "
         f"{row['student']} predicts of {row['target']} than to what {row['student']} misses of it."
