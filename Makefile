@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test test-all check docs benchmark-decisions gpu-check clean
 
-demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (3 minutes on 2 cores).
+demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (2 minutes on 2 cores).
 	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
 	@$(BIN)/cch summary results
 

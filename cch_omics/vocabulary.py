@@ -81,10 +81,11 @@ def model_name(model: str, task: Task) -> str:
 def averaged(weights: Mapping[str, float]) -> str:
     """Say of which members a student is the average, from their weights by name."""
     kept, left = ([member.title for member in MEMBERS if (weights[member.name] > 0) == part] for part in (True, False))
-    text = f"It is the average of {_listed(kept)}" if len(kept) > 1 else f"It is {kept[0]}"
+    text = f"It is the average of {_listed(kept)}." if len(kept) > 1 else f"It is {kept[0]}."
     if not left:
-        return f"{text}."
-    return f"{text}: held-out labels say that {_listed(left)} {'is' if len(left) == 1 else 'are'} clearly worse."
+        return text
+    reason = "was left out: it is" if len(left) == 1 else "were left out: they are"
+    return f"{text} {_listed(left).capitalize()} {reason} clearly worse on patients whose labels were held out."
 
 
 def _listed(names: Sequence[str]) -> str:

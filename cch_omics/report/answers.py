@@ -62,6 +62,8 @@ class Answer:
         nothing could teach.
     advice
         One sentence: what to do.
+    made
+        What the advised model is made of; "" if it was not trained.
     certainty
         How sure, and why.
     score
@@ -81,6 +83,7 @@ class Answer:
     model: str
     candidate: str
     advice: str
+    made: str
     certainty: str
     score: str
     followed: ShownGain | None
@@ -115,7 +118,8 @@ def _answer(student: str, row: Row, pairs: pd.DataFrame, results: Results) -> An
         verdict,
         model,
         str(pair.get("teacher", "")),
-        f"{_advice(student, teacher, recipe, verdict)} {_averaged(student, model, results)}".rstrip(),
+        _advice(student, teacher, recipe, verdict),
+        _made(student, model, results),
         _certainty(student, teacher, pair, results.rule),
         _score(student, model, results),
         _followed(student, results),
@@ -148,7 +152,7 @@ def _advice(student: str, teacher: str, recipe: str, verdict: str) -> str:
     return f"Train the {student} model alone."
 
 
-def _averaged(student: str, model: str, results: Results) -> str:
+def _made(student: str, model: str, results: Results) -> str:
     table = results.members
     mine = table[(table["student"] == student) & (table["model"] == model)]
     return averaged(dict(zip(mine["member"], mine["weight"], strict=True))) if len(mine) else ""

@@ -333,6 +333,17 @@ def test_missing_gains_and_gaps(tmp_path):
     assert not re.search(r"\bnan\b", text)
 
 
+def test_a_card_says_what_the_model_is_made_of_and_what_was_left_out(tmp_path):
+    """`report_tables` has every model without the screened member."""
+    write_results(tmp_path / "made-up" / "subtype", MODALITIES)
+    for answer in answers(read_results(tmp_path / "made-up" / "subtype")):
+        assert answer.made == (
+            "It is the average of a network on principal components and a linear model of all features. A linear model "
+            "of 40 screened features was left out: it is clearly worse on patients whose labels were held out."
+        )
+        assert answer.advice.endswith(".") and "average" not in answer.advice
+
+
 def test_no_baselines_no_scorecard(tmp_path):
     content = {
         name: table.iloc[:0] for name, table in tables(MODALITIES).items() if name in ("comparisons", "scorecard")
