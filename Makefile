@@ -42,8 +42,8 @@ docs: .venv/docs  ## The site, into docs/_build/html: tutorial executed, no warn
 # Cohorts, and a folder for the predictions; neither belongs to the repository.
 DATA ?= ../shared/data
 DECISIONS ?= research/build/decisions
-benchmark-decisions: .venv/installed  ## The advice against its rivals on every cohort (hours; can be stopped and started again): a page in the folder.
-	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --threads 2
+benchmark-decisions: .venv/installed  ## The advice against its rivals, on halves of every cohort (an hour; can be stopped and started again): a page in the folder.
+	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --processes 2
 
 # The machine's own Python, whose torch was built for its card.
 GPU_PYTHON ?= $(PYTHON)

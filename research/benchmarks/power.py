@@ -1,94 +1,48 @@
 """Errors of pilots that `cch power` foretells, against those that pilots have.
 
-    python -m research.benchmarks.power --data DIR --output DIR
-    python -m research.benchmarks.power --data DIR --output DIR --only tcga-paad --budgets 1      (the smallest)
+    python -m research.benchmarks.power --decisions DIR
 
-DIR of --data has the folders of `CALIBRATION` and `OTHERS`. Default networks and folds (2 x 5, inner 5). What is
-trained is kept in DIR of --output, and not trained again. Prints tables in Markdown; power.md beside this file has the
-last. From the cohorts of `CALIBRATION` come the constants of the tasks; those of `OTHERS` are foretold.
+DIR has what `research.benchmarks.decisions` measured: pilots of one half of each cohort's patients, at every label
+budget. Prints tables in Markdown; power.md beside this file has the last. From the patients of `CALIBRATION` come the
+constants of the tasks; the others are foretold.
 """
 
 import argparse
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cch_omics.config import EncoderConfig, SplitsConfig
-from cch_omics.runtime.formats import read_table, write_table
 from cch_omics.tasks import task_class
 from cch_omics.tasks.base import Floats
 from cch_omics.tasks.planned import planned_target
-from cch_omics.verdict.pilot import pilots
 from cch_omics.verdict.power import expected_errors
-from research.benchmarks.decisions.predictions import Case, Settings, load, predict
 
-RECEPTOR = "Negative,Positive"
-CALIBRATION = (
-    Case("brca-paired", "er_status", "brca", classes=RECEPTOR),
-    Case("brca-paired", "her2_status", "brca", classes=RECEPTOR),
-    Case("tcga-hnsc", "sex", "hnsc"),
-    Case("tcga-lgg", "grade", "lgg"),
-    Case("tcga-hnsc", "purity_ihc", "hnsc"),
-    Case("depmap-drugs", "ic50_trametinib", "depmap"),
-    Case("tcga-hnsc", "os", "hnsc"),
-    Case("tcga-lgg", "os", "lgg"),
-)
-OTHERS = (
-    Case("tcga-paad", "moffitt", "paad"),
-    Case("tcga-paad", "vital_status", "paad"),
-    Case("tcga-lihc", "sex", "lihc"),
-    Case("tcga-luad", "sex", "luad"),
-    Case("tcga-kipan", "cancer_type", "kipan"),
-    Case("tcga-lihc", "purity_ihc", "lihc"),
-    Case("tcga-luad", "purity_ihc", "luad"),
-    Case("tcga-paad", "os", "paad"),
-    Case("tcga-lihc", "os", "lihc"),
-    Case("tcga-luad", "os", "luad"),
-    Case("tcga-kipan", "os", "kipan"),
-)
-CASE = ["cohort", "target", "budget"]
+# Groups of patients.
+CALIBRATION = ("brca", "hnsc", "depmap")
+CASE = ["cohort", "target", "budget", "half"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True, help="predictions, kept; not for the repository")
-    parser.add_argument("--only", nargs="+", metavar="COHORT")
-    parser.add_argument("--budgets", type=float, nargs="+", default=[0.15, 0.4, 1.0])
+    parser.add_argument("--decisions", type=Path, required=True)
     args = parser.parse_args()
-    tables = [
-        errors(replace(case, budget=budget), args.data, args.output).assign(calibration=case in CALIBRATION)
-        for case in (*CALIBRATION, *OTHERS)
-        for budget in args.budgets
-        if args.only is None or case.cohort in args.only
-    ]
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat([errors(path) for path in sorted(args.decisions.glob("*.json"))], ignore_index=True)
     judged = compared(table)
     print(constants(table).to_markdown(index=False, floatfmt=".4f"), "\n")
     print(by_task(judged).to_markdown(index=False, floatfmt=".2f"), "\n")
     print(judged.drop(columns=["inside", "pairs"]).to_markdown(index=False, disable_numparse=True))
 
 
-def errors(case: Case, data: Path, output: Path) -> pd.DataFrame:
+def errors(path: Path) -> pd.DataFrame:
     """A row for each pair: the error of its pilots, and what `cch power` is told of the cohort."""
-    path = case.room(output) / "power.tsv"
-    if not path.exists():
-        predict(case, data, output, Settings(SplitsConfig(), EncoderConfig()))
-        stored = load(case, data, output)
-        gained = pilots(stored.cohort, stored.splits, stored.encodings, stored.students)
-        target, labelled = stored.cohort.target, stored.splits.labelled[stored.splits.full]
-        known = target.values[target.observed]
-        classes, events = "", float("nan")
-        if target.task.name == "classification":
-            classes = ",".join(map(str, np.bincount(known.astype(int)) / len(known)))
-        elif target.task.name == "survival":
-            events = ((known[:, 1] == 1) & (known[:, 0] <= target.task.horizon)).mean()
-        told = {"task": target.task.name, "patients": len(labelled), "labels": labelled.sum()}
-        of_full = gained[gained["repeat"] == -1].assign(cohort=case.cohort, target=case.target, budget=case.budget)
-        write_table(of_full.assign(**told, classes=classes, events=events), path)
-    return read_table(path).fillna({"classes": ""})
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    about = measured["about"]
+    told = {name: about[name] for name in ("cohort", "target", "budget", "half", "task", "patients", "labels")}
+    classes, events = ",".join(map(str, about["classes"])), about["events"]
+    told |= {"classes": classes, "events": float("nan") if events is None else events}
+    return pd.DataFrame(measured["pairs"]).assign(**told, calibration=about["cluster"] in CALIBRATION)
 
 
 def foretold(cohort: pd.DataFrame) -> Floats:

@@ -38,7 +38,7 @@ from cch_omics.models.training_sets import TrainingSets, training_sets
 from cch_omics.splits import Splits, make_splits
 from cch_omics.verdict.evidence import with_pilots
 from cch_omics.verdict.pilot import pilots
-from research.benchmarks.decisions.predictions import CPU, SEED, Case, Settings
+from research.benchmarks.cases import CPU, SEED, Case, Settings
 from research.benchmarks.kept import keep
 
 CASES = (

@@ -37,7 +37,7 @@ from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Encoding, OutOfFold
-from cch_omics.splits import Splits, make_splits
+from cch_omics.splits import Splits
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.survival import Survival, metrics
 from cch_omics.tasks.survival.hazards import encode as encode_follow_up
@@ -45,6 +45,7 @@ from cch_omics.tasks.survival.hazards import risk, survival
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.label_information import label_information
 from cch_omics.verdict.rule import choose_teachers, decide
+from research.benchmarks.cases import CPU, splits_of_some
 from research.benchmarks.information import kept
 
 Array = NDArray[np.float64]
@@ -60,7 +61,6 @@ SPLITS = SplitsConfig(repeats=2, folds=3, inner_folds=3)
 DEFAULT_SPLITS = SplitsConfig()
 ENCODER = EncoderConfig(units=6, components=10, max_epochs=60)
 INFORMATION = InformationConfig(subsamples=10, simulations=8)
-CPU = torch.device("cpu")
 NORMAL_95 = 1.959963984540054
 
 
@@ -101,20 +101,7 @@ def made(
 
 def splits_of(cohort: Cohort, n: int, seed: int, settings: SplitsConfig = SPLITS) -> Splits:
     """Splits of the first n patients: the others are test patients of each, and of the full cohort too."""
-    of_known = {
-        name: replace(m, values=m.values[m.rows < n], rows=m.rows[m.rows < n]) for name, m in cohort.modalities.items()
-    }
-    known = replace(
-        cohort,
-        samples=cohort.samples[:n],
-        groups=cohort.groups[:n],
-        sites=cohort.sites[:n],
-        target=replace(cohort.target, values=cohort.target.values[:n]),
-        modalities=of_known,
-    )
-    drawn = make_splits(known, settings, seed=seed)
-    more = ((0, 0), (0, len(cohort.samples) - n))
-    return replace(drawn, inner=np.pad(drawn.inner, more, constant_values=-1), labelled=np.pad(drawn.labelled, more))
+    return splits_of_some(cohort, np.arange(len(cohort.samples)) < n, settings, seed=seed)
 
 
 def trained(cohort: Cohort, splits: Splits, seed: int) -> tuple[dict[str, Encoding], dict[str, OutOfFold]]:

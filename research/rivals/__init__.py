@@ -12,10 +12,8 @@ from research.rivals import (
     cka,
     conditional,
     decomposition,
-    linear_pilot,
     logme,
     modality_focusing,
-    pilot,
 )
 from research.rivals.pair import Score
 
@@ -76,10 +74,5 @@ RIVALS = {
     "cka": Rival("debiased linear CKA", cka.cka, "Kornblith et al. 2019, arXiv 1905.00414", NO_THRESHOLD),
     "expected_gain": Rival(
         "bias and variance of the mixed target, linear model", bias_variance.expected_gain, "docs/theory.md"
-    ),
-    "linear_pilot": Rival("linear student on inner folds, gain in balanced accuracy", linear_pilot.linear_pilot),
-    "pilot_log_loss": Rival("pilot student on inner folds, gain in log-loss", pilot.pilot_log_loss),
-    "pilot_accuracy": Rival(
-        "pilot student on inner folds, gain in balanced accuracy of labelled samples", pilot.pilot_accuracy
     ),
 }

@@ -30,10 +30,6 @@ class Pair:
         (n,) inner fold.
     n_student
         Labelled training samples of the student's modality, paired or not.
-    taught_logits
-        (n, C) of students of this teacher that did not see the sample; None if no pilot student was trained.
-    linear_logits
-        The same of linear students (`linear_pilot.linear_students`).
     """
 
     teacher_representation: Floats
@@ -43,8 +39,6 @@ class Pair:
     labels: NDArray[np.int64]
     fold: NDArray[np.int64]
     n_student: int
-    taught_logits: Floats | None = None
-    linear_logits: Floats | None = None
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
@@ -67,17 +61,8 @@ def held_out_pair(
     split: int,
     teacher: str,
     student: str,
-    *,
-    taught: NDArray[np.floating] | None = None,
-    linear: NDArray[np.floating] | None = None,
 ) -> Pair:
-    """Read what is known of a pair inside the training set of a split.
-
-    Parameters
-    ----------
-    taught, linear
-        (n, C) held-out outputs of all samples by students of this teacher: networks, and linear ones.
-    """
+    """Read what is known of a pair inside the training set of a split."""
     known = {name: splits.train[split] & np.isfinite(encodings[name].outputs[split]).all(-1) for name in encodings}
     both = known[teacher] & known[student]
     labels = np.where(splits.labelled[split], cohort.target.strata, -1)
@@ -93,8 +78,6 @@ def held_out_pair(
         labels=labels[both],
         fold=splits.inner[split, both],
         n_student=int((known[student] & (labels >= 0)).sum()),
-        taught_logits=None if taught is None else held(taught),
-        linear_logits=None if linear is None else held(linear),
     )
 
 

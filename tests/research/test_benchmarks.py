@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
@@ -15,9 +14,9 @@ from cch_omics.models.encode import encode
 from cch_omics.splits import make_splits
 from cch_omics.verdict.pilot import pilots
 from research.benchmarks import endpoints, engine, gaps, growth, information, neighbours, recipes, validation
-from research.benchmarks.decisions import predictions
-
-CPU = torch.device("cpu")
+from research.benchmarks.cases import CPU, SEED
+from research.benchmarks.decisions.__main__ import SUBSET_SETTINGS
+from research.benchmarks.decisions.measure import SUBSET
 
 
 def test_networks_of_a_batch_are_those_of_a_plain_loop() -> None:
@@ -94,18 +93,16 @@ def test_intervals_on_other_patients_are_counted() -> None:
 
 
 def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
-    (case,) = predictions.SUBSET
-    settings = predictions.SUBSET_SETTINGS
+    case, settings = SUBSET[0].case, SUBSET_SETTINGS
     found = recipes.measure(case, None, settings)
     (tmp_path / "case.json").write_text(json.dumps(found))
     shown = dict(part.split("\n\n", 1) for part in recipes.tables(tmp_path) if "\n" in part)
     assert "| simulated subtype " in shown["## Students as advised, and baselines"]
     # What is called delivered is what the package delivers.
     cohort = case.read(None)
-    splits = make_splits(cohort, settings.splits, seed=predictions.SEED)
+    splits = make_splits(cohort, settings.splits, seed=SEED)
     encodings = {
-        name: encode(cohort, splits, name, settings.encoder, seed=predictions.SEED, device=CPU)
-        for name in cohort.modalities
+        name: encode(cohort, splits, name, settings.encoder, seed=SEED, device=CPU) for name in cohort.modalities
     }
     name, *others = cohort.modalities
     taught = distil(
@@ -116,7 +113,7 @@ def test_students_are_made_in_every_way_and_scored(tmp_path: Path) -> None:
         others,
         DistillationConfig(),
         settings.encoder,
-        seed=predictions.SEED,
+        seed=SEED,
         device=CPU,
     )
     ours = {

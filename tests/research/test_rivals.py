@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from research.rivals import RIVALS, linear_pilot
+from research.rivals import RIVALS
 from research.rivals.accuracy import teacher_accuracy
 from research.rivals.bias_variance import excess_risk, expected_gain, left_out_ridge
 from research.rivals.cka import cka, debiased_cka
@@ -26,11 +26,9 @@ from research.rivals.conditional import (
     teacher_given_student,
 )
 from research.rivals.decomposition import redundancy, specific_information, unique_information
-from research.rivals.linear_pilot import linear_students
 from research.rivals.logme import evidence, logme
 from research.rivals.modality_focusing import between_class_share, left_out_r2, modality_focusing
 from research.rivals.pair import Pair
-from research.rivals.pilot import pilot_accuracy, pilot_log_loss
 
 Floats = NDArray[np.float64]
 C = 3
@@ -52,7 +50,7 @@ def make_pair(seed: int = 0, *, n: int = 400, teacher: float = 2.0, student: flo
     (t, t_logits), (s, s_logits) = view(teacher), view(student)
     known = np.where(random.random(n) < budget, labels, -1)
     fold = np.arange(n) % 5
-    return Pair(t, s, t_logits, s_logits, known, fold, int((known >= 0).sum()), s_logits * 1.1, s_logits * 0.9)
+    return Pair(t, s, t_logits, s_logits, known, fold, int((known >= 0).sum()))
 
 
 def swapped(pair: Pair) -> Pair:
@@ -70,7 +68,6 @@ def swapped(pair: Pair) -> Pair:
 def test_a_score_does_not_depend_on_the_order_of_samples_nor_on_the_names_of_classes(name: str, budget: float) -> None:
     score = RIVALS[name].score
     pair = make_pair(budget=budget)
-    assert pair.taught_logits is not None and pair.linear_logits is not None
     order = np.random.default_rng(1).permutation(len(pair.labels))
     turned = [1, 2, 0]  # column c of the new logits is class turned[c]
     renamed = replace(
@@ -79,8 +76,6 @@ def test_a_score_does_not_depend_on_the_order_of_samples_nor_on_the_names_of_cla
         student_representation=pair.student_representation[order],
         teacher_logits=pair.teacher_logits[order][:, turned],
         student_logits=pair.student_logits[order][:, turned],
-        taught_logits=pair.taught_logits[order][:, turned],
-        linear_logits=pair.linear_logits[order][:, turned],
         labels=np.where(pair.labels[order] < 0, -1, np.argsort(turned)[pair.labels[order]]),
         fold=pair.fold[order],
     )
@@ -278,15 +273,6 @@ def test_the_expected_gain_grows_with_unlabelled_patients_and_falls_with_misfit(
     assert expected_gain(wrong) < 0 < expected_gain(few)
 
 
-def test_a_pilot_that_is_the_student_gains_nothing_and_a_better_one_does() -> None:
-    pair = make_pair()
-    same = replace(pair, taught_logits=pair.student_logits)
-    assert (pilot_log_loss(same), pilot_accuracy(same)) == (0, 0)
-    better = replace(pair, taught_logits=pair.student_logits + 2 * np.eye(C)[pair.labels])
-    assert pilot_log_loss(better) > 0 and pilot_accuracy(better) > 0
-    assert np.isnan(pilot_log_loss(replace(pair, taught_logits=None)))
-
-
 def views(n: int, seed: int = 0) -> Pair:
     """Posteriors of two Gaussian views of a class with independent noise, a strong and a weak one."""
     random = np.random.default_rng(seed)
@@ -330,28 +316,3 @@ def test_a_sample_is_not_judged_by_a_pool_that_saw_its_label() -> None:
     after = held_out_losses(logp, flipped, pair.fold)
     # The losses under both labels are of one distribution: exp(-a) + exp(-b) = 1.
     assert np.exp(-before[pair.fold == 0]) + np.exp(-after[pair.fold == 0]) == pytest.approx(1)
-
-
-def test_a_linear_student_learns_from_soft_targets_and_not_from_the_labels_it_is_judged_by(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    random = np.random.default_rng(0)
-    n, k, folds = 400, 30, 3
-    labels = random.integers(2, size=n)
-    x = random.normal(size=(n, k)) + labels[:, None] * (np.arange(k) < 4)
-    inputs = np.repeat(x[None], folds + 1, axis=0)
-    inner = np.arange(n) % (folds + 1) - 1  # a quarter are test samples
-    few = np.where((inner >= 0) & (random.random(n) < 0.08), labels, -1)
-    good = np.repeat(4.0 * np.eye(2)[labels][None], folds, axis=0)
-    soft = np.stack([good, np.zeros_like(good)])
-    soft[:, :, inner < 0] = np.nan
-    students = linear_students(inputs, inner, few, soft)
-    assert np.isnan(students[:, inner < 0]).all() and np.isfinite(students[:, inner >= 0]).all()
-    right = (students.argmax(2) == labels)[:, inner >= 0].mean(1)
-    assert right[0] > right[1] + 0.05
-    # Penalty and sharpness are chosen on predictions of other folds, which learnt from the labels of this one.
-    monkeypatch.setattr(linear_pilot, "PENALTIES", np.array([1.0]))
-    monkeypatch.setattr(linear_pilot, "SHARPNESS", np.array([1.0]))
-    before, after = (linear_students(inputs, inner, known, soft) for known in (few, np.where(inner == 1, -1, few)))
-    np.testing.assert_array_equal(after[:, inner == 1], before[:, inner == 1])
-    assert not np.allclose(after[:, inner == 0], before[:, inner == 0])

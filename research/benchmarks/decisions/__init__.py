@@ -1,1 +1,1 @@
-"""Is the advice right? Every criterion and its rivals, on every cohort, target, ordered pair and label budget."""
+"""Is the advice right? Verdicts on one half of the patients against what students gained on the other half."""

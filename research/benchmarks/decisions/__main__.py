@@ -1,87 +1,58 @@
-"""Is the advice right? Every criterion against its rivals, on every cohort, target, ordered pair and label budget.
+"""Is the advice right? Every criterion and rival on one half of the patients, against gains on the other half.
 
     python -m research.benchmarks.decisions --data DIR --output DIR         (make benchmark-decisions DATA=DIR)
-    python -m research.benchmarks.decisions --subset --output DIR           (one simulated cohort; a minute)
+    python -m research.benchmarks.decisions --subset --output DIR           (one simulated cohort; seconds)
     python -m research.benchmarks.decisions --data DIR --output DIR --only brca-paired/er_status --budgets 0.15
+    python -m research.benchmarks.decisions --output DIR --tables           (of what is measured so far)
 
-DIR of --data has the folders `tcga-paad`, `tcga-lgg`, `tcga-kipan`, `brca-paired` and `tcga-brca`. The steps:
-
-    predict      train everything (predictions.py). Hours; can be stopped and started again
-    baselines    the baselines, of the first repeats
-    scores       ask every criterion and rival (scores.py)
-    page         write tables and figures into --page
-
-Without a step: all of them, in this order. `page` takes what has been scored so far, and says what that is.
+DIR of --data has the folders of `measure.CASES`. Each case, label budget, draw of the halves, and half is one file of
+DIR of --output, and is not measured again. Writes tables and figures into --page. Networks, folds, rule and recipe are
+those of the default configuration.
 """
 
 import argparse
-import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 from cch_omics.config import EncoderConfig, SplitsConfig
+from research.benchmarks.cases import Settings
+from research.benchmarks.decisions.measure import CASES, SUBSET, measure_once
 from research.benchmarks.decisions.page import write_page
-from research.benchmarks.decisions.predictions import (
-    CASES,
-    SUBSET,
-    SUBSET_SETTINGS,
-    Settings,
-    complete,
-    in_processes,
-    predict,
-    predict_baselines,
-)
-from research.benchmarks.decisions.scores import score
 
-STEPS = ("predict", "baselines", "scores", "page")
+SUBSET_SETTINGS = Settings(
+    SplitsConfig(repeats=1, folds=2, inner_folds=3), EncoderConfig(units=8, components=16, max_epochs=20)
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=", ".join(STEPS))
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--output", type=Path, required=True, help="predictions, kept; not for the repository")
+    parser.add_argument("--output", type=Path, required=True, help="a file for each case; not for the repository")
     parser.add_argument("--page", type=Path, help="default: OUTPUT/decisions.md")
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=1, help="of the halves, and so of the labels")
     parser.add_argument("--budgets", type=float, nargs="+", default=[0.15, 0.4, 1.0])
     parser.add_argument("--only", nargs="+", metavar="COHORT[/TARGET]")
     parser.add_argument("--subset", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tables", action="store_true", help="measure nothing")
+    parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
-    steps = args.steps or list(STEPS)
-    if unknown := set(steps) - set(STEPS):
-        parser.error(f"no step {', '.join(sorted(unknown))}: choose from {', '.join(STEPS)}")
-    if not args.subset and args.data is None and steps != ["page"]:
-        parser.error("--data is needed, or --subset")
+    if not (args.subset or args.tables) and args.data is None:
+        parser.error("--data is needed, or --subset, or --tables")
     cases = SUBSET if args.subset else CASES
-    if args.only:
-        cases = tuple(case for case in cases if {case.cohort, f"{case.cohort}/{case.target}"} & set(args.only))
-    cases = tuple(replace(case, budget=budget) for budget in args.budgets for case in cases)
-    settings = (
-        SUBSET_SETTINGS
-        if args.subset
-        else Settings(SplitsConfig(repeats=args.repeats, folds=args.folds), EncoderConfig())
-    )
-
-    def say(what: str) -> None:
-        print(time.strftime("%H:%M:%S"), what, flush=True)
-
-    def each(work: object, chosen: list, *more: object) -> None:
-        in_processes(work, [(case, args.data, args.output, *more) for case in chosen], processes=args.threads, say=say)
-
-    if "predict" in steps:
-        there = set(complete(cases, args.output))
-        each(predict, [case for case in cases if case not in there], settings)
-    if "baselines" in steps:
-        left = [c for c in complete(cases, args.output) if not (c.room(args.output) / "baselines.npz").exists()]
-        each(predict_baselines, left)
-    if "scores" in steps:
-        each(score, list(complete(cases, args.output)))
-    if "page" in steps:
-        page = args.page or args.output / "decisions.md"
-        write_page(args.output, cases, page)
-        say(f"wrote {page}")
+    settings = SUBSET_SETTINGS if args.subset else Settings(SplitsConfig(), EncoderConfig())
+    if not args.tables:
+        chosen = [
+            (replace(judged, case=replace(judged.case, budget=budget)), draw, half)
+            for draw, judged, budget, half in product(range(args.draws), cases, args.budgets, (0, 1))
+            if args.only is None or {judged.case.cohort, f"{judged.case.cohort}/{judged.case.target}"} & set(args.only)
+        ]
+        with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+            for done in [pool.submit(measure_once, *each, args.data, args.output, settings) for each in chosen]:
+                done.result()
+    write_page(args.output, args.page or args.output / "decisions.md")
 
 
 if __name__ == "__main__":

@@ -1,82 +1,90 @@
-"""The page: tables and figures of what has been scored, put into a text that a person writes.
+"""The page: tables and figures of what has been measured, put into a text that a person writes.
 
 A table goes between the lines `<!-- begin NAME -->` and `<!-- end NAME -->`; what stands outside of these is left as it
-is.
+is. Gains are in points: hundredths of balanced accuracy, of R2, of C.
 """
 
 import datetime
+import json
 import os
 import platform
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.stats import binomtest, t
 
 from cch_omics import keys
-from cch_omics.evaluation.advised import choice
-from cch_omics.evaluation.scorecard import scorecard
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
-from cch_omics.runtime.formats import read_table
-from cch_omics.splits import load_splits
 from cch_omics.verdict.criteria import CRITERIA
-from research.benchmarks.decisions.halves import SCORES
-from research.benchmarks.decisions.predictions import Case
-from research.benchmarks.decisions.scores import METRIC
+from research.benchmarks.decisions.measure import CLEAN
 from research.rivals import RIVALS
 
-DRAWS = 2000
-# Share of pairs that may be left undecided where the signs of one half of the patients are judged by the other.
-UNDECIDED = 0.25
-STATISTICS = {
-    "spearman": "Spearman",
-    "sign_accuracy": "sign right",
-    "advice": "advice, points",
-    "share": "share of oracle",
-    "abstention": "undecided",
-}
+ABOUT = ["cohort", "target", "cluster", "kind", "budget", "draw", "half", "task"]
+# What a criterion sees at once: one half of the patients of a cohort, with one set of labels.
+CASE = ["cohort", "target", "budget", "draw", "half"]
+PAIR = list(keys.PAIR_COLUMNS)
+NORMAL_95 = 1.959963984540054
+BANDS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
+GAIN = "gain on the other half (points)"
 
 
-def write_page(output: Path, cases: tuple[Case, ...], page: Path) -> None:
-    """Write tables, figures and the page from the tables of all cases."""
-    found = [case for case in cases if (case.room(output) / "scores" / "pairs.tsv").exists()]
-    if not found:
-        raise SystemExit(f"nothing has been scored in {output}")
-    tables = {
-        name: pd.concat([read_table(case.room(output) / "scores" / f"{name}.tsv") for case in found], ignore_index=True)
-        for name in ("pairs", "splits", "halves", "baselines")
-    }
-    pairs = tables["pairs"].assign(metric=METRIC)
-    measured = criteria(pairs)
+def write_page(output: Path, page: Path) -> None:
+    """Write tables and figures of all cases that have been measured."""
+    measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.json"))]
+    if not measured:
+        raise SystemExit(f"nothing has been measured in {output}")
+    pairs, judged, chosen = (rows_of(measured, name) for name in ("pairs", "criteria", "choices"))
+    judged = judged.merge(pairs[[*CASE, *PAIR, "gain", "gain_se"]], on=[*CASE, *PAIR])
+    clean = {name: table[table["kind"] == CLEAN] for name, table in (("judged", judged), ("chosen", chosen))}
+    others = judged[judged["kind"] != CLEAN], chosen[chosen["kind"] != CLEAN]
+    classes = clean["judged"]["task"] == "classification", clean["chosen"]["task"] == "classification"
     blocks = {
-        "made": made(output, found),
-        "runs": markdown(runs(pairs)),
-        "names": markdown(names()),
-        "outcomes": markdown(outcomes(pairs)),
-        "came of": markdown(came_of(pairs)),
-        "criteria": criteria_blocks(measured),
-        "advice": markdown(advice_by_cluster(pairs)),
-        "within": markdown(within_splits(tables["splits"])),
-        "halves": markdown(halves_table(tables["halves"])),
-        "baselines": markdown(wins(tables["baselines"])) if len(tables["baselines"]) else "None have been fitted.",
+        "made": made(measured),
+        "verdicts": markdown(verdicts(clean["judged"])),
+        "criteria": markdown(by_criterion(clean["judged"], clean["chosen"], tuple(CRITERIA))),
+        "rivals": markdown(
+            by_criterion(
+                clean["judged"][classes[0]],
+                clean["chosen"][classes[1]],
+                ("pilot", "accuracy_difference", *RIVALS),
+            )
+        ),
+        "patients": markdown(by_patients(clean["chosen"])),
+        "metrics": markdown(by_task(pairs[pairs["kind"] == CLEAN], clean["chosen"])),
+        "calibration": markdown(calibration(pairs[pairs["kind"] == CLEAN])),
+        "errors": markdown(errors(pairs[pairs["kind"] == CLEAN])),
+        "leaked": markdown(by_criterion(*others, ("pilot", "accuracy_difference", "cch", "always"))),
     }
-    text = page.read_text() if page.exists() else "# Is the advice right?\n" + "".join(map(empty_block, blocks))
+    text = (
+        page.read_text(encoding="utf-8")
+        if page.exists()
+        else "# Is the advice right?\n"
+        + "".join(f"\n## {name.capitalize()}\n\n<!-- begin {name} -->\n<!-- end {name} -->\n" for name in blocks)
+    )
     with atomic(page) as draft:
-        draft.write_text(filled(text, blocks))
+        draft.write_text(filled(text, blocks), encoding="utf-8")
     with style.style():
-        for name, figure in {"gap": gap_against_gain(pairs), "criteria": criterion_against_rivals(measured)}.items():
+        figures = {
+            "gain": foretold_against_gain(pairs[pairs["kind"] == CLEAN]),
+            "advice": advice_of_criteria(clean["chosen"]),
+            "calibration": reliability(pairs[pairs["kind"] == CLEAN]),
+        }
+        for name, figure in figures.items():
             with atomic(page.parent / f"decisions-{name}.png") as draft:
                 figure.savefig(draft, dpi=110, format="png", facecolor="white", metadata={"Software": None})
 
 
-def empty_block(name: str) -> str:
-    return f"\n## {name.capitalize()}\n\n<!-- begin {name} -->\n<!-- end {name} -->\n"
+def rows_of(measured: list[dict[str, Any]], name: str) -> pd.DataFrame:
+    """One table of all cases, with what a case is."""
+    parts = [pd.DataFrame(each[name]).assign(**{key: each["about"][key] for key in ABOUT}) for each in measured]
+    return pd.concat(parts, ignore_index=True)
 
 
 def filled(text: str, blocks: dict[str, str]) -> str:
@@ -88,183 +96,87 @@ def filled(text: str, blocks: dict[str, str]) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table with two digits, and a dash where there is no number."""
-    lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[_shown(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.2f}"
-    return str(value)
+    return str(table.to_markdown(index=False, disable_numparse=True)) if len(table) else "None were measured."
 
 
 def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def made(output: Path, cases: list[Case]) -> str:
-    """Date, versions, machine, and the splits."""
-    shapes = set()
-    for case in cases:
-        splits = load_splits(case.room(output) / "splits.npz")
-        shapes.add(f"{splits.repeat.max() + 1} x {splits.fold.max() + 1}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "scikit-learn", "lightgbm"))
+def made(measured: list[dict[str, Any]]) -> str:
+    """Date, versions, machine, and how much was measured."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "torch", "scikit-learn"))
+    minutes = sum(each["about"]["seconds"] for each in measured) / 60
+    draws = 1 + max(each["about"]["draw"] for each in measured)
     return (
         f"Made on {datetime.date.today():%-d %B %Y} with Python {platform.python_version()}, {versions}, on a machine "
-        f"with {os.cpu_count()} cores ({platform.machine()}, {sys.platform}). Outer splits: {' and '.join(shapes)}."
+        f"with {os.cpu_count()} cores ({platform.machine()}, {sys.platform}): {len(measured)} halves of cohorts, "
+        f"{draws} draw{'s' if draws > 1 else ''} of halves and labels, {minutes:.0f} minutes of processor."
     )
 
 
-def names() -> pd.DataFrame:
-    """The criteria and the rivals."""
-    rows = [(name, each.meaning, "by its own rule", each.reference) for name, each in CRITERIA.items()]
-    for name, rival in RIVALS.items():
-        says = "always: it only ranks" if np.isinf(rival.threshold) else f"above {rival.threshold:g}"
-        rows.append((name, rival.title, says, rival.reference))
-    return pd.DataFrame(rows, columns=["criterion", "score", "distil", "source"])
+def over_patients(table: pd.DataFrame, value: str) -> tuple[float, float]:
+    """Mean over groups of patients, in points, and the arm of its 95% interval.
 
-
-def runs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of each target at each label budget."""
-    one = pairs[pairs["criterion"] == "always"]
-    counts = one.pivot_table(index=["cluster", "cohort", "target"], columns="budget", values="gain", aggfunc="size")
-    counts.columns = [f"pairs at {percent(budget)}" for budget in counts.columns]
-    return counts.fillna(0).astype(int).reset_index().rename(columns={"cluster": "patients"})
-
-
-def outcomes(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What there was to foretell, in points; `resolution` is half the mean width of the gains' 95% intervals."""
-    rows = []
-    for budget, part in pairs[pairs["criterion"] == "always"].groupby("budget"):
-        rows.append(
-            {
-                "labels": percent(budget),
-                "pairs": len(part),
-                "harmed": int((part["ci_high"] < 0).sum()),
-                "gain > 0": int((part["gain"] > 0).sum()),
-                "mean gain": 100 * part["gain"].mean(),
-                "SD": 100 * part["gain"].std(),
-                "resolution": 100 * (part["ci_high"] - part["ci_low"]).mean() / 2,
-                "mean gain over self": 100 * part["gain_over_self"].mean(),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def came_of(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What the rule by pilots said, and what came of it, in points over training alone and over self."""
-    rows = []
-    for (budget, decision), part in pairs[pairs["criterion"] == "pilot"].groupby(["budget", "decision"]):
-        rows.append(
-            {
-                "labels": percent(budget),
-                "verdict": decision,
-                "pairs": len(part),
-                "mean gain": f"{100 * part['gain'].mean():+.1f}",
-                "gain > 0": percent((part["gain"] > 0).mean()),
-                "over self": f"{100 * part['gain_over_self'].mean():+.1f}",
-                "over self > 0": percent((part["gain_over_self"] > 0).mean()),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def criteria(pairs: pd.DataFrame) -> pd.DataFrame:
-    """`STATISTICS` of each criterion and label budget, with the 2.5 and 97.5% quantiles of resampled clusters."""
-    rows = []
-    for budget, part in pairs.groupby("budget"):
-        table = statistics(part)
-        drawn = [(statistics(sample), count) for sample, count in resampled(part)]
-        for criterion, row in table.iterrows():
-            ends = {}
-            for name in STATISTICS:
-                values = np.repeat([each.loc[criterion, name] for each, _ in drawn], [count for _, count in drawn])
-                known = values[np.isfinite(values)]
-                low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
-                ends |= {f"{name}_low": low, f"{name}_high": high}
-            rows.append({"budget": budget, "criterion": criterion, **row[list(STATISTICS)].to_dict(), **ends})
-    return pd.DataFrame(rows)
-
-
-def statistics(pairs: pd.DataFrame) -> pd.DataFrame:
-    """`STATISTICS` by criterion, of one label budget. The advice is the mean gain of the choices, over students."""
-    table = scorecard(pairs, pd.DataFrame(columns=list(keys.ADVISED_COLUMNS)), pooled=True).set_index("criterion")
-    student = ["cohort", "target", "student"]
-    best = pairs[pairs["criterion"] == "always"].groupby(student)["gain"].max().clip(lower=0)
-    measured = pairs.dropna(subset="gain")
-    advice = pd.Series(
-        {
-            name: float(np.mean([choice(each)[1] for _, each in part.groupby(student)]))
-            for name, part in measured.groupby("criterion", sort=False)
-        }
-    )
-    return table.assign(advice=100 * advice, share=advice / best.mean() if best.mean() > 0 else np.nan)
-
-
-def resampled(pairs: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, int]]:
-    """Different resamples of the clusters, and how often each was drawn; none of a single cluster."""
-    clusters = sorted(pairs["cluster"].unique())
-    if len(clusters) < 2:
-        return
-    drawn = np.sort(np.random.default_rng(0).choice(clusters, (DRAWS, len(clusters))), axis=1)
-    for sample, count in Counter(map(tuple, drawn)).items():
-        copies = [pairs[pairs["cluster"] == name] for name in sample]
-        # Each copy of a cluster has students of its own.
-        copies = [copy.assign(cohort=copy["cohort"] + f" {number}") for number, copy in enumerate(copies)]
-        yield pd.concat(copies), count
-
-
-def criteria_blocks(measured: pd.DataFrame) -> str:
-    """One table for each label budget."""
-    parts = []
-    for budget, table in measured.groupby("budget"):
-        rows = [
-            {"criterion": row["criterion"]} | {title: _with_interval(row, name) for name, title in STATISTICS.items()}
-            for _, row in table.iterrows()
-        ]
-        parts.append(f"**{percent(budget)} of the labels**\n\n{markdown(pd.DataFrame(rows))}")
-    return "\n\n".join(parts)
-
-
-def _with_interval(row: "pd.Series[float]", name: str) -> str:
-    if np.isnan(row[f"{name}_low"]):
-        return _shown(float(row[name]))
-    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
-
-
-def advice_by_cluster(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Mean gain of following the advice of the package's criteria, in points over students, by group of patients."""
-    rows = []
-    for (budget, cluster), part in pairs.groupby(["budget", "cluster"]):
-        advice = statistics(part)["advice"]
-        best = part[part["criterion"] == "always"].groupby(["cohort", "target", "student"])["gain"].max().clip(lower=0)
-        row = {"labels": percent(budget), "patients": cluster}
-        rows.append(row | {name: float(advice[name]) for name in CRITERIA} | {"oracle": 100 * float(best.mean())})
-    return pd.DataFrame(rows)
-
-
-def within_splits(splits: pd.DataFrame) -> pd.DataFrame:
-    """Scores of each outer training set against the gains on its own test patients: means over splits.
-
-    `advice`: in points, the gain on the test patients of the teacher that was chosen inside the training set, 0 for
-    training alone, over students. Errors are those of independent splits.
+    Targets of the same patients are not independent. Each case counts once within its group.
     """
-    shown: dict[str, dict[str, str]] = {}
-    # Nothing can be said of a criterion that has no score inside a training set, or one for all.
-    scored = splits[splits.groupby("criterion")["score"].transform("nunique") > 1]
-    for (budget, criterion), part in scored.groupby(["budget", "criterion"], sort=False):
-        found = []
-        for _, one in part.groupby(["repeat", "fold"]):
-            chosen = [choice(candidates)[1] for _, candidates in one.groupby(["cohort", "target", "student"])]
-            found.append((rank_correlation(one["score"], one["gain"]), 100 * np.mean(chosen)))
-        of_splits = pd.DataFrame(found)
-        (rank, advice), errors = of_splits.mean(), of_splits.sem()
-        row = shown.setdefault(criterion, {"criterion": criterion})
-        row[f"Spearman, {percent(budget)}"] = f"{rank:.2f} ± {errors[0]:.2f}"
-        row[f"advice, {percent(budget)}"] = f"{advice:+.2f} ± {errors[1]:.2f}"
-    return pd.DataFrame(shown.values())
+    means = 100 * table.groupby(["cluster", *CASE])[value].mean().groupby("cluster").mean()
+    arm = t.ppf(0.975, len(means) - 1) * means.sem() if len(means) > 1 else np.nan
+    return float(means.mean()), float(arm)
+
+
+def shown(mean: float, arm: float) -> str:
+    return f"{mean:+.2f}" if np.isnan(arm) else f"{mean:+.2f} ± {arm:.2f}"
+
+
+def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
+    """What the default rule said, and what came of it."""
+    rows = []
+    for budget, part in judged[judged["criterion"] == "pilot"].groupby("budget"):
+        row: dict[str, object] = {"labels": percent(budget), "pairs": len(part)}
+        for decision in (keys.DISTIL, keys.UNDECIDED, keys.DO_NOT_DISTIL):
+            said = part[part["decision"] == decision]
+            gained = f", gained {100 * said['gain'].mean():+.1f}" if len(said) else ""
+            row[decision] = f"{len(said)}{gained}"
+        decided = part[part["decision"] != keys.UNDECIDED]
+        right = (decided["decision"] == keys.DISTIL) == (decided["gain"] > 0)
+        row["decided, sign right"] = "–"
+        if len(decided):
+            low, high = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+            row["decided, sign right"] = f"{right.sum()} of {len(right)} ({low:.0%} to {high:.0%})"
+        wrong = ~right & (decided["gain"].abs() > NORMAL_95 * decided["gain_se"])
+        row["wrong beyond the error"] = int(wrong.sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_criterion(judged: pd.DataFrame, chosen: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Advised gain, and Spearman within the pairs of a case, of each criterion at each label budget."""
+    found: dict[str, dict[str, str]] = {name: {"criterion": name} for name in names}
+    for budget in sorted(chosen["budget"].unique()):
+        for name in names:
+            part = judged[(judged["criterion"] == name) & (judged["budget"] == budget)]
+            of_choice = chosen[(chosen["criterion"] == name) & (chosen["budget"] == budget)]
+            found[name][f"advised gain, {percent(budget)}"] = shown(*over_patients(of_choice, "advised_gain"))
+            found[name][f"Spearman, {percent(budget)}"] = _shown_rank(part, "score")
+    row = {"criterion": "*the gain of the other half's students*"}
+    for budget in sorted(chosen["budget"].unique()):
+        part = judged[(judged["criterion"] == "always") & (judged["budget"] == budget)]
+        hindsight = part.groupby([*CASE, "cluster", "student"])["gain"].max().clip(lower=0).reset_index()
+        row[f"advised gain, {percent(budget)}"] = f"in hindsight {over_patients(hindsight, 'gain')[0]:+.2f}"
+        twin = part.assign(half=1 - part["half"])[[*CASE, *PAIR, "gain"]].rename(columns={"gain": "twin"})
+        row[f"Spearman, {percent(budget)}"] = _shown_rank(part.merge(twin, on=[*CASE, *PAIR]), "twin")
+    return pd.DataFrame([*found.values(), row]) if len(chosen) else pd.DataFrame()
+
+
+def _shown_rank(table: pd.DataFrame, score: str) -> str:
+    """Spearman's correlation of a score with the gain within cases, mean over groups of patients; – for a constant."""
+    ranks = pd.DataFrame(
+        [(key[0], rank_correlation(part[score], part["gain"])) for key, part in table.groupby(["cluster", *CASE])],
+        columns=["cluster", "rank"],
+    ).dropna()
+    means = ranks.groupby("cluster")["rank"].mean()
+    return f"{means.mean():.2f}" if len(means) else "–"
 
 
 def rank_correlation(score: "pd.Series[float]", gain: "pd.Series[float]") -> float:
@@ -273,67 +185,119 @@ def rank_correlation(score: "pd.Series[float]", gain: "pd.Series[float]") -> flo
     return float(score[known].rank().corr(gain[known].rank())) if score[known].nunique() > 1 else float("nan")
 
 
-def halves_table(halves: pd.DataFrame) -> pd.DataFrame:
-    """How well each score of one half of the patients foretells the gain on the other, means over draws."""
+def by_patients(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Advised gain of the default rule in each group of patients; intervals over its cases, as if independent."""
+    rows: dict[str, dict[str, str]] = {}
+    for (cluster, budget), part in chosen[chosen["criterion"] == "pilot"].groupby(["cluster", "budget"]):
+        means = 100 * part.groupby(CASE)["advised_gain"].mean()
+        arm = t.ppf(0.975, len(means) - 1) * means.sem() if len(means) > 1 else np.nan
+        row = rows.setdefault(cluster, {"patients": cluster})
+        row[f"advised gain, {percent(budget)}"] = shown(float(means.mean()), float(arm))
+    return pd.DataFrame(rows.values())
+
+
+def by_task(pairs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Level of the student alone, mean gain of all pairs, of own soft targets, and of the advice, by task."""
     rows = []
-    for budget, table in halves.groupby("budget"):
-        for score in SCORES:
-            found = []
-            for _, draw in table.groupby(["draw", "first"]):
-                foretold, gain = draw[score], draw["gain_of_others"]
-                decided = foretold.abs() >= foretold.abs().quantile(UNDECIDED)
-                right = ((foretold > 0) == (gain > 0))[decided].mean()
-                found.append((rank_correlation(foretold, gain), right))
-            rank, sign = np.mean(found, axis=0)
-            rows.append({"labels": percent(budget), "score": score, "Spearman": rank, "sign right": sign})
+    for (task, budget), part in pairs.groupby(["task", "budget"]):
+        advised = chosen[(chosen["task"] == task) & (chosen["budget"] == budget) & (chosen["criterion"] == "pilot")]
+        rows.append(
+            {
+                "task": task,
+                "labels": percent(budget),
+                "targets, pairs": f"{part.groupby(['cohort', 'target']).ngroups}, {len(part)}",
+                "alone": f"{100 * part.groupby([*CASE, 'student'])['alone'].first().mean():.1f}",
+                "all pairs": shown(*over_patients(part, "gain")),
+                "own soft targets": shown(*over_patients(part, "self_gain")),
+                "advised": shown(*over_patients(advised, "advised_gain")),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def wins(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """How many students are ahead of a baseline, even, and behind, by their corrected 95% intervals."""
+def calibration(pairs: pd.DataFrame) -> pd.DataFrame:
+    """P(gain > 0) beside how often students gained."""
     rows = []
-    for (budget, baseline), part in comparisons.groupby(["budget", "baseline"]):
-        row: dict[str, object] = {"labels": percent(budget), "baseline": baseline}
-        for model, of_model in part.groupby("model"):
-            ahead, behind = int((of_model["ci_low"] > 0).sum()), int((of_model["ci_high"] < 0).sum())
-            row[f"{model}: wins, ties, losses"] = f"{ahead}, {len(of_model) - ahead - behind}, {behind}"
-            row[f"{model}: mean difference, points"] = 100 * of_model["difference"].mean()
-        rows.append(row)
+    known = pairs.dropna(subset="p_gain_positive")
+    bands = pd.cut(known["p_gain_positive"], BANDS, include_lowest=True)
+    for band, part in known.groupby(bands, observed=True):
+        rows.append(
+            {
+                "P(gain > 0)": str(band),
+                "pairs": len(part),
+                "mean P": f"{part['p_gain_positive'].mean():.2f}",
+                "gained": f"{(part['gain'] > 0).mean():.2f}",
+                "mean gain": f"{100 * part['gain'].mean():+.1f}",
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def gap_against_gain(pairs: pd.DataFrame) -> Figure:
-    """Every pair: its gap and its gain, a colour for each group of patients."""
+def errors(pairs: pd.DataFrame) -> pd.DataFrame:
+    """How far pilots were off, in their own errors and those of the other half's patients."""
+    rows = []
+    for budget, part in pairs.groupby("budget"):
+        off = part["pilot_gain"] - part["gain"]
+        stated = np.hypot(part["pilot_gain_se"], part["gain_se"])
+        inside = off.abs() <= NORMAL_95 * stated
+        of_case = inside.groupby([part[name] for name in CASE]).mean()
+        rows.append(
+            {
+                "labels": percent(budget),
+                "pairs": len(part),
+                "95% intervals that hold": f"{inside.mean():.3f} ± {of_case.sem():.3f}",
+                "pilot minus gain": f"{100 * off.mean():+.2f}",
+                "stated over true error": f"{np.sqrt((stated**2).mean() / (off**2).mean()):.2f}",
+                "error of a pilot": f"{100 * np.sqrt((part['pilot_gain_se'] ** 2).mean()):.1f}",
+                "of the other half": f"{100 * np.sqrt((part['gain_se'] ** 2).mean()):.1f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def foretold_against_gain(pairs: pd.DataFrame) -> Figure:
+    """Every pair: what pilots of one half gained, and the gain on the other half; a colour for a group of patients."""
     budgets = sorted(pairs["budget"].unique())
     figure, axes = style.figure(4 * len(budgets), 3.6, columns=len(budgets))
-    clusters = sorted(pairs["cluster"].unique())
     for ax, budget in zip(axes, budgets, strict=True):
-        part = pairs[(pairs["budget"] == budget) & (pairs["criterion"] == "cch")]
-        for code, cluster in enumerate(clusters):
+        for code, (cluster, own) in enumerate(pairs[pairs["budget"] == budget].groupby("cluster")):
             colour, marker = style.COLOURS[code % len(style.COLOURS)], "os^DPX"[code % 6]
-            own = part[part["cluster"] == cluster]
-            ax.scatter(own["score"], 100 * own["gain"], color=colour, marker=marker, s=18, alpha=0.8, label=cluster)
+            gain = 100 * own["pilot_gain"], 100 * own["gain"]
+            ax.scatter(*gain, color=colour, marker=marker, s=14, alpha=0.7, label=cluster)
         ax.axhline(0, color=style.INK, linewidth=0.8)
         ax.axvline(0, color=style.INK, linewidth=0.8)
-        ax.set(title=f"{percent(budget)} of the labels", xlabel="gap (nats)", ylabel="gain (points)")
+        ax.set(title=f"{percent(budget)} of the labels", xlabel="gain of pilots (points)", ylabel=GAIN)
     axes[0].legend(fontsize=8)
     return figure
 
 
-def criterion_against_rivals(measured: pd.DataFrame) -> Figure:
-    """Spearman correlation with the gain of every criterion that scores, with intervals."""
-    budgets = sorted(measured["budget"].unique())
-    figure, axes = style.figure(4 * len(budgets), 5.6, columns=len(budgets))
-    scored = set(measured.loc[measured["spearman"].notna(), "criterion"])
-    order = [name for name in (*CRITERIA, *RIVALS) if name in scored][::-1]
+def advice_of_criteria(chosen: pd.DataFrame) -> Figure:
+    """Advised gain of each criterion, with its interval over groups of patients."""
+    budgets = sorted(chosen["budget"].unique())
+    figure, axes = style.figure(4 * len(budgets), 3.2, columns=len(budgets))
+    order = [name for name in CRITERIA if name != "never"][::-1]
     for ax, budget in zip(axes, budgets, strict=True):
-        part = measured[measured["budget"] == budget].set_index("criterion").reindex(order)
-        arms = np.nan_to_num([part["spearman"] - part["spearman_low"], part["spearman_high"] - part["spearman"]])
-        colours = [style.BLUE if name in CRITERIA else style.GREY for name in order]
-        for place, (name, colour) in enumerate(zip(order, colours, strict=True)):
-            value = part.loc[name, "spearman"]
-            ax.errorbar(value, place, xerr=arms[:, [place]].clip(min=0), color=colour, marker="o", markersize=5)
+        for place, name in enumerate(order):
+            part = chosen[(chosen["criterion"] == name) & (chosen["budget"] == budget)]
+            mean, arm = over_patients(part, "advised_gain")
+            colour = style.BLUE if name == "pilot" else style.GREY
+            ax.errorbar(mean, place, xerr=np.nan_to_num(arm), color=colour, marker="o", markersize=5)
         ax.axvline(0, color=style.INK, linewidth=0.8)
         ax.set_yticks(range(len(order)), labels=order if ax is axes[0] else [""] * len(order))
-        ax.set(title=f"{percent(budget)} of the labels", xlabel="Spearman correlation with the gain")
+        ax.set(title=f"{percent(budget)} of the labels", xlabel="advised gain (points)")
+    return figure
+
+
+def reliability(pairs: pd.DataFrame) -> Figure:
+    """P(gain > 0) against how often students gained, with 95% intervals of independent pairs."""
+    figure, (ax,) = style.figure(4.4, 3.8, columns=1)
+    known = pairs.dropna(subset="p_gain_positive")
+    for _, part in known.groupby(pd.cut(known["p_gain_positive"], BANDS, include_lowest=True), observed=True):
+        gained, n = int((part["gain"] > 0).sum()), len(part)
+        low, high = binomtest(gained, n).proportion_ci(method="wilson")
+        arms = [[max(gained / n - low, 0)], [max(high - gained / n, 0)]]
+        ax.errorbar(part["p_gain_positive"].mean(), gained / n, yerr=arms, color=style.BLUE, marker="o", markersize=5)
+        ax.annotate(f"{n}", (part["p_gain_positive"].mean(), gained / n), xytext=(5, -9), textcoords="offset points")
+    ax.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8)
+    ax.set(xlabel="P(gain > 0) from one half", ylabel="share that gained on the other half")
     return figure
