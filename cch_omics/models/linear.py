@@ -150,15 +150,14 @@ def _normal(weight: Floats) -> Floats:
 
 
 def _ridge(scaled: Tensor, problem: _Problem, unit: float) -> _Paths:
-    """Ridge regression on all features, by the Gram matrix of the samples.
+    """Ridge regression on all features.
 
-    With weights w that sum to one, S = diag(sqrt(w)), and the Gram matrix K of features that are centred by w, the
-    coefficients of the samples are a = S (S K S + penalty I)^-1 S (y - w'y); they sum to zero, and K a differs from the
-    uncentred K a by a constant.
+    Features and responses are centred by the weights w, which sum to one. Systems of equations have the size of the
+    features or of the samples, whichever are fewer.
     """
     (responses, weights), device = problem.fitted, scaled.device
     n_sets, n_models, n, n_responses = responses.shape
-    gram = scaled @ scaled.T / unit
+    gram = scaled @ scaled.T / unit if n < scaled.shape[1] else None
     predicted = np.empty((len(PENALTIES), n_sets, n_models, n, n_responses))
     weight = np.empty((len(PENALTIES), n_models, scaled.shape[1], n_responses))
     intercept = np.empty((len(PENALTIES), n_models, n_responses))
@@ -171,28 +170,48 @@ def _ridge(scaled: Tensor, problem: _Problem, unit: float) -> _Paths:
             w = torch.as_tensor(row[row > 0], device=device)
             y = torch.as_tensor(responses[g, models][:, row > 0].transpose(1, 0, 2), device=device).flatten(1)
             mean = w @ y
-            root = w.sqrt()[:, None]
-            own = gram[used[:, None], used]
-            column = own @ w
-            centred = own - column[:, None] - column + w @ column
-            system, right = root * centred * root.T, root * (y - mean)
-            identity = torch.eye(len(used), dtype=torch.float64, device=device)
-            # One after the other: all of them at once would be many times as much memory.
-            solved = [
-                torch.cholesky_solve(right, torch.linalg.cholesky(system + penalty * identity)) for penalty in PENALTIES
-            ]
-            coefficients = root * torch.stack(solved)
-            along = gram[:, used] @ coefficients  # (P, n, M R)
+            if gram is None:
+                along, slope = _by_features(scaled, used, w, y - mean, unit)
+            else:
+                along, slope = _by_samples(gram, used, w, y - mean)
             constant = mean - w @ along[:, used]
-            found = (along + constant[:, None]).reshape(len(PENALTIES), n, len(models), n_responses)
-            predicted[:, g, models] = found.permute(0, 2, 1, 3).cpu().numpy()
+            shape = len(PENALTIES), -1, len(models), n_responses
+            predicted[:, g, models] = (along + constant[:, None]).reshape(shape).permute(0, 2, 1, 3).cpu().numpy()
             if g == n_sets - 1:
-                of_features = (scaled[used].T / unit @ coefficients).reshape(
-                    len(PENALTIES), -1, len(models), n_responses
-                )
-                weight[:, models] = of_features.permute(0, 2, 1, 3).cpu().numpy()
+                of_features = slope if gram is None else scaled[used].T / unit @ slope
+                weight[:, models] = of_features.reshape(shape).permute(0, 2, 1, 3).cpu().numpy()
                 intercept[:, models] = constant.reshape(len(PENALTIES), len(models), n_responses).cpu().numpy()
     return _Paths(predicted, weight, intercept)
+
+
+def _by_samples(gram: Tensor, used: Tensor, w: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(P, n, R) predictions but for a constant, and (P, m, R) coefficients a of the m samples used.
+
+    With S = diag(sqrt(w)) and the Gram matrix K of centred features, a = S (S K S + penalty I)^-1 S y; they sum to
+    zero, and K a differs from the uncentred K a by a constant.
+    """
+    root, own = w.sqrt()[:, None], gram[used[:, None], used]
+    column = own @ w
+    centred = own - column[:, None] - column + w @ column
+    coefficients = root * _for_penalties(root * centred * root.T, root * y)
+    return gram[:, used] @ coefficients, coefficients
+
+
+def _by_features(scaled: Tensor, used: Tensor, w: Tensor, y: Tensor, unit: float) -> tuple[Tensor, Tensor]:
+    """(P, n, R) predictions but for a constant, and (P, q, R) coefficients of the features."""
+    own = scaled[used]
+    centred = own - w @ own
+    side = (w[:, None] * centred).T / unit
+    coefficients = _for_penalties(side @ centred, side @ y)
+    return scaled @ coefficients, coefficients
+
+
+def _for_penalties(system: Tensor, right: Tensor) -> Tensor:
+    """(P, k, R) solutions of (system + penalty I) x = right: one after the other, as all at once take more memory."""
+    identity = torch.eye(len(system), dtype=system.dtype, device=system.device)
+    return torch.stack(
+        [torch.cholesky_solve(right, torch.linalg.cholesky(system + penalty * identity)) for penalty in PENALTIES]
+    )
 
 
 def _screened_ridge(scaled: Tensor, problem: _Problem, n_features: int) -> _Paths:

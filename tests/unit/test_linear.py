@@ -20,8 +20,16 @@ WEIGHT = 0.6
 SCREENED = 3
 
 
-def make_sets(task: str, view: str = "rna") -> TrainingSets:
+def make_sets(task: str, view: str = "rna", *, more_features: int = 0) -> TrainingSets:
     cohort = make_cohort(n=72, task=task)
+    if more_features:
+        own = cohort.modalities[view]
+        noise = np.random.default_rng(0).standard_normal((len(own.rows), more_features)).astype(np.float32)
+        names = np.array([f"noise{j}" for j in range(more_features)])
+        wide = dataclasses.replace(
+            own, values=np.hstack([own.values, noise]), features=np.concatenate([own.features, names])
+        )
+        cohort = dataclasses.replace(cohort, modalities=cohort.modalities | {view: wide})
     splits = make_splits(cohort, SplitsConfig(repeats=1, folds=3, inner_folds=3), seed=0)
     # A third of the samples has no label.
     splits = dataclasses.replace(splits, labelled=splits.labelled & (np.arange(72) % 3 > 0))
@@ -59,13 +67,14 @@ def responses_of(sets: TrainingSets, g: int) -> Responses:
 
 @pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 @pytest.mark.parametrize("taught", [False, True])
-@pytest.mark.parametrize("screened", [None, SCREENED])
+@pytest.mark.parametrize(("screened", "more_features"), [(None, 0), (None, 100), (SCREENED, 0)])
 def test_closed_forms_are_the_least_squares_of_labels_and_soft_targets(
-    task: str, taught: bool, screened: int | None, monkeypatch: pytest.MonkeyPatch
+    task: str, taught: bool, screened: int | None, more_features: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one penalty, against a plain ridge regression in which a sample with both stands twice."""
     monkeypatch.setattr(linear, "PENALTIES", (0.05,))
-    sets = make_sets(task)
+    # Systems have the size of the features, and with more of these that of the samples.
+    sets = make_sets(task, more_features=more_features)
     teaching = make_teaching(sets) if taught else None
     (found,) = fit_linear(sets, teaching, soft_weight=WEIGHT, screened=[screened])
     scaled = sets.scaled.double().numpy()
