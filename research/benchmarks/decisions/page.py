@@ -22,6 +22,7 @@ from scipy.stats import binomtest, t
 from cch_omics import keys
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
+from cch_omics.tasks import task_class
 from cch_omics.verdict.criteria import CRITERIA
 from research.benchmarks.decisions.measure import CLEAN
 from research.rivals import RIVALS
@@ -59,7 +60,7 @@ def write_page(output: Path, page: Path) -> None:
         "patients": markdown(by_patients(clean["chosen"])),
         "metrics": markdown(by_task(pairs[pairs["kind"] == CLEAN], clean["chosen"])),
         "calibration": markdown(calibration(pairs[pairs["kind"] == CLEAN])),
-        "errors": markdown(errors(pairs[pairs["kind"] == CLEAN])),
+        "errors": markdown(pd.concat([errors(pairs[pairs["kind"] == CLEAN]), of_best(pairs[pairs["kind"] == CLEAN])])),
         "leaked": markdown(by_criterion(*others, ("pilot", "accuracy_difference", "cch", "always"))),
     }
     text = (
@@ -234,25 +235,43 @@ def calibration(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def errors(pairs: pd.DataFrame) -> pd.DataFrame:
-    """How far pilots were off, in their own errors and those of the other half's patients."""
+    """How far pilots of all pairs were off, in their own errors and those of the other half's patients."""
+    return pd.DataFrame(
+        {"labels": percent(budget), "pairs": f"all {len(part)}"}
+        | off_by(part, part["pilot_gain"], part["pilot_gain_se"])
+        for budget, part in pairs.groupby("budget")
+    )
+
+
+def of_best(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The same of each student's teacher with the largest pilot gain, with the prior and without.
+
+    Who is the largest of several is so by chance too. The posterior of a gain knows of the others by its prior alone.
+    """
     rows = []
-    for budget, part in pairs.groupby("budget"):
-        off = part["pilot_gain"] - part["gain"]
-        stated = np.hypot(part["pilot_gain_se"], part["gain_se"])
-        inside = off.abs() <= NORMAL_95 * stated
-        of_case = inside.groupby([part[name] for name in CASE]).mean()
-        rows.append(
-            {
-                "labels": percent(budget),
-                "pairs": len(part),
-                "95% intervals that hold": f"{inside.mean():.3f} ± {of_case.sem():.3f}",
-                "pilot minus gain": f"{100 * off.mean():+.2f}",
-                "stated over true error": f"{np.sqrt((stated**2).mean() / (off**2).mean()):.2f}",
-                "error of a pilot": f"{100 * np.sqrt((part['pilot_gain_se'] ** 2).mean()):.1f}",
-                "of the other half": f"{100 * np.sqrt((part['gain_se'] ** 2).mean()):.1f}",
-            }
-        )
+    for budget, part in pairs.dropna(subset="pilot_gain").groupby("budget"):
+        best = part.loc[part.groupby([*CASE, "student"])["pilot_gain"].idxmax()]
+        gain, error = best["pilot_gain"], best["pilot_gain_se"]
+        prior = best["task"].map(lambda task: task_class(task).gain_sd)
+        kept = prior**2 / (prior**2 + error**2)
+        first = {"labels": percent(budget)}
+        rows.append(first | {"pairs": f"best of each student, {len(best)}"} | off_by(best, gain, error))
+        rows.append(first | {"pairs": "the same, with the prior"} | off_by(best, kept * gain, kept**0.5 * error))
     return pd.DataFrame(rows)
+
+
+def off_by(pairs: pd.DataFrame, said: "pd.Series[float]", error: "pd.Series[float]") -> dict[str, str]:
+    """What was said of gains beside the gains on the other half."""
+    off, stated = said - pairs["gain"], np.hypot(error, pairs["gain_se"])
+    inside = off.abs() <= NORMAL_95 * stated
+    of_case = inside.groupby([pairs[name] for name in CASE]).mean()
+    return {
+        "95% intervals that hold": f"{inside.mean():.3f} ± {of_case.sem():.3f}",
+        "said minus gain": f"{100 * off.mean():+.2f}",
+        "stated over true error": f"{np.sqrt((stated**2).mean() / (off**2).mean()):.2f}",
+        "error of what is said": f"{100 * np.sqrt((error**2).mean()):.1f}",
+        "of the other half": f"{100 * np.sqrt((pairs['gain_se'] ** 2).mean()):.1f}",
+    }
 
 
 def foretold_against_gain(pairs: pd.DataFrame) -> Figure:
