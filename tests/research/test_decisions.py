@@ -48,13 +48,13 @@ def test_what_is_there_is_not_measured_again(output: Path) -> None:
 def test_the_page_has_every_criterion_and_keeps_what_a_person_wrote(output: Path, tmp_path: Path) -> None:
     text = tmp_path / "page.md"
     text.write_text("Mine.\n<!-- begin rivals -->\nold\n<!-- end rivals -->\nMine too.\n")
-    page.write_page(output, text)
+    page.write_page(output, [text])
     found = text.read_text()
     assert found.startswith("Mine.\n") and found.endswith("Mine too.\n") and "old" not in found
     assert all(f"| {name} " in found for name in RIVALS)
     assert all((tmp_path / f"decisions-{name}.png").stat().st_size > 1000 for name in ("gain", "advice", "calibration"))
     # Without a page, one with all tables is made.
-    page.write_page(output, tmp_path / "new.md")
+    page.write_page(output, [tmp_path / "new.md"])
     new = (tmp_path / "new.md").read_text()
     assert all(f"| {name} " in new for name in CRITERIA) and "<!-- begin calibration -->" in new
 

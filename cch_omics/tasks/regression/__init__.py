@@ -79,8 +79,8 @@ class Regression:
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.012, 0.014, 0.06)
-    pilot_label_power: ClassVar[float] = 1.3
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.038, 0.19, 0.49)
+    pilot_label_power: ClassVar[float] = 0.88
     label_estimator: ClassVar[str] = "ksg"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False

@@ -97,8 +97,8 @@ class Survival:
     primary: ClassVar[str] = "uno_c"
     # That of classification: no number has been chosen on cohorts with survival times yet.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.01, 0.0175, 0.035)
-    pilot_label_power: ClassVar[float] = 1.0
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.066, 0.12, 0.15)
+    pilot_label_power: ClassVar[float] = 1.2
     label_estimator: ClassVar[str] = "likelihood"
     # The second is cBioPortal's, the third Xena's.
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("_time", "_event"), ("_MONTHS", "_STATUS"), (".time", ""))

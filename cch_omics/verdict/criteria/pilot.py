@@ -2,8 +2,8 @@
 
 Neither information about the label nor shared information says whether the student's omics can express what the teacher
 knows. A pilot does: a student that was taught on inner folds, by teachers that have not seen the labels that it is
-judged by. On real cohorts that foretells the gain better than the gap (docs/decisions.md). Two things are asked for
-besides, because a gain without them is luck: the teacher and the student that it taught more likely than not know
+judged by. What it says of a gain was right on patients that it had not seen (docs/decisions.md). Two things are asked
+for besides, because a gain without them is luck: the teacher and the student that it taught more likely than not know
 something of the label, and the teacher is shown to share information with the student.
 """
 

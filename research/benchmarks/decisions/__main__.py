@@ -6,7 +6,7 @@
     python -m research.benchmarks.decisions --output DIR --tables           (of what is measured so far)
 
 DIR of --data has the folders of `measure.CASES`. Each case, label budget, draw of the halves, and half is one file of
-DIR of --output, and is not measured again. Writes tables and figures into --page. Networks, folds, rule and recipe are
+DIR of --output, and is not measured again. Writes tables and figures into --pages. Networks, folds, rule and recipe are
 those of the default configuration.
 """
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, required=True, help="a file for each case; not for the repository")
-    parser.add_argument("--page", type=Path, help="default: OUTPUT/decisions.md")
+    parser.add_argument("--pages", type=Path, nargs="+", metavar="PAGE", help="default: OUTPUT/decisions.md")
     parser.add_argument("--draws", type=int, default=1, help="of the halves, and so of the labels")
     parser.add_argument("--budgets", type=float, nargs="+", default=[0.15, 0.4, 1.0])
     parser.add_argument("--only", nargs="+", metavar="COHORT[/TARGET]")
@@ -52,7 +52,7 @@ def main() -> None:
         with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
             for done in [pool.submit(measure_once, *each, args.data, args.output, settings) for each in chosen]:
                 done.result()
-    write_page(args.output, args.page or args.output / "decisions.md")
+    write_page(args.output, args.pages or [args.output / "decisions.md"])
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ def measure(judged: Judged, draw: int, half: int, data: Path | None, settings: S
     evidence = gather(cohort, splits, encodings, students, information)
     gained = pd.concat([outcomes(cohort, splits, name, each) for name, each in students.items()], ignore_index=True)
     pairs = evidence[evidence["repeat"] == -1].merge(gained, on=list(keys.PAIR_COLUMNS))
-    scored = pd.concat([by_criteria(pairs), by_rivals(cohort, splits, encodings, pairs)], ignore_index=True)
+    scored = by_criteria(pairs)
+    if cohort.target.task.name == "classification":
+        scored = pd.concat([scored, by_rivals(cohort, splits, encodings, pairs)], ignore_index=True)
     task, labelled = cohort.target.task, splits.labelled[splits.full]
     metric = task.metrics[task.primary]
     values = cohort.target.values[known & cohort.target.observed]
@@ -211,8 +213,6 @@ def by_rivals(cohort: Cohort, splits: Splits, encodings: Mapping[str, Encoding],
     """The same of the rivals, which are for classes."""
     rows = []
     for teacher, student, recipe, gain in pairs[[*keys.PAIR_COLUMNS, "gain"]].itertuples(index=False):
-        if cohort.target.task.name != "classification":
-            break
         pair = held_out_pair(cohort, splits, encodings, splits.full, teacher, student)
         for name, rival in RIVALS.items():
             score = rival.score(pair)

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ BANDS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 GAIN = "gain on the other half (points)"
 
 
-def write_page(output: Path, page: Path) -> None:
-    """Write tables and figures of all cases that have been measured."""
+def write_page(output: Path, pages: Sequence[Path]) -> None:
+    """Write tables of all cases that have been measured into the pages, and figures beside the first."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.json"))]
     if not measured:
         raise SystemExit(f"nothing has been measured in {output}")
@@ -63,14 +64,11 @@ def write_page(output: Path, page: Path) -> None:
         "errors": markdown(pd.concat([errors(pairs[pairs["kind"] == CLEAN]), of_best(pairs[pairs["kind"] == CLEAN])])),
         "leaked": markdown(by_criterion(*others, ("pilot", "accuracy_difference", "cch", "always"))),
     }
-    text = (
-        page.read_text(encoding="utf-8")
-        if page.exists()
-        else "# Is the advice right?\n"
-        + "".join(f"\n## {name.capitalize()}\n\n<!-- begin {name} -->\n<!-- end {name} -->\n" for name in blocks)
-    )
-    with atomic(page) as draft:
-        draft.write_text(filled(text, blocks), encoding="utf-8")
+    empty = "".join(f"\n## {name.capitalize()}\n\n<!-- begin {name} -->\n<!-- end {name} -->\n" for name in blocks)
+    for page in pages:
+        text = page.read_text(encoding="utf-8") if page.exists() else f"# Is the advice right?\n{empty}"
+        with atomic(page) as draft:
+            draft.write_text(filled(text, blocks), encoding="utf-8")
     with style.style():
         figures = {
             "gain": foretold_against_gain(pairs[pairs["kind"] == CLEAN]),
@@ -78,7 +76,7 @@ def write_page(output: Path, page: Path) -> None:
             "calibration": reliability(pairs[pairs["kind"] == CLEAN]),
         }
         for name, figure in figures.items():
-            with atomic(page.parent / f"decisions-{name}.png") as draft:
+            with atomic(pages[0].parent / f"decisions-{name}.png") as draft:
                 figure.savefig(draft, dpi=110, format="png", facecolor="white", metadata={"Software": None})
 
 
