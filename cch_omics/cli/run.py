@@ -19,7 +19,7 @@ from cch_omics.planning.sources import made_source, modalities_of
 SNAKEFILE = Path("workflow", "Snakefile")
 # Where Snakemake looks by itself, from the working directory.
 CONFIGURATION = Path("config", "config.yaml")
-COLUMNS = ("cohort", "target", "omics", "teachers", "samples", "minutes on one core")
+COLUMNS = ("cohort", "target", "omics", "teachers", "samples", "minutes")
 # Seconds of one core: for a row of the sheet whatever its size; and for each sample, inner fold of an outer training set,
 # and view or pair of views (research/benchmarks/many_cohorts.md).
 SECONDS, SECONDS_EACH = 16.0, 0.00013
@@ -47,7 +47,7 @@ def run(
     places = {name: Path((config.pathvars or {}).get(name, name)) for name in ("results", "logs", "resources")}
     print("\n".join(plan(read_sheet(sheet), config, places["resources"])), flush=True)
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / SNAKEFILE), "--cores", cores]
-    words += ["--keep-going", "--rerun-incomplete", *(["--dry-run"] if dry_run else [])]
+    words += ["--workflow-profile", "none", "--keep-going", "--rerun-incomplete", *(["--dry-run"] if dry_run else [])]
     words += ["--configfile", *map(str, files), "--config", f"cohorts={sheet}", *(snakemake or [])]
     status = status_of(words)
     if not dry_run and places["results"].is_dir():
@@ -133,8 +133,8 @@ def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[
         counted = (str(samples), f"{minutes:.1f}") if samples else ("not known before the download", "")
         lines.append((row.cohort, row.target_name, ", ".join(modalities), ", ".join(teachers), *counted))
     yield from aligned(lines)
-    more = "" if len(known) == len(rows) else ", without cohorts that have to be downloaded"
-    yield f"Together about {sum(known):.0f} minutes of one core{more}: less on more cores, up to twice as much on a busy machine."
+    more = "" if len(known) == len(rows) else ", and those of the cohorts that have to be downloaded"
+    yield f"\nMinutes of one core from nothing, within a factor of two; together {sum(known):.1f}{more}.\n"
 
 
 def status_of(words: Sequence[str]) -> int:

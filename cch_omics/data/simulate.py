@@ -120,8 +120,8 @@ _NUMBER = Simulated(
 )
 # What people have: raw counts and beta values, and a label of few.
 _ASSAYS = Simulated(
-    n=180,
-    labelled=0.4,
+    n=300,
+    labelled=0.2,
     modalities={
         "rna": Channel(features=100, label=1.8, shared=1.0, noise=0.3, scale="counts"),
         "methylation": Channel(features=80, label=0.8, shared=1.0, noise=0.3, scale="beta"),
@@ -165,7 +165,7 @@ SIMULATED: dict[str, Simulated] = {
     "survival": replace(_NUMBER, labelled=0.85, censored=0.5),
     # As `complementary`, seen through assays; and the same assays at another place, where all labels are known.
     "assays": _ASSAYS,
-    "assays-elsewhere": replace(_ASSAYS, n=300, labelled=1.0, batch=0.5, first=5000),
+    "assays-elsewhere": replace(_ASSAYS, labelled=1.0, batch=0.5, first=5000),
 }
 
 
