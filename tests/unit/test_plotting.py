@@ -24,7 +24,7 @@ def draw(function, *args, **kwargs):
     with style.style():
         figure, (ax,) = style.figure(5, 4)
         function(*args, ax=ax, **kwargs)
-        return style.svg(figure, name="it", alt="what it shows")
+        return style.svg(figure, name="it", alt="what it shows", data=pd.DataFrame({"a": [1.0]}))
 
 
 def texts(ax):

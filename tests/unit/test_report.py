@@ -54,7 +54,7 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in {"style", "script", "title"}:
             self.said.append(data)
 
     @property
@@ -100,7 +100,7 @@ def test_page_is_self_contained_well_formed_and_small(task):
     text = made_up_page(task)
     parsed = Page(text)
     assert all(link.startswith(("#", "data:,")) for link in parsed.asked)
-    assert "<script" not in text and "@import" not in text and "://" not in text
+    assert text.count("<script") == 1 and "@import" not in text and "://" not in text
     assert not re.search(r"url\((?!#)", text)
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link[1:] for link in parsed.asked if link.startswith("#") and len(link) > 1} <= set(parsed.ids)
@@ -129,7 +129,7 @@ def test_everything_from_data_is_escaped(tmp_path):
         content[name] = content[name].assign(**{column: evil})
     folder = write_results(tmp_path / "made-up" / "sub<b>type", [evil, "rna"], **content)
     text = cohort_page(read_results(folder), ReportConfig(title=evil), {evil: evil})
-    assert "<script" not in text and "<b>type" not in text
+    assert text.count("<script") == 1 and "<b>type" not in text
     assert "&lt;script&gt;" in text
 
 

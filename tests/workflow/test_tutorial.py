@@ -51,8 +51,7 @@ def test_they_lead_from_raw_values_to_a_student_that_others_have_tested(tmp_path
     student = json.loads((tmp_path / "results/lab/subtype/students/methylation/student.json").read_text())
     assert student["scale"] == "beta"
     scores = read_table(tmp_path / "validation" / "validation.tsv", keys.VALIDATION_COLUMNS)
-    scores = scores[scores["metric"] == "balanced_accuracy"].set_index(["model", "minus"])
-    alone, taught = (float(scores.loc[(model, float("nan")), "value"].iloc[0]) for model in ("alone", "taught"))
-    # Better than one of three by chance; the assays' batch does not take it away.
-    assert alone > 0.45 and taught > 0.45
+    of_models = scores[(scores["metric"] == "balanced_accuracy") & scores["minus"].isna()].set_index("model")["value"]
+    # One of three is chance, and another batch does not bring them down to it.
+    assert set(of_models.index) == {"alone", "soft_targets:rna"} and of_models.min() > 0.45
     assert "soft targets from rna" in said and "minus trained alone" in said
