@@ -33,7 +33,9 @@ def run(
         str, file("YAML", "settings that differ from the defaults: a file, or quick or full, which come with cch_omics")
     ] = "",
     cores: Annotated[str, typer.Option(help="processor cores to use: a number, or all")] = "all",
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="print the plan and the jobs, and do nothing")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="print the plan and the jobs, and do nothing")
+    ] = False,
 ) -> None:
     """Run the workflow on this machine for the cohorts of a sheet: first the plan, last the verdicts.
 
@@ -77,7 +79,7 @@ def workflow_root() -> Path:
 
 
 def configurations(asked: str, root: Path) -> list[Path]:
-    """Configuration files, of which a later one overrides: that of the working directory or the defaults, that asked for.
+    """Configuration files: that of the working directory, or else the defaults, and that asked for, which overrides it.
 
     Raises
     ------

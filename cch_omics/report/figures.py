@@ -92,10 +92,11 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, name: str = "gains"
         return Markup()
     alt = f"Scatter plot of gap against realised gain for {len(pairs)} pairs; the table below lists the values."
     with style():
-        drawn, (ax,) = figure(8.2, 5.0)
+        drawn, (ax,) = figure(6.8, 4.6)
         pair_plots.gap_against_gain(pairs, metric, numbers=len(pairs) <= MAX_PAIRS, ax=ax)
-        data = pairs[[*keys.PAIR_COLUMNS, "gap", "gap_se", "gain", "ci_low", "ci_high", "verdict"]]
-        return svg(drawn, name=name, alt=alt, data=data, wide=True)
+        of = [name for name in ("cohort", "target") if name in pairs]
+        data = pairs[[*of, *keys.PAIR_COLUMNS, "gap", "gap_se", "gain", "ci_low", "ci_high", "verdict"]]
+        return svg(drawn, name=name, alt=alt, data=data)
 
 
 def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str]) -> list[Panel]:
@@ -132,9 +133,8 @@ def outcomes(results: Results) -> list[Outcome]:
         first = next(iter(pictures.values()))
         alt = f"{first.title} by the student of {student}, {' and '.join(pictures)}; the text below has the numbers."
         with style():
-            data = outcome_plots.drawn_data(pictures)
-            made_of = {"name": f"outcome-{number}", "alt": alt, "data": data, "wide": len(pictures) > 1}
-            svg_of = svg(outcome_plots.outcome(pictures), **made_of)
+            made_of, data = outcome_plots.outcome(pictures), outcome_plots.drawn_data(pictures)
+            svg_of = svg(made_of, name=f"outcome-{number}", alt=alt, data=data, wide=len(pictures) > 1)
         said = {name: picture.said for name, picture in pictures.items()}
         drawn_of.append(Outcome(student, first, svg_of, said))
     return drawn_of

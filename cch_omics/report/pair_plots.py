@@ -176,8 +176,8 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
     Parameters
     ----------
     pairs
-        Columns `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`. Pairs without a gap or
-        a gain are left out.
+        Columns `teacher`, `student`, `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`.
+        Pairs without a gap or a gain are left out.
     metric
         What the gains are in.
     numbers
@@ -225,7 +225,9 @@ def slants(names: Sequence[str]) -> bool:
 
 
 def _pair(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['teacher']} → {row['student']}"
+    """How a pair is named, with its cohort and target where there are several."""
+    of = [f"{row['cohort']}, {row['target']}, "] if "cohort" in row else []
+    return "".join([*of, f"{row['teacher']} → {row['student']}"])
 
 
 def _estimate(value: float, error: float) -> str:

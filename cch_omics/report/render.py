@@ -1,4 +1,4 @@
-"""From content to a page: all that is not marked as finished is text, and none of it acts but the script of the templates."""
+"""From content to a page: what is not marked as finished is text, and nothing acts but the script of the templates."""
 
 import importlib.metadata
 import platform

@@ -129,7 +129,9 @@ def svg(drawn: Figure, *, name: str, alt: str, data: pd.DataFrame, wide: bool = 
     inches = drawn.get_size_inches()
     text = text.replace("</svg>", f"{_hovers(drawn, *(72 * inches))}</svg>")
     width, height = inches * 96
-    short = data.apply(lambda column: column.map("{:.5g}".format).where(column.notna()) if column.dtype == float else column)
+    short = data.apply(
+        lambda column: column.map("{:.5g}".format).where(column.notna()) if column.dtype == float else column
+    )
     csv = html.escape(visible(table_text(short, ","), keep="\n"))
     opening = (
         f'<svg class="figure{" wide" if wide else ""}" role="img" aria-label="{html.escape(alt)}" '
@@ -148,7 +150,9 @@ def _hovers(drawn: Figure, width: float, height: float) -> str:
         for x, y, said, radius in _HOVER.get(ax, ()):
             across, up = to_fraction.transform((x, y))
             title = f"<title>{html.escape(visible(said))}</title>"
-            circles.append(f'<circle cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}" r="{radius:g}">{title}</circle>')
+            circles.append(
+                f'<circle cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}" r="{radius:g}">{title}</circle>'
+            )
     return f'<g fill="none" pointer-events="all">{"".join(circles)}</g>' if circles else ""
 
 
