@@ -51,8 +51,9 @@ def model_performance(
             ax.errorbar(
                 [metric.scale * row["mean"]], [y], xerr=widths, markersize=7, elinewidth=1.4, linestyle="none", **look
             )
-            mean, low, high = (shown(metric, row[name]) for name in ("mean", "ci_low", "ci_high"))
-            hover(ax, metric.scale * row["mean"], y, f"{model_name(row['model'], task)}: {mean} ({low} to {high})")
+            mean, *ends = (shown(metric, row[name]) for name in ("mean", "ci_low", "ci_high"))
+            interval = f" ({' to '.join(ends)})" if np.isfinite(row["ci_low"]) else ""
+            hover(ax, metric.scale * row["mean"], y, f"{model_name(row['model'], task)}: {mean}{interval}")
     alone = ordered.loc[ordered["model"] == "alone", "mean"]
     if len(alone) and np.isfinite(alone.iloc[0]):
         ax.axvline(metric.scale * alone.iloc[0], color=INK, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)

@@ -58,9 +58,9 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     size = 9.5 if len(students) <= 8 else 7.5
     for cell in cells:
         x, y = column[cell["student"]] + 0.5, row[cell["teacher"]] + 0.5
-        verdict = VERDICTS.get(cell["verdict"], cell["verdict"])
-        hover(ax, x, y, f"{_pair(cell)}: gap {_estimate(cell['gap'], cell['gap_se'])} nats; {verdict}", 15)
         if np.isfinite(cell["gap"]):
+            verdict = VERDICTS.get(cell["verdict"], cell["verdict"])
+            hover(ax, x, y, f"{_pair(cell)}: gap {_estimate(cell['gap'], cell['gap_se'])} nats; {verdict}", 15)
             ink = "white" if abs(cell["gap"]) > 0.9 * limit else INK
             text = f"{signed(cell['gap'])} {VERDICT_SYMBOLS.get(cell['verdict'], '')}"
             ax.text(x, y - 0.08, text, ha="center", va="center", color=ink, size=size)
@@ -209,8 +209,9 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
             ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
         for y, pair in zip(gain, part.to_dict("records"), strict=True):
             said = f"gap {_estimate(pair['gap'], pair['gap_se'])} nats, gain {difference(metric, pair['gain'])}"
-            ends = f"{difference(metric, pair['ci_low'])} to {difference(metric, pair['ci_high'])}"
-            hover(ax, pair["gap"], y, f"{pair['number']}. {_pair(pair)}: {said} ({ends})")
+            if np.isfinite(pair["ci_low"]):
+                said += f" ({difference(metric, pair['ci_low'])} to {difference(metric, pair['ci_high'])})"
+            hover(ax, pair["gap"], y, f"{pair['number']}. {_pair(pair)}: {said}")
     ax.margins(0.12)
     ax.set_xlabel("gap as estimated,  I(teacher; student) − I(student; label), nats")
     ax.set_ylabel(f"realised gain over training alone,\n{difference_heading(metric)}")
@@ -231,7 +232,7 @@ def _pair(row: Mapping[Hashable, Any]) -> str:
 
 
 def _estimate(value: float, error: float) -> str:
-    return f"{value:+.3g} ± {error:.2g}"
+    return f"{value:+.3g} ± {error:.2g}" if np.isfinite(error) else f"{value:+.3g}"
 
 
 def _one_row_a_pair(ax: "Axes", pairs: pd.DataFrame) -> None:
