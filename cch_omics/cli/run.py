@@ -129,13 +129,17 @@ def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[
         teachers = teachers_of_row(row, modalities)
         pairs = [(teacher, student) for student in modalities for teacher in teachers if teacher != student]
         made = resources / made_source(row.source)
-        samples = samples_of(str(made) if made.exists() and made != resources else row.source)
+        try:
+            samples = samples_of(str(made) if made.exists() and made != resources else row.source)
+        except InputError:
+            # The step that reads it says why, and others go on.
+            samples = 0
         minutes = (SECONDS + SECONDS_EACH * samples * trained * (len({*modalities, *teachers}) + len(pairs))) / 60
         known += [minutes] if samples else []
-        counted = (str(samples), f"{minutes:.1f}") if samples else ("not known before the download", "")
+        counted = (str(samples), f"{minutes:.1f}") if samples else ("not known yet", "")
         lines.append((row.cohort, row.target_name, ", ".join(modalities), ", ".join(teachers), *counted))
     yield from aligned(lines)
-    more = "" if len(known) == len(rows) else ", and those of the cohorts that have to be downloaded"
+    more = "" if len(known) == len(rows) else ", and those of the cohorts whose samples are not known yet"
     yield f"\nMinutes of one core from nothing, within a factor of two; together {sum(known):.1f}{more}.\n"
 
 

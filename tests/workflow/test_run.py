@@ -53,7 +53,7 @@ def test_the_plan_counts_samples_and_makes_nothing(run: Run, tmp_path: Path) -> 
     header, a, b = cells(done.stdout)[:3]
     assert tuple(header) == command.COLUMNS
     assert a[:5] == ["a", "score", "rna, cnv, rppa", "rna, rna+cnv", "400"] and 0.5 < float(a[5]) < 10
-    assert b == ["b", "pam50", "methylation, mirna, rna", "methylation, mirna, rna", "not known before the download"]
+    assert b == ["b", "pam50", "methylation, mirna, rna", "methylation, mirna, rna", "not known yet"]
     said = done.stdout + done.stderr
     assert "a score analyse: " in said and "download_demo" not in said and "Reasons" not in said
     assert {path.name for path in tmp_path.iterdir()} <= {"sheet.tsv", ".cache", ".snakemake"}
@@ -119,6 +119,17 @@ def test_samples_of_every_kind_of_source(tmp_path: Path) -> None:
     (study / "data_clinical_sample.txt").write_text("#a\tb\nPATIENT_ID\tSAMPLE_ID\np1\ts1\np2\ts2\np3\ts3\n")
     assert samples_of(str(study)) == 3
     assert samples_of("cbioportal:brca_metabric") == samples_of("demo:tcga-brca") == 0
+
+
+def test_a_source_that_cannot_be_read_stops_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken").mkdir()
+    for name in ("rna", "cnv", "clinical"):
+        (tmp_path / "broken" / f"{name}.csv").write_text("sample,g1\np1,1\np1,2\n")
+    rows = read_sheet(sheet(tmp_path, "a\tsimulated:number\tscore\t", "b\tbroken\ty\t"))
+    lines = list(command.plan(rows, load_config({"cohorts": "sheet.tsv"}), Path("nowhere")))
+    assert cells(lines[2])[0] == ["b", "y", "cnv, rna", "cnv, rna", "not known yet"]
+    assert "samples are not known yet" in lines[-1]
 
 
 def test_the_sheet_of_the_demo_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
