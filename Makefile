@@ -8,8 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test test-all check docs benchmark-decisions gpu-check clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (2 minutes on 2 cores).
-	$(BIN)/snakemake --cores $(CORES) || { $(BIN)/cch summary results; exit 1; }
-	@$(BIN)/cch summary results
+	$(BIN)/cch run config/cohorts.tsv --cores $(CORES)
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --durations 20
 

@@ -307,8 +307,8 @@ def registries_page() -> str:
 def commands_page() -> str:
     """Help of every command, as it prints it."""
     group = typer.main.get_command(app)
-    lines = ["# Commands", "", "As `cch COMMAND --help` prints them.", ""]
     context = click.Context(group, info_name="cch", terminal_width=100, max_content_width=100)
+    lines = ["# Commands", "", "```text", group.get_help(context), "```", ""]
     for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]
         of_command = click.Context(command, info_name=name, parent=context, terminal_width=100, max_content_width=100)
         lines += [f"## cch {name}", "", "```text", command.get_help(of_command), "```", ""]

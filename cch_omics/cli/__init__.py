@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import cch_omics
-from cch_omics.cli import analyse, cohorts, people, steps  # noqa: F401 (their subcommands register themselves)
+from cch_omics.cli import analyse, cohorts, people, run, steps  # noqa: F401 (their subcommands register themselves)
 from cch_omics.cli.command import app
 from cch_omics.errors import refused_by_system
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+import typer.core
 
 import cch_omics
 from cch_omics.cli.written import Written, declared, outputs, refusals
@@ -18,7 +19,33 @@ from cch_omics.planning.steps import STEPS
 from cch_omics.runtime import logs
 from cch_omics.runtime.logs import logger
 
+# Groups of commands in the help: their names, and an example. All others are those that rules call.
+GROUPS = {
+    "Run the workflow": (("run", "summary", "power"), "cch run MY_SHEET.tsv --configfile quick --dry-run"),
+    "Use a student": (
+        ("predict", "validate"),
+        "cch validate --student results/our-brca/er_status/students/cnv --input others.csv --labels clinical.csv",
+    ),
+    "Get data": (("download", "demo", "simulate"), "cch download cbioportal:brca_metabric --output metabric"),
+}
+OTHERS = "Steps of the workflow", "cch report --folder results/our-brca/er_status --output report.html"
+
+
+class Grouped(typer.core.TyperGroup):
+    """The command, whose help has the subcommands in groups."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a list of each group, and its example."""
+        grouped = {name for names, _ in GROUPS.values() for name in names}
+        others = tuple(name for name in self.commands if name not in grouped)
+        for title, (names, example) in {**GROUPS, OTHERS[0]: (others, OTHERS[1])}.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in names])
+                formatter.write(f"\n{'':{formatter.current_indent}}{example}\n")
+
+
 app = typer.Typer(
+    cls=Grouped,
     help=cch_omics.__doc__,
     add_completion=False,
     no_args_is_help=True,

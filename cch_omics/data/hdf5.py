@@ -75,6 +75,12 @@ def _check_array(where: str, name: str, array: h5py.Dataset) -> None:
         raise _damage(where, name, f"{written} of {chunks} chunks of an array of shape {array.shape}", "all of them")
 
 
+def samples_of_h5mu(path: str | os.PathLike[str]) -> int:
+    """Rows of `.obs` of a MuData file."""
+    with h5py.File(path, "r") as file:
+        return len(file["obs"][file["obs"].attrs["_index"]])
+
+
 def _check_frame(where: str, name: str, frame: h5py.Group) -> None:
     """A table has the columns that it lists, each with a value per row."""
     listed = [str(column) for column in frame.attrs["column-order"]]

@@ -17,9 +17,13 @@ time T, and follow-up ends at a time C that depends on nothing:
     P(T > t | y) = exp(-(t / SCALE)^SHAPE exp(EFFECT y)),   P(C > t) = exp(-c (t / SCALE)^SHAPE),
 
 with c such that the stated fraction is censored. The label is the follow-up, min(T, C) and whether T <= C.
+
+A modality may be seen through an assay: x / sqrt(p) is the logarithm of an expected count, of which Poisson counts of a
+library of random size are made, or half the logit of a fraction. The known information is that of x, before counting.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import Any
@@ -66,6 +70,8 @@ class Channel:
         Fraction of patients who have the modality.
     missing
         Fraction of values that are missing; the known information is without any.
+    scale
+        "continuous", "counts" or "beta".
     """
 
     features: int
@@ -74,13 +80,16 @@ class Channel:
     noise: float
     present: float = 0.9
     missing: float = 0.0
+    scale: str = "continuous"
 
 
 @dataclass(frozen=True)
 class Simulated:
     """A cohort of n patients, one sample each, of whom the fraction `labelled` have a known label.
 
-    It is a class; without `classes` a number; and with a fraction `censored` a survival time.
+    It is a class; without `classes` a number; and with a fraction `censored` a survival time. Cohorts with one `assay`
+    measure the same features alike, but for a shift of each, whose standard deviation over features is `batch` of that
+    of the noise; patients count from `first`.
     """
 
     n: int
@@ -88,6 +97,9 @@ class Simulated:
     modalities: dict[str, Channel]
     classes: tuple[str, ...] = CLASSES
     censored: float | None = None
+    assay: str = ""
+    batch: float = 0.0
+    first: int = 0
 
     @property
     def target(self) -> str:
@@ -106,6 +118,18 @@ _NUMBER = Simulated(
     },
     classes=(),
 )
+# What people have: raw counts and beta values, and a label of few.
+_ASSAYS = Simulated(
+    n=300,
+    labelled=0.2,
+    modalities={
+        "rna": Channel(features=100, label=1.8, shared=1.0, noise=0.3, scale="counts"),
+        "methylation": Channel(features=80, label=0.8, shared=1.0, noise=0.3, scale="beta"),
+    },
+    assay="assays",
+)
+# Logarithms of the mean count of a feature and of its spread over libraries.
+DEPTH, LIBRARIES = 5.0, 0.5
 
 SIMULATED: dict[str, Simulated] = {
     # rna knows the class, cnv little of it, and they share much beyond it: distil cnv from rna.
@@ -139,6 +163,9 @@ SIMULATED: dict[str, Simulated] = {
     "number": _NUMBER,
     # A survival time, whose log-hazard the modalities know as they know the number; half of the patients are censored.
     "survival": replace(_NUMBER, labelled=0.85, censored=0.5),
+    # As `complementary`, seen through assays; and the same assays at another place, where all labels are known.
+    "assays": _ASSAYS,
+    "assays-elsewhere": replace(_ASSAYS, labelled=1.0, batch=0.5, first=5000),
 }
 
 
@@ -186,7 +213,7 @@ def draw(cohort: Simulated, rng: np.random.Generator) -> MuData:
     place = CORNERS[labels] if cohort.classes else np.column_stack([labels, np.zeros(n)])
     state = rng.normal(size=place.shape)
     sites = rng.choice(SITES, size=n)
-    samples = np.array([f"TCGA-{site}-{patient:04d}-01" for patient, site in enumerate(sites)])
+    samples = np.array([f"TCGA-{site}-{patient:04d}-01" for patient, site in enumerate(sites, start=cohort.first)])
 
     names = list(cohort.modalities)
     present = rng.random((n, len(names))) < [channel.present for channel in cohort.modalities.values()]
@@ -194,7 +221,9 @@ def draw(cohort: Simulated, rng: np.random.Generator) -> MuData:
     present[~present.any(1), rng.integers(len(names))] = True
     adatas = {}
     for (modality, channel), rows in zip(cohort.modalities.items(), present.T, strict=True):
-        values, sufficient = _observe(channel, channel.label * place + channel.shared * state, rng)
+        of_features = np.random.default_rng([*f"{cohort.assay} {modality}".encode()]) if cohort.assay else rng
+        hidden = channel.label * place + channel.shared * state
+        values, sufficient = _observe(channel, hidden, rng, of_features, cohort.batch)
         adatas[modality] = anndata.AnnData(
             values[rows].astype(np.float32),
             obs=pd.DataFrame(index=samples[rows]),
@@ -390,14 +419,29 @@ def _label_columns(cohort: Simulated, labels: NDArray[Any], rng: np.random.Gener
     return pd.DataFrame(values, columns=[f"{cohort.target}_time", f"{cohort.target}_event"])
 
 
-def _observe(channel: Channel, hidden: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _observe(
+    channel: Channel, hidden: Floats, rng: np.random.Generator, of_features: np.random.Generator, batch: float
+) -> tuple[Floats, Floats]:
     """(n, 2) t -> (n, p) features, on scales and around means of their own as real ones are, and (n, 2) z."""
     p, (n, dimensions) = channel.features, hidden.shape
-    axes = np.linalg.qr(rng.normal(size=(p, dimensions)))[0].T * np.sqrt(p)
+    axes = np.linalg.qr(of_features.normal(size=(p, dimensions)))[0].T * np.sqrt(p)
     x = hidden @ axes + channel.noise * np.sqrt(p) * rng.normal(size=(n, p))
-    values = rng.normal(5, 2, size=p) + rng.lognormal(sigma=0.3, size=p) * x
+    shift = batch * channel.noise * np.sqrt(p) * rng.normal(size=p) if batch else 0.0
+    values = of_features.normal(5, 2, size=p) + of_features.lognormal(sigma=0.3, size=p) * (x + shift)
+    values = _ASSAYED[channel.scale]((values - 5) / np.sqrt(p), rng) if channel.scale in _ASSAYED else values
     values[rng.random(values.shape) < channel.missing] = np.nan
     return values, x @ axes.T / p
+
+
+def _counts(logarithms: Floats, rng: np.random.Generator) -> Floats:
+    sizes = rng.normal(DEPTH, LIBRARIES, size=(len(logarithms), 1))
+    return rng.poisson(np.exp(sizes + logarithms)).astype(np.float64)
+
+
+_ASSAYED: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {
+    "counts": _counts,
+    "beta": lambda half_logits, _: 1 / (1 + np.exp(-2 * half_logits)),
+}
 
 
 def _covariance(channels: list[Channel]) -> Floats:

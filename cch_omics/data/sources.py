@@ -10,10 +10,15 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, comma_list
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
+from cch_omics.data.cbioportal import read_clinical_tables
 from cch_omics.data.folders import read_folder
+from cch_omics.data.hdf5 import samples_of_h5mu
 from cch_omics.data.mudata import from_mudata, read_h5mu, write_cohort
 from cch_omics.data.source import Source
+from cch_omics.data.tables import read_clinical
 from cch_omics.errors import InputError
+from cch_omics.planning.layout import layout_of
+from cch_omics.runtime.apart import read_apart
 from cch_omics.runtime.files import check_file, in_the_way
 from cch_omics.runtime.formats import write_json
 
@@ -93,3 +98,19 @@ def read_source(row: SheetRow, settings: IngestConfig = _DEFAULTS) -> Source:
         SUPPORTED,
         "Put tables into a folder, one per modality, with clinical.csv.",
     )
+
+
+def samples_of(source: str) -> int:
+    """Samples that a source lists, without reading its tables of numbers; 0 of one that has to be downloaded first."""
+    kind, _, name = source.partition(":")
+    if kind == "simulated":
+        from cch_omics.data.simulate import SIMULATED
+
+        return SIMULATED[name].n
+    path = Path(source)
+    if os.path.isdir(path):
+        layout = layout_of(path)
+        if layout.kind == "cbioportal":
+            return len(read_clinical_tables(layout.clinical)[0])
+        return len(read_clinical(layout.clinical[0], "\t" if layout.kind == "xena" else ""))
+    return read_apart(path, lambda: samples_of_h5mu(path), "a MuData file (.h5mu)") if path.is_file() else 0

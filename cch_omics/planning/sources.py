@@ -23,6 +23,8 @@ SIMULATIONS = {
     "unrelated": ("rna", "cnv"),
     "number": ("rna", "cnv", "rppa"),
     "survival": ("rna", "cnv", "rppa"),
+    "assays": ("rna", "methylation"),
+    "assays-elsewhere": ("rna", "methylation"),
 }
 # Sources that a step downloads into a folder.
 DOWNLOADS = ("cbioportal", "xena")

@@ -17,7 +17,12 @@ NOISE = (
     "Building DAG of jobs",
     "Conda environments: ignored",
     "Execute ",
+    # What the line of each job says.
+    "Reasons:",
+    "Rules with provenance triggered jobs",
     "Select jobs to execute",
+    "Singularity containers: ignored",
+    "Some jobs were triggered by provenance",
     "Touching output file",
     "Using shell: ",
     "host: ",

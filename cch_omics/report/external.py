@@ -132,7 +132,8 @@ def _calibration_figure(student: str, tables: Mapping[str, pd.DataFrame], task: 
 
 def _drawn(pictures: outcome_plots.Pictures, name: str, alt: str) -> Markup:
     with style():
-        return svg(outcome_plots.outcome(pictures), name=name, alt=alt, wide=len(pictures) > 1)
+        data = outcome_plots.drawn_data(pictures)
+        return svg(outcome_plots.outcome(pictures), name=name, alt=alt, data=data, wide=len(pictures) > 1)
 
 
 def _value(metric: Metric, row: Record, *, minus: bool = False) -> str:

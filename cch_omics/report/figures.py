@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from cch_omics import keys
 from cch_omics.report import model_plots, outcome_plots, pair_plots
 from cch_omics.report.results import Results, by_gap
 from cch_omics.report.style import figure, style, svg
@@ -16,6 +17,13 @@ from cch_omics.vocabulary import model_name
 
 # Pairs beyond which the figure of the evidence shows the largest gaps only, and points carry no numbers.
 MAX_PAIRS = 60
+# What the figure of the evidence is drawn from.
+EVIDENCE = (
+    *keys.PAIR_COLUMNS,
+    *("estimator", "gap", "gap_se", "gap_at_zero", "gap_simulated_sd"),
+    *("cross_check_estimator", "cross_check_gap", "cross_check_gap_se"),
+    *("cross_check_gap_at_zero", "cross_check_gap_simulated_sd", "pilot_gain", "pilot_gain_se", "verdict"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,13 @@ def gap_matrix(verdicts: pd.DataFrame) -> Markup:
     students, teachers = verdicts["student"].unique(), verdicts["teacher"].unique()
     room = 0.9 if pair_plots.slants(list(students)) else 0.0
     n = max(len(students), len(teachers))
+    data = verdicts[[*keys.PAIR_COLUMNS, "gap", "gap_se", "verdict"]]
     cell = 1.15 if n <= 6 else max(8.0 / n, 0.62)
     with style():
         drawn, (ax,) = figure(1.9 + room + cell * len(students), 0.9 + room + max(0.62, 0.55 * cell) * len(teachers))
         pair_plots.gap_matrix(verdicts, ax=ax)
         # On a phone a small matrix shrinks, a large one scrolls.
-        return svg(drawn, name="gaps", alt=f"Heat map of the gaps of {len(verdicts)} pairs.", wide=n > 4)
+        return svg(drawn, name="gaps", alt=f"Heat map of the gaps of {len(verdicts)} pairs.", data=data, wide=n > 4)
 
 
 def evidence(verdicts: pd.DataFrame, metric: Metric) -> Markup:
@@ -73,7 +82,8 @@ def evidence(verdicts: pd.DataFrame, metric: Metric) -> Markup:
             pair_plots.pilot_gains(rows, metric, ax=ax)
             ax.tick_params(labelleft=False)
         pair_plots.verdict_symbols(rows, ax=[left, *right][-1])
-        return svg(drawn, name="evidence", alt=alt, wide=True)
+        columns = [name for name in EVIDENCE if name in rows]
+        return svg(drawn, name="evidence", alt=alt, data=rows[columns], wide=True)
 
 
 def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, name: str = "gains") -> Markup:
@@ -82,9 +92,11 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, name: str = "gains"
         return Markup()
     alt = f"Scatter plot of gap against realised gain for {len(pairs)} pairs; the table below lists the values."
     with style():
-        drawn, (ax,) = figure(8.2, 5.0)
+        drawn, (ax,) = figure(6.8, 4.6)
         pair_plots.gap_against_gain(pairs, metric, numbers=len(pairs) <= MAX_PAIRS, ax=ax)
-        return svg(drawn, name=name, alt=alt, wide=True)
+        of = [name for name in ("cohort", "target") if name in pairs]
+        data = pairs[[*of, *keys.PAIR_COLUMNS, "gap", "gap_se", "gain", "ci_low", "ci_high", "verdict"]]
+        return svg(drawn, name=name, alt=alt, data=data)
 
 
 def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str]) -> list[Panel]:
@@ -102,7 +114,7 @@ def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str
         with style():
             drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(models), 2))
             model_plots.model_performance(models, task, chosen=model, limits=limits, ax=ax)
-            panels.append(Panel(student, svg(drawn, name=f"models-{number}", alt=alt)))
+            panels.append(Panel(student, svg(drawn, name=f"models-{number}", alt=alt, data=models)))
     return panels
 
 
@@ -121,7 +133,8 @@ def outcomes(results: Results) -> list[Outcome]:
         first = next(iter(pictures.values()))
         alt = f"{first.title} by the student of {student}, {' and '.join(pictures)}; the text below has the numbers."
         with style():
-            svg_of = svg(outcome_plots.outcome(pictures), name=f"outcome-{number}", alt=alt, wide=len(pictures) > 1)
+            made_of, data = outcome_plots.outcome(pictures), outcome_plots.drawn_data(pictures)
+            svg_of = svg(made_of, name=f"outcome-{number}", alt=alt, data=data, wide=len(pictures) > 1)
         said = {name: picture.said for name, picture in pictures.items()}
         drawn_of.append(Outcome(student, first, svg_of, said))
     return drawn_of

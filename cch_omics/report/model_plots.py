@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, plain
+from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, hover, plain
 from cch_omics.tasks.base import Task
-from cch_omics.vocabulary import heading, model_kind, model_name
+from cch_omics.vocabulary import heading, model_kind, model_name, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,6 +51,9 @@ def model_performance(
             ax.errorbar(
                 [metric.scale * row["mean"]], [y], xerr=widths, markersize=7, elinewidth=1.4, linestyle="none", **look
             )
+            mean, *ends = (shown(metric, row[name]) for name in ("mean", "ci_low", "ci_high"))
+            interval = f" ({' to '.join(ends)})" if np.isfinite(row["ci_low"]) else ""
+            hover(ax, metric.scale * row["mean"], y, f"{model_name(row['model'], task)}: {mean}{interval}")
     alone = ordered.loc[ordered["model"] == "alone", "mean"]
     if len(alone) and np.isfinite(alone.iloc[0]):
         ax.axvline(metric.scale * alone.iloc[0], color=INK, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)

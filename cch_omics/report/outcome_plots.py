@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from cch_omics.report.style import BLUE, COLOURS, GREY, INK, VERMILLION, plain
+from cch_omics.report.style import BLUE, COLOURS, GREY, INK, VERMILLION, hover, plain
 from cch_omics.tasks.picture import Picture, Series
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ STEPS: tuple[dict[str, Any], ...] = (
 MARKERS = "os^vDPX"
 # Points of a model that are drawn: more say no more, and make the page large.
 MAX_POINTS = 400
+# Places of a line that say their values.
+MAX_PLACES = 25
 _WIDTH, _HEIGHT, _ROW = 4.4, 3.1, 0.2
 Pictures = Mapping[str, Picture]
 
@@ -43,13 +47,36 @@ def outcome(pictures: Pictures) -> Figure:
     return made
 
 
+def drawn_data(pictures: Pictures) -> pd.DataFrame:
+    """What `outcome` draws."""
+    parts = [
+        pd.DataFrame({"model": name, "series": series.name, "x": series.x[chosen], "y": series.y[chosen]})
+        for name, picture in pictures.items()
+        for series, chosen in zip(picture.series, map(drawn_points, picture.series), strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def drawn_points(series: Series) -> NDArray[np.intp]:
+    """Places of the points that are drawn: of lines all, of others at most `MAX_POINTS`."""
+    return _evenly(series, MAX_POINTS if series.kind == "points" else len(series.x))
+
+
+def _evenly(series: Series, most: int) -> NDArray[np.intp]:
+    """Some of the points of a series, evenly."""
+    n = len(series.x)
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)
+
+
 def _draw(picture: Picture, ax: "Axes") -> None:
     """The series of a picture, and the diagonal."""
     for look, series in zip(_looks(picture), picture.series, strict=True):
-        chosen = np.arange(len(series.x))
-        if series.kind == "points" and len(series.x) > MAX_POINTS:
-            chosen = np.linspace(0, len(series.x) - 1, MAX_POINTS).round().astype(int)
+        chosen = drawn_points(series)
         ax.plot(series.x[chosen], series.y[chosen], label=plain(series.name), **look)
+        if series.kind != "points":
+            for place in _evenly(series, MAX_PLACES):
+                x, y = series.x[place], series.y[place]
+                hover(ax, x, y, f"{series.name}: {x:.3g}, {y:.3g}".removeprefix(": "), 5)
     ax.set_xlabel(plain(picture.x_title, 60))
     ax.set_ylabel(plain(picture.y_title, 60))
     if picture.ticks:

@@ -3,8 +3,8 @@
 Each function draws on one matplotlib Axes. Tables have the columns of `keys`.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,11 @@ from cch_omics.report.style import (
     VERDICT_SYMBOLS,
     arms,
     axes,
+    hover,
     plain,
 )
 from cch_omics.tasks.base import Metric
-from cch_omics.vocabulary import VERDICTS, difference_heading, pair_names, signed
+from cch_omics.vocabulary import VERDICTS, difference, difference_heading, pair_names, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,6 +59,8 @@ def gap_matrix(verdicts: pd.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
     for cell in cells:
         x, y = column[cell["student"]] + 0.5, row[cell["teacher"]] + 0.5
         if np.isfinite(cell["gap"]):
+            verdict = VERDICTS.get(cell["verdict"], cell["verdict"])
+            hover(ax, x, y, f"{_pair(cell)}: gap {_estimate(cell['gap'], cell['gap_se'])} nats; {verdict}", 15)
             ink = "white" if abs(cell["gap"]) > 0.9 * limit else INK
             text = f"{signed(cell['gap'])} {VERDICT_SYMBOLS.get(cell['verdict'], '')}"
             ax.text(x, y - 0.08, text, ha="center", va="center", color=ink, size=size)
@@ -122,6 +125,9 @@ def estimated_gaps(evidence: pd.DataFrame, *, ax: "Axes") -> None:
             label=evidence[estimator].iloc[0],
             zorder=3,
         )
+        for row, pair in zip(rows, evidence.to_dict("records"), strict=True):
+            said = f"gap {_estimate(pair[quantity], pair[f'{quantity}_se'])} nats by {pair[estimator]}"
+            hover(ax, pair[quantity], row + offset, f"{_pair(pair)}: {said}", 4)
     _one_row_a_pair(ax, evidence)
     ax.set_xlabel("gap as estimated, nats")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=8)
@@ -149,6 +155,9 @@ def pilot_gains(evidence: pd.DataFrame, metric: Metric, *, ax: "Axes") -> None:
         linewidth=1.2,
         zorder=3,
     )
+    for row, pair in zip(rows, evidence.to_dict("records"), strict=True):
+        gain, error = (metric.scale * pair[name] for name in ("pilot_gain", "pilot_gain_se"))
+        hover(ax, gain, row, f"{_pair(pair)}: pilots gained {_estimate(gain, error)} {difference_heading(metric)}")
     _one_row_a_pair(ax, evidence)
     ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel(f"pilot's gain, {difference_heading(metric)}")
@@ -167,8 +176,8 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
     Parameters
     ----------
     pairs
-        Columns `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`. Pairs without a gap or
-        a gain are left out.
+        Columns `teacher`, `student`, `gap`, `gap_se` (nats), `gain`, `ci_low`, `ci_high` (of the metric), `verdict`.
+        Pairs without a gap or a gain are left out.
     metric
         What the gains are in.
     numbers
@@ -198,6 +207,11 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
         )
         for x, y, number in zip(part["gap"], gain, part["number"] if numbers else (), strict=False):
             ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
+        for y, pair in zip(gain, part.to_dict("records"), strict=True):
+            said = f"gap {_estimate(pair['gap'], pair['gap_se'])} nats, gain {difference(metric, pair['gain'])}"
+            if np.isfinite(pair["ci_low"]):
+                said += f" ({difference(metric, pair['ci_low'])} to {difference(metric, pair['ci_high'])})"
+            hover(ax, pair["gap"], y, f"{pair['number']}. {_pair(pair)}: {said}")
     ax.margins(0.12)
     ax.set_xlabel("gap as estimated,  I(teacher; student) − I(student; label), nats")
     ax.set_ylabel(f"realised gain over training alone,\n{difference_heading(metric)}")
@@ -209,6 +223,16 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
 def slants(names: Sequence[str]) -> bool:
     """Whether names above the columns of a gap matrix are slanted, and need room."""
     return len(names) > 6 or max(map(len, names), default=0) > 11
+
+
+def _pair(row: Mapping[Hashable, Any]) -> str:
+    """How a pair is named, with its cohort and target where there are several."""
+    of = [f"{row['cohort']}, {row['target']}, "] if "cohort" in row else []
+    return "".join([*of, f"{row['teacher']} → {row['student']}"])
+
+
+def _estimate(value: float, error: float) -> str:
+    return f"{value:+.3g} ± {error:.2g}" if np.isfinite(error) else f"{value:+.3g}"
 
 
 def _one_row_a_pair(ax: "Axes", pairs: pd.DataFrame) -> None:

@@ -1,8 +1,10 @@
-"""From content to a page: all that is not marked as finished is text, and none of it acts."""
+"""From content to a page: what is not marked as finished is text, and nothing acts but the script of the templates."""
 
 import importlib.metadata
 import platform
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,14 @@ def _finalize(value: Any) -> Any:
 def render(template: str, settings: ReportConfig, **content: Any) -> str:
     """Fill a template."""
     environment = _environment()
+    script = environment.get_template("page.js").render()
     versions = [f"{package} {importlib.metadata.version(package)}" for package in PACKAGES]
     return environment.get_template(template).render(
         title=settings.title,
         max_rows=settings.max_rows,
+        # The only script that the page may run.
+        script=Markup(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         css=Markup(environment.get_template("style.css").render()),
         versions=", ".join([f"cch_omics {cch_omics.__version__}", *versions, f"Python {platform.python_version()}"]),
         symbols=VERDICT_SYMBOLS,

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import matplotlib
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from cch_omics import keys
 from cch_omics.errors import visible
+from cch_omics.runtime.formats import table_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +88,17 @@ def figure(width: float, height: float, *, columns: int = 1) -> tuple[Figure, "l
     return made, list(made.subplots(1, columns, squeeze=False)[0])
 
 
-def svg(drawn: Figure, *, name: str, alt: str, wide: bool = False) -> Markup:
+# What a reader's pointer is told at places of Axes: x and y in data, the text, and a radius in points.
+_HOVER: "WeakKeyDictionary[Axes, list[tuple[float, float, str, float]]]" = WeakKeyDictionary()
+
+
+def hover(ax: "Axes", x: float, y: float, text: str, radius: float = 7.0) -> None:
+    """Let a page say a text where the pointer is on a place of Axes; nothing where x or y is missing."""
+    if np.isfinite(x) and np.isfinite(y):
+        _HOVER.setdefault(ax, []).append((x, y, text, radius))
+
+
+def svg(drawn: Figure, *, name: str, alt: str, data: pd.DataFrame, wide: bool = False) -> Markup:
     """Turn a figure into an inline `<svg>`: without date, with ids that start with `name`, text as text.
 
     Parameters
@@ -95,6 +107,8 @@ def svg(drawn: Figure, *, name: str, alt: str, wide: bool = False) -> Markup:
         Unique on the page.
     alt
         What a reader who does not see the figure is told.
+    data
+        What is drawn, for a reader who wants to draw it otherwise.
     wide
         Whether it scrolls on a phone, instead of shrinking until nothing can be read.
     """
@@ -112,13 +126,34 @@ def svg(drawn: Figure, *, name: str, alt: str, wide: bool = False) -> Markup:
     text = text.replace("xlink:href", "href")
     # One line a tag says nothing to a reader and costs a tenth of the bytes.
     text = re.sub(r"\n\s*", " ", text)
-    width, height = drawn.get_size_inches() * 96
+    inches = drawn.get_size_inches()
+    text = text.replace("</svg>", f"{_hovers(drawn, *(72 * inches))}</svg>")
+    width, height = inches * 96
+    short = data.apply(
+        lambda column: column.map("{:.5g}".format).where(column.notna()) if column.dtype == float else column
+    )
+    csv = html.escape(visible(table_text(short, ","), keep="\n"))
     opening = (
         f'<svg class="figure{" wide" if wide else ""}" role="img" aria-label="{html.escape(alt)}" '
-        f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" width="{width:g}" height="{height:g}">'
+        f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}" width="{width:g}" height="{height:g}" '
+        f'data-name="{html.escape(name)}" data-csv="{csv}">'
     )
     # matplotlib has escaped what it wrote.
     return Markup(re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1).strip())
+
+
+def _hovers(drawn: Figure, width: float, height: float) -> str:
+    """Circles that are not seen, with their texts, for a figure of a size in points that has been drawn."""
+    circles = []
+    for ax in drawn.axes:
+        to_fraction = ax.transData - drawn.transFigure
+        for x, y, said, radius in _HOVER.get(ax, ()):
+            across, up = to_fraction.transform((x, y))
+            title = f"<title>{html.escape(visible(said))}</title>"
+            circles.append(
+                f'<circle cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}" r="{radius:g}">{title}</circle>'
+            )
+    return f'<g fill="none" pointer-events="all">{"".join(circles)}</g>' if circles else ""
 
 
 def axes(ax: "Axes | None") -> "Axes":

@@ -1,6 +1,7 @@
 """The results on the terminal: verdicts in a small table, and what is there, failed, is unfinished or was left out."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +64,17 @@ def overview(results: Path, logs: Path) -> tuple[str, bool]:
             why = str(error) if ours else f"{folder} holds something that no step writes ({error})"
             state, failed = [*state, f"its tables cannot be read: {why}"], True
         states += [f"{', '.join(key)}: {each}" for each in state]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines] if len(lines) > 1 else []
+    text = aligned(lines) if len(lines) > 1 else []
     report = results / PAGE
     pages = [report] if report.is_file() else sorted(page for folder in folders.values() for page in folder.glob(PAGE))
     said = [*text, "", *dict.fromkeys(legend), *states, *(f"report: {page.resolve()}" for page in pages)]
     return visible("\n".join(said).lstrip("\n"), keep="\n"), failed
+
+
+def aligned(lines: Sequence[Key]) -> list[str]:
+    """Lines of a table whose cells are below each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
 
 def _folders(results: Path) -> dict[Key, Path]:
@@ -146,4 +152,4 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
 
 
 def _no_results(results: Path, found: str) -> InputError:
-    return InputError(str(results), found, "a folder of results", "Run the workflow first: snakemake --cores all")
+    return InputError(str(results), found, "a folder of results", "Run the workflow first: cch run SHEET.tsv")

@@ -25,6 +25,7 @@ from test_student import make_cohort as student_cohort
 
 import cch_omics
 from cch_omics.cli.command import numbers
+from cch_omics.cli.run import configurations, merged, workflow_root
 from cch_omics.cohort import Cohort
 from cch_omics.config import IngestConfig, SheetRow, SplitsConfig, load_config, read_sheet, teachers_of_row
 from cch_omics.data.mudata import read_cohort
@@ -485,6 +486,14 @@ def planned_validation(source: str) -> Callable[[], object]:
             Path(file).parent.mkdir(exist_ok=True)
             Path(file).write_text("sample,x\n")
         return validation_row(sheet_row(FOLDER, validate=source))
+
+    return run
+
+
+def settings_file(text: str) -> Callable[[], object]:
+    def run() -> object:
+        Path("mine.yaml").write_text(text)
+        return merged(configurations("mine.yaml", workflow_root()))
 
     return run
 
@@ -1092,6 +1101,10 @@ def _cases() -> list[Case]:
     add(section, "times without events", validated("id,subtype_time\nn1,4\nn2,9\n", os=True), "'subtype_event'")
     add(section, "a source that is not there", planned_validation("nowhere"), "column validate", "'nowhere'")
     add(section, "a source of other omics", planned_validation("other"), "column validate", "protein", "cnv, rna")
+    section = "Settings of `cch run`"
+    add(section, "no such file", lambda: configurations("qick", workflow_root()), "--configfile", "'qick'", "quick")
+    add(section, "no YAML", settings_file("a: [1"), "mine.yaml", "no YAML")
+    add(section, "a list", settings_file("- 1"), "mine.yaml", "no keys")
     return cases
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from cch_omics.cli import app, main
+from cch_omics.cli.command import GROUPS, OTHERS
 from cch_omics.data import simulate
 from cch_omics.errors import InputError
 from cch_omics.planning.steps import STEPS
@@ -296,6 +298,18 @@ def test_help_lists_every_step(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert set(STEPS) < COMMANDS
     assert all(f"  {name} " in shown for name in COMMANDS)
+
+
+def test_the_help_has_groups_and_their_examples_are_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    grouped = [name for names, _ in GROUPS.values() for name in names]
+    assert len(grouped) == len(set(grouped)) and set(grouped) < COMMANDS and not set(grouped) & {"encode", "evaluate"}
+    for title, example in [*((title, example) for title, (_, example) in GROUPS.items()), OTHERS]:
+        assert shown.index(f"{title}:\n") < shown.index(f"  {example}\n")
+        _, name, *words = example.split()
+        # An option that it lacks, or one that is missing, is an error.
+        typer.main.get_command(app).commands[name].make_context(name, words)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

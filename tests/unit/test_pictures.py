@@ -112,7 +112,7 @@ def test_a_large_cohort_does_not_make_a_large_page() -> None:
     picture = DOSE.picture(pd.DataFrame({"prediction": np.arange(n), "observed": np.arange(n)}))
     assert picture is not None
     with style.style():
-        text = style.svg(outcome({"alone": picture, "taught": picture}), name="x", alt="x")
+        text = style.svg(outcome({"alone": picture, "taught": picture}), name="x", alt="x", data=pd.DataFrame())
     assert len(text) < 200_000
 
 

@@ -24,7 +24,7 @@ def draw(function, *args, **kwargs):
     with style.style():
         figure, (ax,) = style.figure(5, 4)
         function(*args, ax=ax, **kwargs)
-        return style.svg(figure, name="it", alt="what it shows")
+        return style.svg(figure, name="it", alt="what it shows", data=pd.DataFrame({"a": [1.0]}))
 
 
 def texts(ax):
@@ -99,6 +99,8 @@ def test_pilot_gains_are_drawn_in_the_unit_of_the_metric():
 def test_pairs_without_a_gap_or_a_gain_are_left_out():
     pairs = pd.DataFrame(
         {
+            "teacher": ["rna"] * 3,
+            "student": ["cnv", "rppa", "mirna"],
             "gap": [0.1, np.nan, 0.3],
             "gap_se": [0.1, 0.1, np.nan],
             "gain": [0.02, 0.01, np.nan],

@@ -177,6 +177,7 @@ def test_the_version_is_known_with_and_without_an_installation(installed: bool, 
         assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|\d+\.\d+\S*", said[here]) and said[copy] == "unknown"
 
 
-def test_the_wheel_ships_the_package_alone() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["cch_omics"]
+def test_the_wheel_ships_the_package_and_the_workflow() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["cch_omics"]
+    assert wheel["shared-data"] == {name: f"share/cch_omics/{name}" for name in ("workflow", "config", "envs")}
