@@ -1,0 +1,124 @@
+"""What a student learnt: the weight of each feature in its outputs, and how much of it came with the teacher.
+
+The weight of a feature is what one standard deviation of it adds to an output,
+
+    weight_j = sd_j sum_i a_ij d_ij / sum_i d_ij^2,
+
+where d_ij is the value of training sample i less the mean, and a_ij the attribution by integrated gradients along the
+straight line from the mean sample to sample i (Sundararajan, Taly & Yan 2017, ICML): the slope of a feature's
+attributions on the feature. The attributions of a sample add up to its output less that of the mean sample. In a linear
+model the weight is the coefficient times the standard deviation.
+
+No integral is approximated. Along the line the input of a tanh unit goes straight from b to b + t, so that the mean of
+its slope is (tanh(b + t) - tanh(b)) / t.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cch_omics.cohort import Modality
+from cch_omics.errors import InputError
+from cch_omics.keys import FEATURE_COLUMNS, WEIGHT_ALONE, WEIGHT_TAUGHT
+from cch_omics.models.out_of_fold import Network
+from cch_omics.runtime.formats import read_table
+from cch_omics.student.bundle import Student
+
+FEATURES_FILE = "features.tsv"
+
+
+def feature_weights(network: Network, values: NDArray[np.float32], sd: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Weigh p features in C outputs by n training samples.
+
+    Parameters
+    ----------
+    values
+        (n, p), NaN where missing: such a value counts as the mean, and says nothing of its feature.
+    sd
+        (p,) of the training data; a feature with 0 has no weight.
+
+    Returns
+    -------
+    NDArray
+        (p, C) of each feature in each output.
+    """
+    z = (network.bounded(values) - network.fill) / np.where(sd > 0, sd, np.float32(np.inf))
+    weight = sd[:, None] * network.weight
+    start = network.fill.astype(np.float64) @ network.weight + network.bias
+    line = (z @ weight).astype(np.float64)
+    short = np.abs(line) < 1e-6
+    rise = np.tanh(start + line) - np.tanh(start)
+    slope = np.where(short, 1 - np.tanh(start) ** 2, rise / np.where(short, 1, line))  # (n, r) of the units
+    squared = z**2
+    of_units = squared.T @ slope.astype(np.float32) / np.maximum(squared.sum(0), 1e-30)[:, None]
+    found = sd[:, None] * network.skip_weight + (weight * of_units) @ network.head_weight
+    return np.asarray(found, dtype=np.float64)
+
+
+def feature_table(students: Mapping[str, Student], source: Modality) -> pd.DataFrame:
+    """Weigh the features of students of one omics in what their task explains (`Task.scores`).
+
+    Parameters
+    ----------
+    students
+        By the column of their weights: `keys.WEIGHT_ALONE`, and `keys.WEIGHT_TAUGHT` where there is one.
+    source
+        The omics of their training samples.
+
+    Returns
+    -------
+    DataFrame
+        `keys.FEATURE_COLUMNS`, the row of the largest weight in either student first; 0 where a student does not use a
+        feature.
+    """
+    place = {str(name): position for position, name in enumerate(source.features)}
+    columns = {}
+    for column, student in students.items():
+        values = source.values[:, [place[name] for name in student.features]]
+        scores = student.task.scores
+        weights = feature_weights(student.network, values, student.sd) @ np.column_stack(list(scores.values()))
+        rows = pd.MultiIndex.from_product([student.features, scores], names=FEATURE_COLUMNS[:2])
+        columns[column] = pd.Series(weights.ravel(), index=rows)
+    table = pd.DataFrame(columns).fillna(0.0).reindex(columns=[WEIGHT_TAUGHT, WEIGHT_ALONE])
+    table["change"] = table[WEIGHT_TAUGHT] - table[WEIGHT_ALONE]
+    return by_size(table.reset_index(), WEIGHT_TAUGHT, WEIGHT_ALONE)
+
+
+def by_size(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Order rows of features by the largest absolute value in some columns."""
+    size = table[list(columns)].abs().max(axis=1)
+    return table.loc[size.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
+def read_features(student_folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read what the features of a student weigh.
+
+    Parameters
+    ----------
+    student_folder
+        `results/COHORT/TARGET/students/MODALITY`.
+
+    Returns
+    -------
+    DataFrame
+        `keys.FEATURE_COLUMNS`, the largest weight first.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or it cannot be read.
+    """
+    path = Path(student_folder) / FEATURES_FILE
+    table = read_table(path, FEATURE_COLUMNS)[list(FEATURE_COLUMNS)]
+    names, numbers = list(FEATURE_COLUMNS[:2]), list(FEATURE_COLUMNS[2:])
+    try:
+        table[numbers] = table[numbers].astype(np.float64)
+    except ValueError as error:
+        raise InputError(
+            os.fspath(path), f"a weight that is no number ({error})", "what `cch evaluate` writes", "Run it again."
+        ) from None
+    return table.assign(**{name: table[name].fillna("").astype(str) for name in names})
