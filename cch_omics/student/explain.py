@@ -22,11 +22,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.cohort import Modality
-from cch_omics.errors import InputError
+from cch_omics.errors import InputError, visible
 from cch_omics.keys import FEATURE_COLUMNS, WEIGHT_ALONE, WEIGHT_TAUGHT
 from cch_omics.models.out_of_fold import Network
+from cch_omics.runtime.files import check_file
 from cch_omics.runtime.formats import read_table
-from cch_omics.student.bundle import Student
+from cch_omics.student.bundle import Student, read_student
+from cch_omics.vocabulary import significant
 
 FEATURES_FILE = "features.tsv"
 
@@ -94,6 +96,34 @@ def by_size(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.loc[size.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
 
 
+def explained(student_folder: str | os.PathLike[str], n: int) -> str:
+    """Say which n features a student uses most, and which n its teacher changed most.
+
+    Raises
+    ------
+    InputError
+        As `read_student` and `read_features`.
+    """
+    about, table = (student := read_student(student_folder)).about, read_features(student_folder)
+    shown = table[[name for name in FEATURE_COLUMNS if table[name].astype(bool).any()]].dropna(axis=1, how="all")
+    said = [
+        f"What one standard deviation of a feature adds to {student.task.score_is}.",
+        f"Most weight, of {len(set(table['feature']))} features of {about.modality}:",
+        _as_text(shown.head(n)),
+    ]
+    if "change" in shown:
+        said += [
+            f"Most changed by its teacher, {about.verdict['teacher']}:",
+            _as_text(by_size(shown, "change").head(n)),
+        ]
+    return visible("\n\n".join(said), keep="\n")
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    text = table.map(lambda cell: cell if isinstance(cell, str) else significant(cell))
+    return text.to_string(index=False)
+
+
 def read_features(student_folder: str | os.PathLike[str]) -> pd.DataFrame:
     """Read what the features of a student weigh.
 
@@ -113,6 +143,7 @@ def read_features(student_folder: str | os.PathLike[str]) -> pd.DataFrame:
         If there is no such table, or it cannot be read.
     """
     path = Path(student_folder) / FEATURES_FILE
+    check_file(path, "a table in the folder of a student, students/MODALITY, of which it says both taught and alone")
     table = read_table(path, FEATURE_COLUMNS)[list(FEATURE_COLUMNS)]
     names, numbers = list(FEATURE_COLUMNS[:2]), list(FEATURE_COLUMNS[2:])
     try:

@@ -7,20 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_student import SUBTYPE, TASKS, make_network
+from test_student import SUBTYPE, TASKS, make_network, write_all
 
 from cch_omics import keys
+from cch_omics.cli import main
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Network
 from cch_omics.splits import make_splits
-from cch_omics.student.explain import feature_weights, read_features
+from cch_omics.student.bundle import read_student
+from cch_omics.student.explain import by_size, feature_weights, read_features
 from cch_omics.student.make import write_students
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
+from cch_omics.vocabulary import significant
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
 CPU = torch.device("cpu")
 N, P = 30, 6
 
@@ -109,3 +113,103 @@ def test_what_is_explained_is_the_same_whatever_does_not_change_a_prediction(tas
     (name,) = Classification(("no", "yes")).scores
     assert name == "yes"
     np.testing.assert_allclose(Classification(("no", "yes")).scores["yes"], [-0.5, 0.5])
+
+
+# --- Where it is known what there is to learn ------------------------------------------------------------------------
+
+CARRIERS = ["cnv3", "cnv17"]
+
+
+def focal_cohort(n: int, labelled: int) -> Cohort:
+    """Two of 50 features of `cnv` carry the label, each with its own noise; all features of `rna` do, with little."""
+    random = np.random.default_rng(0)
+    label = random.integers(2, size=n).astype(np.float64)
+    sign = 2 * label[:, None] - 1
+    rna = sign + random.standard_normal((n, 20))
+    cnv = random.standard_normal((n, 50))
+    cnv[:, [3, 17]] += 0.8 * sign * [1, -1]
+    modalities = {
+        name: Modality(
+            values.astype(np.float32), np.array([f"{name}{j}" for j in range(values.shape[1])]), np.arange(n)
+        )
+        for name, values in (("rna", rna), ("cnv", cnv))
+    }
+    samples = np.array([f"P{i:03d}" for i in range(n)])
+    known = np.where(np.arange(n) < labelled, label, np.nan)
+    target = Target("status", Classification(("no", "yes")), known)
+    return Cohort("made", samples, samples, np.full(n, ""), target, modalities, ("rna",))
+
+
+def learnt(cohort: Cohort, folder: Path, *, teacher: str) -> pd.DataFrame:
+    """What the delivered student of cnv learnt."""
+    splits = make_splits(cohort, SplitsConfig(repeats=1, folds=2, inner_folds=3), seed=0)
+    settings = EncoderConfig(units=4, components=8, max_epochs=40)
+    encodings = {name: encode(cohort, splits, name, settings, seed=0, device=CPU) for name in ("cnv", "rna")}
+    students = distil(cohort, splits, encodings, "cnv", ["rna"], DistillationConfig(), settings, seed=0, device=CPU)
+    recipe = "soft_targets" if teacher else "alone"
+    teachers = pd.DataFrame([("cnv", teacher, recipe, "pilot", "distil", 0.9, 0.9)], columns=list(keys.TEACHER_COLUMNS))
+    nothing = {
+        name: pd.DataFrame(columns=columns)
+        for name, columns in (
+            ("verdicts", keys.VERDICT_COLUMNS),
+            ("performance", keys.PERFORMANCE_COLUMNS),
+            ("summary", keys.SUMMARY_COLUMNS),
+            ("advised", keys.ADVISED_COLUMNS),
+            ("on_test", keys.PREDICTION_COLUMNS),
+        )
+    }
+    write_students(cohort, splits, {"cnv": students}, teachers, folder=folder, **nothing)
+    return read_features(folder / "cnv")
+
+
+def test_features_that_carry_the_label_are_at_the_top(tmp_path: Path) -> None:
+    found = learnt(focal_cohort(150, 150), tmp_path / "students", teacher="")
+    assert set(found["feature"][:2]) == set(CARRIERS)
+    weight = found.set_index("feature")[keys.WEIGHT_ALONE]
+    assert weight["cnv3"] > 0 > weight["cnv17"]
+    assert found[[keys.WEIGHT_TAUGHT, "change"]].isna().all(axis=None)
+    assert (found["class"] == "yes").all() and len(found) == 50
+
+
+def test_what_a_teacher_brings_in_is_a_change(tmp_path: Path) -> None:
+    """With 16 labels and 134 paired samples without: carriers gain weight, the others lose it."""
+    found = learnt(focal_cohort(150, 16), tmp_path / "students", teacher="rna")
+    size = found.set_index("feature")[[keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE]].abs()
+    grown = size[keys.WEIGHT_TAUGHT] - size[keys.WEIGHT_ALONE]
+    assert (grown[CARRIERS] > 0).all() and grown.drop(CARRIERS).mean() < 0
+    assert set(size.nlargest(2, keys.WEIGHT_TAUGHT).index) == set(CARRIERS)
+    np.testing.assert_allclose(found["change"], found[keys.WEIGHT_TAUGHT] - found[keys.WEIGHT_ALONE], atol=1e-8)
+    # The first ten of this student stand in its record and in its card.
+    for place, column in (("", keys.WEIGHT_TAUGHT), ("alone", keys.WEIGHT_ALONE)):
+        student = read_student(tmp_path / "students" / "cnv" / place)
+        expected = by_size(found, column).head(10)["feature"]
+        assert [row["feature"] for row in student.about.most_used] == list(expected)
+        card = " ".join((tmp_path / "students" / "cnv" / place / "MODEL_CARD.md").read_text().split())
+        assert f"Most weight have {expected[0]} for yes " in card
+        assert f"in brackets, in the student {'taught by rna' if place else 'trained alone'}" in card
+
+
+def test_the_command_says_what_is_used_and_what_the_teacher_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, _, trained = write_all(tmp_path, "rna")
+    folder = tmp_path / "students" / "cnv"
+    assert main(["explain", "--student", str(folder), "--features", "2"]) == 0
+    said, table = capsys.readouterr().out, read_features(folder)
+    used, changed = said.split("Most changed by its teacher, rna:")
+    assert "Most weight, of 7 features of cnv" in used and "the log-probability of the class" in used
+    for part, rows in ((used, table.head(2)), (changed, by_size(table, "change").head(2))):
+        *_, first, second = part.strip().splitlines()
+        for line, row in zip((first, second), rows.itertuples(index=False), strict=True):
+            numbers = [significant(each) for each in (row.weight_taught, row.weight_alone, row.change)]
+            assert line.split() == [row.feature, row[1], *numbers]
+    # By class, of values in the order of the cohort's features.
+    network, source = trained.networks[1], cohort.modalities["cnv"]
+    weights = feature_weights(network, source.values, read_student(folder).sd)
+    weights -= weights.mean(1, keepdims=True)
+    found = table.pivot(index="feature", columns="class", values=keys.WEIGHT_TAUGHT)
+    np.testing.assert_allclose(found.loc[source.features, list("ABC")], weights, atol=1e-4)
+    # One that was trained alone has no change to speak of.
+    assert main(["explain", "--student", str(tmp_path / "students" / "rna")]) == 0
+    said = capsys.readouterr().out
+    assert "weight_alone" in said and "change" not in said and "weight_taught" not in said
