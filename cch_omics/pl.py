@@ -217,8 +217,8 @@ def features(student: str | os.PathLike[str], *, n: int = 12, ax: "Axes | None" 
     Returns
     -------
     Axes
-        What one standard deviation of each feature adds to the output: of a class its log-probability over the mean of
-        all classes, of a survival time the log-odds of the event.
+        What one standard deviation of each feature adds to the score of a class, to the number or to the risk, in
+        standard deviations of that.
 
     Raises
     ------

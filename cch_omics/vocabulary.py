@@ -133,11 +133,6 @@ def signed(value: float, digits: int = 2) -> str:
     return text.replace("-", "−") if float(text) else text.lstrip("+")
 
 
-def significant(value: float) -> str:
-    """Format a number of any size with a sign and three digits that say something; an en dash if it is missing."""
-    return f"{value:+.3g}".replace("-", "−") if np.isfinite(value) and value else signed(value, 0)
-
-
 def probability(value: object) -> str:
     """Say a probability without claiming more than its standard error can tell."""
     p = number(value)

@@ -183,8 +183,8 @@ COLUMNS = {
     "n_patients": "Patients behind the value.",
     "feature": "Name.",
     "class": "Class that the weight speaks for; empty where the target is none.",
-    "weight_taught": "What one standard deviation of the feature adds to the output of the taught student; empty where "
-    "no teacher was chosen.",
+    "weight_taught": "What one standard deviation of the feature adds to the score of the taught student, in standard "
+    "deviations of that; empty where no teacher was chosen.",
     "weight_alone": "The same of the student trained alone.",
     "change": "`weight_taught` minus `weight_alone`.",
     "measured": "Share of samples with a value.",

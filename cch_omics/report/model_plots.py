@@ -100,4 +100,4 @@ def features(table: pd.DataFrame, *, ax: "Axes") -> None:
     ax.tick_params(axis="y", length=0)
     ax.grid(False, axis="y")
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel("weight of one standard deviation")
+    ax.set_xlabel("weight")

@@ -22,7 +22,6 @@ from cch_omics.vocabulary import (
     shown,
     shows,
     signed,
-    significant,
     unsigned,
 )
 
@@ -67,7 +66,7 @@ def features_table(learnt: Mapping[str, pd.DataFrame]) -> Table:
         changed = by_size(table[table["change"].notna()], "change").head(MOST_CHANGED)
         rows += [Row(group=student)] if len(changed) else []
         for row in changed.to_dict("records"):
-            weights = (significant(row[name]) for name in (keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"))
+            weights = (signed(row[name], 3) for name in (keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"))
             rows.append(Row((row["feature"], row["class"] or "–", *weights)))
     columns = (
         Column("Feature"),

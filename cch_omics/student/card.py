@@ -32,7 +32,6 @@ from cch_omics.vocabulary import (
     shown,
     shows,
     signed,
-    significant,
 )
 
 _LIMITS = """\
@@ -127,14 +126,14 @@ def _used(about: About, task: Task) -> str:
     named = []
     for row in about.most_used:
         name = " for ".join(escape(each) for each in (row["feature"], row["class"]) if each)
-        in_other = "" if row[other] is None else f" ({significant(number(row[other]))})"
-        named.append(f"{name} {significant(number(row[mine]))}{in_other}")
+        in_other = "" if row[other] is None else f" ({signed(number(row[other]))})"
+        named.append(f"{name} {signed(number(row[mine]))}{in_other}")
     how = "trained alone" if about.teacher else f"taught by {escape(about.verdict['teacher'])}"
     beside = f"; in brackets, in the student {how}" if about.most_used[0][other] is not None else ""
     return (
         f"Most weight have {', '.join(named)}. A weight is what one standard deviation of the feature adds to "
-        f"{task.score_is}, by integrated gradients over the training samples{beside}. Features that go together share "
-        "it. `features.tsv` has all."
+        f"{task.score_is}, in standard deviations of that, by integrated gradients over the training samples{beside}. "
+        "Features that go together share it. `features.tsv` has all."
     )
 
 

@@ -1,13 +1,14 @@
 """What a student learnt: the weight of each feature in its outputs, and how much of it came with the teacher.
 
-The weight of a feature is what one standard deviation of it adds to an output,
+The weight of a feature is what one standard deviation of it adds to a score of the model, in standard deviations of the
+score over the training samples, so that weights of a bold and of a cautious model compare:
 
-    weight_j = sd_j sum_i a_ij d_ij / sum_i d_ij^2,
+    weight_j = sd_j / sd(score) sum_i a_ij d_ij / sum_i d_ij^2,
 
 where d_ij is the value of training sample i less the mean, and a_ij the attribution by integrated gradients along the
 straight line from the mean sample to sample i (Sundararajan, Taly & Yan 2017, ICML): the slope of a feature's
-attributions on the feature. The attributions of a sample add up to its output less that of the mean sample. In a linear
-model the weight is the coefficient times the standard deviation.
+attributions on the feature. The attributions of a sample add up to its score less that of the mean sample. In a linear
+model the weight is the standardised coefficient.
 
 No integral is approximated. Along the line the input of a tanh unit goes straight from b to b + t, so that the mean of
 its slope is (tanh(b + t) - tanh(b)) / t.
@@ -28,25 +29,25 @@ from cch_omics.models.out_of_fold import Network
 from cch_omics.runtime.files import check_file
 from cch_omics.runtime.formats import read_table
 from cch_omics.student.bundle import Student, read_student
-from cch_omics.vocabulary import significant
+from cch_omics.vocabulary import signed
 
 FEATURES_FILE = "features.tsv"
 
 
-def feature_weights(network: Network, values: NDArray[np.float32], sd: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Weigh p features in C outputs by n training samples.
+def slopes(network: Network, values: NDArray[np.float32], sd: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What one standard deviation of each of p features adds to C outputs, by n training samples.
 
     Parameters
     ----------
     values
         (n, p), NaN where missing: such a value counts as the mean, and says nothing of its feature.
     sd
-        (p,) of the training data; a feature with 0 has no weight.
+        (p,) of the training data; a feature with 0 adds nothing.
 
     Returns
     -------
     NDArray
-        (p, C) of each feature in each output.
+        (p, C), in the unit of the outputs.
     """
     z = (network.bounded(values) - network.fill) / np.where(sd > 0, sd, np.float32(np.inf))
     weight = sd[:, None] * network.weight
@@ -62,7 +63,7 @@ def feature_weights(network: Network, values: NDArray[np.float32], sd: NDArray[n
 
 
 def feature_table(students: Mapping[str, Student], source: Modality) -> pd.DataFrame:
-    """Weigh the features of students of one omics in what their task explains (`Task.scores`).
+    """Weigh the features of students of one omics in the scores of their task (`Task.scores`).
 
     Parameters
     ----------
@@ -81,9 +82,11 @@ def feature_table(students: Mapping[str, Student], source: Modality) -> pd.DataF
     columns = {}
     for column, student in students.items():
         values = source.values[:, [place[name] for name in student.features]]
-        scores = student.task.scores
-        weights = feature_weights(student.network, values, student.sd) @ np.column_stack(list(scores.values()))
-        rows = pd.MultiIndex.from_product([student.features, scores], names=FEATURE_COLUMNS[:2])
+        shares = np.column_stack(list(student.task.scores.values()))
+        spread = (student.network.outputs(values) @ shares).std(axis=0)
+        # Nothing has a weight in a score that does not vary.
+        weights = slopes(student.network, values, student.sd) @ shares / np.where(spread > 0, spread, np.inf)
+        rows = pd.MultiIndex.from_product([student.features, student.task.scores], names=FEATURE_COLUMNS[:2])
         columns[column] = pd.Series(weights.ravel(), index=rows)
     table = pd.DataFrame(columns).fillna(0.0).reindex(columns=[WEIGHT_TAUGHT, WEIGHT_ALONE])
     table["change"] = table[WEIGHT_TAUGHT] - table[WEIGHT_ALONE]
@@ -107,7 +110,7 @@ def explained(student_folder: str | os.PathLike[str], n: int) -> str:
     about, table = (student := read_student(student_folder)).about, read_features(student_folder)
     shown = table[[name for name in FEATURE_COLUMNS if table[name].astype(bool).any()]].dropna(axis=1, how="all")
     said = [
-        f"What one standard deviation of a feature adds to {student.task.score_is}.",
+        f"What one standard deviation of a feature adds to {student.task.score_is}, in standard deviations of that.",
         f"Most weight, of {len(set(table['feature']))} features of {about.modality}:",
         _as_text(shown.head(n)),
     ]
@@ -120,7 +123,7 @@ def explained(student_folder: str | os.PathLike[str], n: int) -> str:
 
 
 def _as_text(table: pd.DataFrame) -> str:
-    text = table.map(lambda cell: cell if isinstance(cell, str) else significant(cell))
+    text = table.map(lambda cell: cell if isinstance(cell, str) else signed(cell, 3))
     return text.to_string(index=False)
 
 

@@ -18,11 +18,11 @@ from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Network
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student
-from cch_omics.student.explain import by_size, feature_weights, read_features
+from cch_omics.student.explain import by_size, read_features, slopes
 from cch_omics.student.make import write_students
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
-from cch_omics.vocabulary import significant
+from cch_omics.vocabulary import signed
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 CPU = torch.device("cpu")
@@ -71,7 +71,7 @@ def test_weights_are_slopes_of_integrated_gradients() -> None:
     values = values_of(network)
     a, d = attributions(network, values), network.bounded(values) - network.fill
     expected = sd[:, None] * np.einsum("ipc,ip->pc", a, d) / (d**2).sum(0)[:, None]
-    np.testing.assert_allclose(feature_weights(network, values, sd), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(slopes(network, values, sd), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_attributions_of_a_sample_add_up_to_its_outputs_less_those_of_the_mean_sample() -> None:
@@ -79,7 +79,7 @@ def test_the_attributions_of_a_sample_add_up_to_its_outputs_less_those_of_the_me
     network, sd = small_network(), np.full(P, 0.7, dtype=np.float32)
     for values in values_of(network)[:, None]:
         d = network.bounded(values) - network.fill
-        added = (d / 0.7) @ feature_weights(network, values, sd)
+        added = (d / 0.7) @ slopes(network, values, sd)
         between = network.outputs(values) - network.outputs(network.fill[None])
         np.testing.assert_allclose(added, between, rtol=1e-3, atol=2e-4)
 
@@ -88,7 +88,7 @@ def test_the_weight_in_a_linear_model_is_the_coefficient_times_the_deviation() -
     network, sd = small_network(), np.linspace(0, 2, P).astype(np.float32)
     network.head_weight[:] = 0
     expected = sd[:, None] * network.skip_weight
-    np.testing.assert_array_equal(feature_weights(network, values_of(network), sd), expected)
+    np.testing.assert_array_equal(slopes(network, values_of(network), sd), expected)
 
 
 def test_features_that_do_not_vary_and_units_that_do_not_move_have_plain_weights() -> None:
@@ -96,7 +96,7 @@ def test_features_that_do_not_vary_and_units_that_do_not_move_have_plain_weights
     # Nothing varies: the slope of each unit is that at the mean.
     values = np.repeat(network.fill[None], N, axis=0)
     values[:, 1] += 1e-4
-    found = feature_weights(network, values, sd)
+    found = slopes(network, values, sd)
     at_mean = 1 - np.tanh(network.fill @ network.weight + network.bias) ** 2
     expected = network.skip_weight[1] + (network.weight[1] * at_mean) @ network.head_weight
     np.testing.assert_allclose(found[1], expected, rtol=1e-3)
@@ -167,6 +167,8 @@ def test_features_that_carry_the_label_are_at_the_top(tmp_path: Path) -> None:
     assert set(found["feature"][:2]) == set(CARRIERS)
     weight = found.set_index("feature")[keys.WEIGHT_ALONE]
     assert weight["cnv3"] > 0 > weight["cnv17"]
+    # In standard deviations of the score, which two features that are independent given the label all but make up.
+    assert 0.8 < np.linalg.norm(weight) < 1.2
     assert found[[keys.WEIGHT_TAUGHT, "change"]].isna().all(axis=None)
     assert (found["class"] == "yes").all() and len(found) == 50
 
@@ -201,12 +203,13 @@ def test_the_command_says_what_is_used_and_what_the_teacher_changed(
     for part, rows in ((used, table.head(2)), (changed, by_size(table, "change").head(2))):
         *_, first, second = part.strip().splitlines()
         for line, row in zip((first, second), rows.itertuples(index=False), strict=True):
-            numbers = [significant(each) for each in (row.weight_taught, row.weight_alone, row.change)]
+            numbers = [signed(each, 3) for each in (row.weight_taught, row.weight_alone, row.change)]
             assert line.split() == [row.feature, row[1], *numbers]
     # By class, of values in the order of the cohort's features.
     network, source = trained.networks[1], cohort.modalities["cnv"]
-    weights = feature_weights(network, source.values, read_student(folder).sd)
+    weights, outputs = slopes(network, source.values, read_student(folder).sd), network.outputs(source.values)
     weights -= weights.mean(1, keepdims=True)
+    weights /= (outputs - outputs.mean(1, keepdims=True)).std(0)
     found = table.pivot(index="feature", columns="class", values=keys.WEIGHT_TAUGHT)
     np.testing.assert_allclose(found.loc[source.features, list("ABC")], weights, atol=1e-4)
     # One that was trained alone has no change to speak of.
