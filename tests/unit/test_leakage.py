@@ -1,6 +1,7 @@
 """From the cohort to the verdict: whatever is true of a split's test patients, what is made for it is the same."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from cohorts import make_cohort, scrambled
 from numpy.typing import NDArray
+from outputs import screening
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import (
@@ -33,6 +35,12 @@ CPU = torch.device("cpu")
 ENCODER = EncoderConfig(units=4, components=6, max_epochs=15)
 STUDENT, VIEWS = "cnv", ("rna", "cnv", "cnv+rna")
 SPLIT = 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def screened() -> Iterator[None]:
+    with screening():
+        yield
 
 
 def fewer_omics(cohort: Cohort, members: NDArray[np.bool_]) -> Cohort:
