@@ -66,6 +66,8 @@ class Channel:
         Fraction of patients who have the modality.
     missing
         Fraction of values that are missing; the known information is without any.
+    carriers
+        How many features, the first ones, show t: the others are noise. 0: all. The information is the same.
     """
 
     features: int
@@ -74,6 +76,7 @@ class Channel:
     noise: float
     present: float = 0.9
     missing: float = 0.0
+    carriers: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,15 @@ SIMULATED: dict[str, Simulated] = {
         modalities={
             "rna": Channel(features=120, label=0.0, shared=1.0, noise=0.5),
             "cnv": Channel(features=60, label=0.0, shared=1.0, noise=0.5),
+        },
+    ),
+    # Four features of cnv show all that it knows of the class: what a student sees of them is what it takes.
+    "focal": Simulated(
+        n=400,
+        labelled=0.35,
+        modalities={
+            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
+            "cnv": Channel(features=400, label=1.0, shared=0.5, noise=0.6, carriers=4),
         },
     ),
     "number": _NUMBER,
@@ -393,7 +405,9 @@ def _label_columns(cohort: Simulated, labels: NDArray[Any], rng: np.random.Gener
 def _observe(channel: Channel, hidden: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """(n, 2) t -> (n, p) features, on scales and around means of their own as real ones are, and (n, 2) z."""
     p, (n, dimensions) = channel.features, hidden.shape
-    axes = np.linalg.qr(rng.normal(size=(p, dimensions)))[0].T * np.sqrt(p)
+    axes = np.zeros((dimensions, p))
+    axes[:, : channel.carriers or p] = np.linalg.qr(rng.normal(size=(channel.carriers or p, dimensions)))[0].T
+    axes *= np.sqrt(p)
     x = hidden @ axes + channel.noise * np.sqrt(p) * rng.normal(size=(n, p))
     values = rng.normal(5, 2, size=p) + rng.lognormal(sigma=0.3, size=p) * x
     values[rng.random(values.shape) < channel.missing] = np.nan
