@@ -81,7 +81,8 @@ def made_for_the_split(cohort: Cohort, splits: Splits, members: NDArray[np.bool_
 def test_nothing_about_test_patients_reaches_what_is_made_for_their_split(task: str) -> None:
     """Their omics, their labels, and what the cohort's task has of these, to the last bit; and which omics they have.
 
-    Neither what is made of training patients nor what is predicted for other test patients. That to rounding: with fewer test samples matrices have other shapes, and sums another order.
+    Neither what is made of training patients nor what is predicted for other test patients. Which omics they have to
+    rounding: with fewer test samples matrices have other shapes, and sums another order.
     """
     cohort = make_cohort(n=72, task=task, n_classes=2, teachers=VIEWS, label_budget=0.7)
     target, of_two = cohort.target, {name: cohort.modalities[name] for name in ("rna", "cnv")}
