@@ -11,7 +11,7 @@ from cch_omics.report.model_plots import order_models
 from cch_omics.report.pair_tables import gain_cell
 from cch_omics.report.results import Results
 from cch_omics.report.tables import Column, Row, Table
-from cch_omics.student.explain import by_size
+from cch_omics.student.explain import by_growth
 from cch_omics.tasks.base import Metric, Task
 from cch_omics.vocabulary import (
     difference,
@@ -25,8 +25,8 @@ from cch_omics.vocabulary import (
     unsigned,
 )
 
-# Features of a student whose weights changed most.
-MOST_CHANGED = 5
+# Features of a student whose weights teaching raised most.
+MOST_RAISED = 5
 
 
 def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
@@ -60,12 +60,12 @@ def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
 
 
 def features_table(learnt: Mapping[str, pd.DataFrame]) -> Table:
-    """The features whose weight teaching changed most, of the students that have a teacher."""
+    """The features whose weight teaching raised most, of the students that have a teacher."""
     rows = []
     for student, table in learnt.items():
-        changed = by_size(table[table["change"].notna()], "change").head(MOST_CHANGED)
-        rows += [Row(group=student)] if len(changed) else []
-        for row in changed.to_dict("records"):
+        raised = by_growth(table).head(MOST_RAISED)
+        rows += [Row(group=student)] if len(raised) else []
+        for row in raised.to_dict("records"):
             weights = (signed(row[name], 3) for name in (keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"))
             rows.append(Row((row["feature"], row["class"] or "–", *weights)))
     columns = (
@@ -75,7 +75,7 @@ def features_table(learnt: Mapping[str, pd.DataFrame]) -> Table:
         Column("Alone", number=True),
         Column("Change", number=True),
     )
-    caption = f"The {MOST_CHANGED} weights of each student that its teacher changed most."
+    caption = f"The {MOST_RAISED} weights of each taught student that its teacher raised most, in absolute value."
     return Table(caption, columns, rows, "students/STUDENT/features.tsv")
 
 

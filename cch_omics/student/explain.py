@@ -99,8 +99,15 @@ def by_size(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.loc[size.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
 
 
+def by_growth(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of features of a taught student, those first whose absolute weight its teacher raised most."""
+    taught = table[table[WEIGHT_TAUGHT].notna()]
+    grown = taught[WEIGHT_TAUGHT].abs() - taught[WEIGHT_ALONE].abs()
+    return taught.loc[grown.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+
+
 def explained(student_folder: str | os.PathLike[str], n: int) -> str:
-    """Say which n features a student uses most, and which n its teacher changed most.
+    """Say which n features a student uses most, and which n its teacher raised and lowered most.
 
     Raises
     ------
@@ -115,10 +122,9 @@ def explained(student_folder: str | os.PathLike[str], n: int) -> str:
         _as_text(shown.head(n)),
     ]
     if "change" in shown:
-        said += [
-            f"Most changed by its teacher, {about.verdict['teacher']}:",
-            _as_text(by_size(shown, "change").head(n)),
-        ]
+        grown = by_growth(shown)
+        said += [f"Raised most by its teacher, {about.verdict['teacher']}:", _as_text(grown.head(n))]
+        said += ["Lowered most by its teacher:", _as_text(grown[::-1].head(n))]
     return visible("\n\n".join(said), keep="\n")
 
 
@@ -146,7 +152,7 @@ def read_features(student_folder: str | os.PathLike[str]) -> pd.DataFrame:
         If there is no such table, or it cannot be read.
     """
     path = Path(student_folder) / FEATURES_FILE
-    check_file(path, "a table in the folder of a student, students/MODALITY, of which it says both taught and alone")
+    check_file(path, "a table in the folder of a student, students/MODALITY: of those in `alone` and `taught` too")
     table = read_table(path, FEATURE_COLUMNS)[list(FEATURE_COLUMNS)]
     names, numbers = list(FEATURE_COLUMNS[:2]), list(FEATURE_COLUMNS[2:])
     try:

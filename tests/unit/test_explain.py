@@ -1,6 +1,7 @@
 """What a student learnt: weights of its features against plain ones, and on cohorts where it is known."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -191,18 +192,21 @@ def test_what_a_teacher_brings_in_is_a_change(tmp_path: Path) -> None:
         assert f"in brackets, in the student {'taught by rna' if place else 'trained alone'}" in card
 
 
-def test_the_command_says_what_is_used_and_what_the_teacher_changed(
+def test_the_command_says_what_is_used_and_what_the_teacher_raised_and_lowered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort, _, trained = write_all(tmp_path, "rna")
     folder = tmp_path / "students" / "cnv"
     assert main(["explain", "--student", str(folder), "--features", "2"]) == 0
     said, table = capsys.readouterr().out, read_features(folder)
-    used, changed = said.split("Most changed by its teacher, rna:")
+    used, raised, lowered = re.split("Raised most by its teacher, rna:|Lowered most by its teacher:", said)
+    table["growth"] = table[keys.WEIGHT_TAUGHT].abs() - table[keys.WEIGHT_ALONE].abs()
+    assert table["growth"].is_unique
     assert "Most weight, of 7 features of cnv" in used and "the log-probability of the class" in used
-    for part, rows in ((used, table.head(2)), (changed, by_size(table, "change").head(2))):
+    orders = (used, table), (raised, table.sort_values("growth")[::-1]), (lowered, table.sort_values("growth"))
+    for part, rows in orders:
         *_, first, second = part.strip().splitlines()
-        for line, row in zip((first, second), rows.itertuples(index=False), strict=True):
+        for line, row in zip((first, second), rows.head(2).itertuples(index=False), strict=True):
             numbers = [signed(each, 3) for each in (row.weight_taught, row.weight_alone, row.change)]
             assert line.split() == [row.feature, row[1], *numbers]
     # By class, of values in the order of the cohort's features.

@@ -415,7 +415,7 @@ def test_pages_are_written_from_folders(tmp_path):
     # rna has no teacher that could have changed a weight.
     taught = pd.read_table(folder / "teachers.tsv", keep_default_na=False).query("teacher != ''")["student"]
     assert set(taught) == {"mirna", "cnv"}
-    changed = text.partition("its teacher changed most")[2].partition("All metrics")[0].split()
+    changed = text.partition("its teacher raised most, in absolute value")[2].partition("All metrics")[0].split()
     assert [name for name in changed if name in MODALITIES] == ["mirna", "cnv"]
     (folder / "students" / "cnv" / "features.tsv").unlink()
     with pytest.raises(InputError, match=r"cnv/features\.tsv: found no such file"):
