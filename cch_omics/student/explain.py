@@ -115,16 +115,17 @@ def explained(student_folder: str | os.PathLike[str], n: int) -> str:
         As `read_student` and `read_features`.
     """
     about, table = (student := read_student(student_folder)).about, read_features(student_folder)
-    shown = table[[name for name in FEATURE_COLUMNS if table[name].astype(bool).any()]].dropna(axis=1, how="all")
+    grown = by_growth(table)
+    # Nothing is said of classes where there are none, nor of teaching where there was none.
+    columns = [name for name in FEATURE_COLUMNS if table[name].notna().any() and (table[name] != "").any()]
     said = [
         f"What one standard deviation of a feature adds to {student.task.score_is}, in standard deviations of that.",
         f"Most weight, of {len(set(table['feature']))} features of {about.modality}:",
-        _as_text(shown.head(n)),
+        _as_text(table[columns].head(n)),
     ]
-    if "change" in shown:
-        grown = by_growth(shown)
-        said += [f"Raised most by its teacher, {about.verdict['teacher']}:", _as_text(grown.head(n))]
-        said += ["Lowered most by its teacher:", _as_text(grown[::-1].head(n))]
+    if len(grown):
+        said += [f"Raised most by its teacher, {about.verdict.get('teacher')}:", _as_text(grown[columns].head(n))]
+        said += ["Lowered most by its teacher:", _as_text(grown[columns][::-1].head(n))]
     return visible("\n\n".join(said), keep="\n")
 
 

@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_student import SUBTYPE, TASKS, make_network, write_all
+from test_student import DOSE, SUBTYPE, TASKS, make_cohort, make_network, make_one, write_all
 
-from cch_omics import keys
+from cch_omics import keys, pl
 from cch_omics.cli import main
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Network
+from cch_omics.report import style
+from cch_omics.runtime.formats import write_table
 from cch_omics.splits import make_splits
-from cch_omics.student.bundle import read_student
-from cch_omics.student.explain import by_size, read_features, slopes
+from cch_omics.student.bundle import read_student, write_student
+from cch_omics.student.explain import by_size, feature_table, read_features, slopes
 from cch_omics.student.make import write_students
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
@@ -220,3 +222,26 @@ def test_the_command_says_what_is_used_and_what_the_teacher_raised_and_lowered(
     assert main(["explain", "--student", str(tmp_path / "students" / "rna")]) == 0
     said = capsys.readouterr().out
     assert "weight_alone" in said and "change" not in said and "weight_taught" not in said
+
+
+def test_students_that_learnt_nothing_are_said_to_weigh_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is known of classes that are none; a score that does not vary has no standard deviation to count in."""
+    cohort = make_cohort(DOSE)
+    made = make_one(cohort, network_without_weights())
+    table = feature_table({keys.WEIGHT_TAUGHT: made, keys.WEIGHT_ALONE: made}, cohort.modalities["cnv"])
+    assert (table[[keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"]] == 0).all(axis=None) and len(table) == 7
+    write_student(tmp_path / "cnv", made)
+    write_table(table, tmp_path / "cnv" / "features.tsv")
+    assert main(["explain", "--student", str(tmp_path / "cnv")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("cnv0") == 3 and "class" not in said and "the number, as the model learns it" in said
+    with style.style():
+        _, (ax,) = style.figure(4, 4)
+        pl.features(tmp_path / "cnv", ax=ax)
+
+
+def network_without_weights() -> Network:
+    made = make_network(1, 7, 1)
+    return dataclasses.replace(made, weight=0 * made.weight, skip_weight=0 * made.skip_weight)
