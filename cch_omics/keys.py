@@ -76,6 +76,10 @@ MEMBER_COLUMNS = ("student", "model", "member", "weight")
 # intermediate/predictions.tsv: of students that may be delivered, before the columns of the task.
 PREDICTION_COLUMNS = ("student", "model", *SPLIT_COLUMNS, "sample")
 
+# students/STUDENT/features.tsv, the largest weight first.
+WEIGHT_TAUGHT, WEIGHT_ALONE = "weight_taught", "weight_alone"
+FEATURE_COLUMNS = ("feature", "class", WEIGHT_TAUGHT, WEIGHT_ALONE, "change")
+
 # validation.tsv: metrics of a model on other patients; less those of another one where `minus` names it.
 VALIDATION_COLUMNS = ("student", "model", "minus", "metric", "value", "se", "ci_low", "ci_high", "n_patients")
 # intermediate/validation_features.tsv; intermediate/validation_predictions.tsv, before the columns of the task.

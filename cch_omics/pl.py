@@ -15,13 +15,14 @@ from cch_omics.errors import InputError, near
 from cch_omics.report import model_plots, pair_plots
 from cch_omics.report.results import EVIDENCE_COLUMNS, PAIR, by_gap, read_results
 from cch_omics.report.style import axes
+from cch_omics.student.explain import read_features
 from cch_omics.tasks import make_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
-__all__ = ["estimated_gaps", "gains", "gap_matrix", "models", "pilot_gains"]
+__all__ = ["estimated_gaps", "features", "gains", "gap_matrix", "models", "pilot_gains"]
 
 
 def gap_matrix(data: Union["MuData", pd.DataFrame], *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
@@ -198,6 +199,38 @@ def models(results: str | os.PathLike[str], student: str, *, ax: "Axes | None" =
     ]
     ax = axes(ax)
     model_plots.model_performance(of_student, read.task, chosen="", limits=None, ax=ax)
+    return ax
+
+
+def features(student: str | os.PathLike[str], *, n: int = 12, ax: "Axes | None" = None) -> "Axes":
+    """Draw the features that weigh most in a student, taught and trained alone, as the report of the workflow does.
+
+    Parameters
+    ----------
+    student
+        Folder of the student, `results/COHORT/TARGET/students/MODALITY`.
+    n
+        How many.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        What one standard deviation of each feature adds to the score of a class, to the number or to the risk, in
+        standard deviations of that.
+
+    Raises
+    ------
+    InputError
+        If the folder has no table of features.
+
+    Examples
+    --------
+    >>> cch_omics.pl.features("results/tcga-brca/pam50/students/mirna")
+    """
+    table, ax = read_features(student).head(n), axes(ax)
+    model_plots.features(table, ax=ax)
     return ax
 
 

@@ -78,6 +78,10 @@ TABLES = {
     "intermediate/performance.tsv": ("Mean scores of models on test patients.", keys.PERFORMANCE_COLUMNS),
     "intermediate/comparisons.tsv": ("Students against baselines, on the same test patients.", keys.COMPARISON_COLUMNS),
     "intermediate/members.tsv": ("Members of the model of the full cohort.", keys.MEMBER_COLUMNS),
+    "students/STUDENT/features.tsv": (
+        "What the features of a student weigh, and how much of that came with its teacher ([how](../students.md)).",
+        keys.FEATURE_COLUMNS,
+    ),
     "validation.tsv": (
         "Students and baselines on other patients, where the sheet names some.",
         keys.VALIDATION_COLUMNS,
@@ -178,6 +182,11 @@ COLUMNS = {
     "minus": "Model from which the first differs by this much; empty = the value of the first.",
     "n_patients": "Patients behind the value.",
     "feature": "Name.",
+    "class": "Class that the weight speaks for; empty where the target is none.",
+    "weight_taught": "What one standard deviation of the feature adds to the score of the taught student, in standard "
+    "deviations of that; empty where no teacher was chosen.",
+    "weight_alone": "The same of the student trained alone.",
+    "change": "`weight_taught` minus `weight_alone`.",
     "measured": "Share of samples with a value.",
     "training_mean": "Mean in the training.",
     "training_sd": "Standard deviation in the training.",

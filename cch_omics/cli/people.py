@@ -40,6 +40,17 @@ def validate(
 
 
 @command
+def explain(
+    student: Annotated[Path, file("DIR", "folder of a student, results/COHORT/TARGET/students/MODALITY")],
+    features: Annotated[int, typer.Option(min=1, help="how many are shown; the folder's features.tsv has all")] = 20,
+) -> None:
+    """Say which features a student uses, and which it came to use through its teacher."""
+    from cch_omics.student.explain import explained
+
+    print(explained(student, features))
+
+
+@command
 def summary(
     results: Annotated[Path, typer.Argument(help="folder of results")] = Path("results"),
     logs: Annotated[Path | None, typer.Argument(help="folder of logs; logs, beside the results")] = None,

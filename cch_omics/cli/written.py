@@ -162,11 +162,14 @@ def is_students(folder: Path) -> bool:
     """Whether a folder holds bundles of students and nothing else."""
     from cch_omics.student.about import ALONE_FOLDER, FORMAT, TAUGHT_FOLDER
     from cch_omics.student.bundle import ABOUT_FILE, CARD_FILE, WEIGHTS_FILE
+    from cch_omics.student.explain import FEATURES_FILE
+
+    own = {ABOUT_FILE, CARD_FILE, WEIGHTS_FILE, FEATURES_FILE}
 
     def is_bundle(each: Path) -> bool:
         if not stat.S_ISDIR(_mode(each)) or _json(each / ABOUT_FILE).get("format") != FORMAT:
             return False
-        others = [file for file in entries(each) if file.name not in {ABOUT_FILE, CARD_FILE, WEIGHTS_FILE}]
+        others = [file for file in entries(each) if file.name not in own]
         return all(file.name in {ALONE_FOLDER, TAUGHT_FOLDER} and is_bundle(file) for file in others)
 
     return all(map(is_bundle, entries(folder)))

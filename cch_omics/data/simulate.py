@@ -72,6 +72,8 @@ class Channel:
         Fraction of values that are missing; the known information is without any.
     scale
         "continuous", "counts" or "beta".
+    carriers
+        How many features, the first ones, show t: the others are noise. 0: all. The information is the same.
     """
 
     features: int
@@ -81,6 +83,7 @@ class Channel:
     present: float = 0.9
     missing: float = 0.0
     scale: str = "continuous"
+    carriers: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,15 @@ SIMULATED: dict[str, Simulated] = {
         modalities={
             "rna": Channel(features=120, label=0.0, shared=1.0, noise=0.5),
             "cnv": Channel(features=60, label=0.0, shared=1.0, noise=0.5),
+        },
+    ),
+    # Four features of cnv show all that it knows of the class: what a student sees of them is what it takes.
+    "focal": Simulated(
+        n=400,
+        labelled=0.35,
+        modalities={
+            "rna": Channel(features=60, label=1.8, shared=1.0, noise=0.3),
+            "cnv": Channel(features=400, label=1.0, shared=0.5, noise=0.6, carriers=4),
         },
     ),
     "number": _NUMBER,
@@ -424,7 +436,10 @@ def _observe(
 ) -> tuple[Floats, Floats]:
     """(n, 2) t -> (n, p) features, on scales and around means of their own as real ones are, and (n, 2) z."""
     p, (n, dimensions) = channel.features, hidden.shape
-    axes = np.linalg.qr(of_features.normal(size=(p, dimensions)))[0].T * np.sqrt(p)
+    carriers = channel.carriers or p
+    axes = np.zeros((dimensions, p))
+    axes[:, :carriers] = np.linalg.qr(of_features.normal(size=(carriers, dimensions)))[0].T
+    axes *= np.sqrt(p)
     x = hidden @ axes + channel.noise * np.sqrt(p) * rng.normal(size=(n, p))
     shift = batch * channel.noise * np.sqrt(p) * rng.normal(size=p) if batch else 0.0
     values = of_features.normal(5, 2, size=p) + of_features.lognormal(sigma=0.3, size=p) * (x + shift)

@@ -68,14 +68,15 @@ class Network:
 
     def representation(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, r)."""
-        return np.asarray(np.tanh(self._bounded(values) @ self.weight + self.bias))
+        return np.asarray(np.tanh(self.bounded(values) @ self.weight + self.bias))
 
     def outputs(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, p) features, NaN where missing -> (n, C) outputs."""
-        straight = self._bounded(values) @ self.skip_weight
+        straight = self.bounded(values) @ self.skip_weight
         return np.asarray(self.representation(values) @ self.head_weight + straight + self.head_bias, dtype=np.float32)
 
-    def _bounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def bounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, p) features, NaN where missing -> (n, p) as they count: filled in and bounded."""
         filled = np.where(np.isnan(values), self.fill, values)
         return np.clip(filled, self.fill - self.bound, self.fill + self.bound)
 

@@ -21,6 +21,7 @@ SIMULATIONS = {
     "complementary": ("rna", "cnv", "rppa"),
     "misleading": ("rna", "mutation"),
     "unrelated": ("rna", "cnv"),
+    "focal": ("rna", "cnv"),
     "number": ("rna", "cnv", "rppa"),
     "survival": ("rna", "cnv", "rppa"),
     "assays": ("rna", "methylation"),

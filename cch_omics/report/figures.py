@@ -15,6 +15,8 @@ from cch_omics.tasks.base import Metric, Task
 from cch_omics.tasks.picture import Picture
 from cch_omics.vocabulary import model_name
 
+# Features that the figure of a student shows.
+MOST_FEATURES = 12
 # Pairs beyond which the figure of the evidence shows the largest gaps only, and points carry no numbers.
 MAX_PAIRS = 60
 # What the figure of the evidence is drawn from.
@@ -115,6 +117,19 @@ def model_panels(performance: pd.DataFrame, task: Task, chosen: Mapping[str, str
             drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(models), 2))
             model_plots.model_performance(models, task, chosen=model, limits=limits, ax=ax)
             panels.append(Panel(student, svg(drawn, name=f"models-{number}", alt=alt, data=models)))
+    return panels
+
+
+def feature_panels(learnt: Mapping[str, pd.DataFrame]) -> list[Panel]:
+    """One panel per student: the features of the largest weight, of `keys.FEATURE_COLUMNS` by student."""
+    panels = []
+    for number, (student, table) in enumerate(learnt.items()):
+        most = table.head(MOST_FEATURES)
+        alt = f"Weights of {len(most)} features in the student of {student}; its features.tsv has the values."
+        with style():
+            drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(most), 2))
+            model_plots.features(most, ax=ax)
+            panels.append(Panel(student, svg(drawn, name=f"features-{number}", alt=alt)))
     return panels
 
 

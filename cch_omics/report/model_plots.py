@@ -1,10 +1,11 @@
-"""The figure of the models of a student."""
+"""The figures of the models of a student."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cch_omics import keys
 from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, hover, plain
 from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import heading, model_kind, model_name, shown
@@ -79,3 +80,27 @@ def order_models(models: pd.DataFrame) -> pd.DataFrame:
         .sort_values(["rank", "height", "model"], kind="stable")
         .drop(columns=["rank", "height"])
     )
+
+
+def features(table: pd.DataFrame, *, ax: "Axes") -> None:
+    """Draw what features weigh in the taught student and in the one trained alone, one row each.
+
+    Parameters
+    ----------
+    table
+        `keys.FEATURE_COLUMNS`, in the order drawn.
+    """
+    ax.axvline(0, color="#8a8a8a", linewidth=1, zorder=1)
+    rows = np.arange(len(table))
+    ax.hlines(rows, table[keys.WEIGHT_ALONE], table[keys.WEIGHT_TAUGHT], color=GREY, linewidth=1, zorder=2)
+    for kind, column, name in (("alone", keys.WEIGHT_ALONE, "alone"), ("taught", keys.WEIGHT_TAUGHT, "taught")):
+        if table[column].notna().any():
+            ax.plot(table[column], rows, markersize=7, linestyle="none", label=name, **MODEL_STYLES[kind])
+    ax.legend(loc="best", fontsize=9)
+    named = [" for ".join(filter(None, each)) for each in zip(table["feature"], table["class"], strict=True)]
+    ax.set_yticks(rows, [plain(name, 32) for name in named])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("weight")

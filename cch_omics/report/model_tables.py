@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cch_omics import keys
 from cch_omics.report.answers import Answer
 from cch_omics.report.model_plots import order_models
 from cch_omics.report.pair_tables import gain_cell
 from cch_omics.report.results import Results
 from cch_omics.report.tables import Column, Row, Table
+from cch_omics.student.explain import by_growth
 from cch_omics.tasks.base import Metric, Task
 from cch_omics.vocabulary import (
     difference,
@@ -22,6 +24,9 @@ from cch_omics.vocabulary import (
     signed,
     unsigned,
 )
+
+# Features of a student whose weights teaching raised most.
+MOST_RAISED = 5
 
 
 def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
@@ -52,6 +57,26 @@ def comparisons_table(results: Results, chosen: Mapping[str, str]) -> Table:
         "interval; shaded: recommended."
     )
     return Table(caption, columns, rows, "intermediate/comparisons.tsv")
+
+
+def features_table(learnt: Mapping[str, pd.DataFrame]) -> Table:
+    """The features whose weight teaching raised most, of the students that have a teacher."""
+    rows = []
+    for student, table in learnt.items():
+        raised = by_growth(table).head(MOST_RAISED)
+        rows += [Row(group=student)] if len(raised) else []
+        for row in raised.to_dict("records"):
+            weights = (signed(row[name], 3) for name in (keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"))
+            rows.append(Row((row["feature"], row["class"] or "–", *weights)))
+    columns = (
+        Column("Feature"),
+        Column("Class"),
+        Column("Taught", number=True),
+        Column("Alone", number=True),
+        Column("Change", number=True),
+    )
+    caption = f"The {MOST_RAISED} weights of each taught student that its teacher raised most, in absolute value."
+    return Table(caption, columns, rows, "students/STUDENT/features.tsv")
 
 
 def metrics_table(results: Results, chosen: Mapping[str, str]) -> Table:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cch_omics.config import ReportConfig
 from cch_omics.report import figures, model_tables, pair_tables, sentences
 from cch_omics.report.answers import answers
@@ -13,6 +15,7 @@ from cch_omics.report.audit import audit_tables, data_sources
 from cch_omics.report.external import External, read_external
 from cch_omics.report.render import render, write
 from cch_omics.report.results import Results, read_results
+from cch_omics.student.explain import read_features
 from cch_omics.vocabulary import difference_heading
 
 
@@ -44,13 +47,19 @@ def write_report(
     """
     results = read_results(Path(folder))
     external = read_external(validation, results.task) if validation else []
-    write(cohort_page(results, settings, configuration, external), Path(output))
+    students = Path(folder) / "students"
+    learnt = {name: read_features(students / name) for name in results.students if (students / name).is_dir()}
+    write(cohort_page(results, settings, configuration, external, learnt), Path(output))
 
 
 def cohort_page(
-    results: Results, settings: ReportConfig, configuration: Mapping[str, Any], external: Sequence[External] = ()
+    results: Results,
+    settings: ReportConfig,
+    configuration: Mapping[str, Any],
+    external: Sequence[External] = (),
+    learnt: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
-    """Make the page of one cohort and target."""
+    """Make the page of one cohort and target; `learnt` is what features weigh, by student."""
     given = answers(results)
     chosen = {answer.student: answer.model for answer in given}
     pairs, metric, task, audit = results.pairs, results.metric, results.task, results.audit
@@ -76,6 +85,9 @@ def cohort_page(
         scorecard_table=model_tables.scorecard_table(results.scorecard, metric),
         models_sentence=sentences.models_sentence(results, given),
         model_panels=figures.model_panels(results.performance, task, chosen),
+        feature_panels=figures.feature_panels(learnt or {}),
+        features_table=model_tables.features_table(learnt or {}),
+        score_is=task.score_is,
         outcomes_of_students=figures.outcomes(results),
         comparisons_table=model_tables.comparisons_table(results, chosen),
         metrics_table=model_tables.metrics_table(results, chosen),

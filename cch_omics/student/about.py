@@ -89,6 +89,8 @@ class About(_Part):
     teacher: str
     # Weights of the members that it is the average of.
     members: dict[str, Finite]
+    # The rows of features.tsv with the largest weight in this student.
+    most_used: tuple[Record, ...] = ()
     # The criterion that decided.
     rule: str
     training: Training

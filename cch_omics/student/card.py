@@ -74,6 +74,7 @@ def model_card(about: About, task: Task) -> str:
         _training(about),
         "## Why",
         _why(about),
+        *(["## What it uses", _used(about, task)] if about.most_used else []),
         "## How good it is",
         _performance(about, task),
         *([f"On test samples: {' '.join(map(escape, about.on_test))}"] if about.on_test else []),
@@ -115,6 +116,24 @@ def _training(about: About) -> str:
         f"{text} Its recipe is `{about.recipe}`: it was {recipe_title(about.recipe)} of a model of "
         f"{escape(about.teacher)}, which had not seen the label of the sample it taught. {training.paired_samples} "
         "samples were measured with both."
+    )
+
+
+def _used(about: About, task: Task) -> str:
+    """The features of the largest weight, and what they weigh in the other of two students."""
+    columns = (keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE)
+    mine, other = columns if about.teacher else columns[::-1]
+    named = []
+    for row in about.most_used:
+        name = " for ".join(escape(each) for each in (row["feature"], row["class"]) if each)
+        in_other = "" if row[other] is None else f" ({signed(number(row[other]))})"
+        named.append(f"{name} {signed(number(row[mine]))}{in_other}")
+    how = "trained alone" if about.teacher else f"taught by {escape(about.verdict['teacher'])}"
+    beside = f"; in brackets, in the student {how}" if about.most_used[0][other] is not None else ""
+    return (
+        f"Most weight have {', '.join(named)}. A weight is what one standard deviation of the feature adds to "
+        f"{task.score_is}, in standard deviations of that, by integrated gradients over the training samples{beside}. "
+        "Features that go together share it. `features.tsv` has all."
     )
 
 

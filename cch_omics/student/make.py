@@ -20,6 +20,7 @@ from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Model, Network, OutOfFold
 from cch_omics.models.recipes import ALONE, MEMBERS
 from cch_omics.runtime.files import atomic
+from cch_omics.runtime.formats import write_table
 from cch_omics.splits import Splits
 from cch_omics.student.about import (
     ALONE_FOLDER,
@@ -35,6 +36,7 @@ from cch_omics.student.about import (
     did_harm,
 )
 from cch_omics.student.bundle import Student, write_student
+from cch_omics.student.explain import FEATURES_FILE, by_size, feature_table
 from cch_omics.tasks.base import Task
 from cch_omics.vocabulary import model_of
 
@@ -54,6 +56,8 @@ DATA_NOTE = (
     "them: check them before passing this folder on."
 )
 FEATURES_AT_ONCE = 4096
+# Features that `student.json` and the model card name.
+MOST_USED = 10
 
 
 @dataclass(frozen=True)
@@ -133,14 +137,25 @@ def write_students(
             followed = next(iter(rows_of(advised[advised["criterion"] == verdict.get("rule")], name)), {})
             validation = (validated or {}).get(name)
             records = Records(verdict, candidates, measured, gained, followed, validation=validation)
+            made = {}
             for place, model in delivered(records, task).items():
                 of_model = (on_test["student"] == name) & (on_test["model"] == model_of(model.recipe, model.teacher))
                 picture = task.picture(on_test[of_model])
                 found = replace(records, on_test=picture.said if picture else ())
-                student = full_cohort_student(cohort, splits, name, models, model, found)
-                write_student(draft / name / place, student)
+                made[place] = full_cohort_student(cohort, splits, name, models, model, found)
                 taught = f"taught by {model.teacher}" if model.teacher else "trained alone"
                 logger.debug("%s: student of %s, %s", Path(folder) / name / place, name, taught)
+            _write_explained(made, cohort.modalities[name], draft / name)
+
+
+def _write_explained(made: Mapping[str, Student], source: Modality, folder: Path) -> None:
+    """Write the students of one omics, by their place in the folder, and what their features weigh."""
+    column = {place: keys.WEIGHT_TAUGHT if each.about.teacher else keys.WEIGHT_ALONE for place, each in made.items()}
+    weights = feature_table({column[place]: each for place, each in made.items()}, source)
+    for place, student in made.items():
+        most_used = tuple(_records(by_size(weights, column[place]).head(MOST_USED)))
+        write_student(folder / place, replace(student, about=student.about.model_copy(update={"most_used": most_used})))
+    write_table(weights, folder / FEATURES_FILE)
 
 
 def full_cohort_student(
@@ -274,8 +289,12 @@ def _find(trained: OutOfFold, name: str, model: Model) -> int:
 
 def rows_of(frame: pd.DataFrame, student: str) -> list[Record]:
     """Rows of a student as JSON has them."""
-    mine = frame[frame["student"] == student].to_dict("records")
-    return [{str(key): _cell(value) for key, value in row.items()} for row in mine]
+    return _records(frame[frame["student"] == student])
+
+
+def _records(frame: pd.DataFrame) -> list[Record]:
+    """Rows as JSON has them."""
+    return [{str(key): _cell(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _moments(

@@ -244,6 +244,8 @@ class Task(Protocol):
     columns: ClassVar[tuple[tuple[str, ...], ...]]
     # Whether the outputs of a network share their weights, and differ by their biases alone.
     shared_head: ClassVar[bool]
+    # What `scores` are, in sentences.
+    score_is: ClassVar[str]
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -514,6 +516,10 @@ class Task(Protocol):
     @property
     def transforms(self) -> tuple[str, ...]:
         """How outputs become predictions, for a reader of student.json."""
+
+    @property
+    def scores(self) -> Mapping[str, Floats]:
+        """What features are weighed for (`student.explain`): the (C,) shares of the outputs, by class or ""."""
 
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 

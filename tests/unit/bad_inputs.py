@@ -37,6 +37,7 @@ from cch_omics.planning.sources import modalities_of, validation_row
 from cch_omics.report.power import plan
 from cch_omics.splits import make_splits
 from cch_omics.student.bundle import read_student, write_student
+from cch_omics.student.explain import explained
 from cch_omics.student.predict import predict_file
 from cch_omics.student.validate import validate_file
 from cch_omics.tasks.planned import planned_target
@@ -440,6 +441,18 @@ def damaged(change: Change) -> Callable[[], object]:
         make_bundle(folder)
         change(folder)
         return read_student(folder)
+
+    return run
+
+
+def explained_by(table: str) -> Callable[[], object]:
+    """A student beside a table of features."""
+
+    def run() -> object:
+        make_bundle(Path("cnv"))
+        if table:
+            Path("cnv/features.tsv").write_text(table)
+        return explained("cnv", 10)
 
     return run
 
@@ -1051,6 +1064,10 @@ def _cases() -> list[Case]:
 
     for name, (change, _) in DAMAGE.items():
         add("A student's folder", name, damaged(change), "cnv")
+    head = "feature\tclass\tweight_taught\tweight_alone\tchange\n"
+    add(section := "A student's features", "no table of them", explained_by(""), "cnv/features.tsv", "no such file")
+    add(section, "text for a weight", explained_by(f"{head}cnv0\tA\tx\t1\t0\n"), "cnv/features.tsv", "'x'")
+    add(section, "no weights", explained_by("feature\nERBB2\n"), "cnv/features.tsv", "no column class, weight_taught")
     section = "A new table for a student"
     genes = ",".join(f"cnv{j}" for j in range(7))
     add(section, "3% of the features", predicted("id,cnv1\nn1,0.5\n"), "new.csv", "1 of the student's 7 features")

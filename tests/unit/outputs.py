@@ -21,6 +21,13 @@ def nothing_to_choose() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def screening(n_features: int = 5) -> Iterator[None]:
+    """The screened member takes so few features that cohorts of tests have others: there is something to choose."""
+    with mock.patch.object(ensemble, "LINEAR", [None, n_features]):
+        yield
+
+
 def outputs_of(cohort: Cohort, splits: Splits, view: str, *, seed: int, signal: float) -> NDArray[np.float32]:
     """(S, n, C) outputs of a model with noise of its own in each split; NaN where a sample lacks the view."""
     random = np.random.default_rng(seed)

@@ -175,6 +175,15 @@ def predictions(teachers: pd.DataFrame, modalities: list[str], task: Task, *, n:
     return pd.concat(made)
 
 
+def features(student: str, task: Task, *, taught: bool) -> pd.DataFrame:
+    """features.tsv of a student with 30 features."""
+    random, names = np.random.default_rng(6), [f"{student}{j}" for j in range(30)]
+    table = pd.DataFrame([(name, each) for name in names for each in task.scores], columns=["feature", "class"])
+    alone, change = np.sort(random.exponential(size=(2, len(table))))[:, ::-1]
+    table[[keys.WEIGHT_TAUGHT, keys.WEIGHT_ALONE, "change"]] = np.column_stack([alone + change, alone, change])
+    return table if taught else table.assign(**{keys.WEIGHT_TAUGHT: np.nan, "change": np.nan})
+
+
 def advised(teachers: pd.DataFrame, cohort: str, target: str, metric: str) -> pd.DataFrame:
     rows = [
         (cohort, target, metric, rule, student, share, share * 0.012, -0.002, 0.026, 10)
@@ -231,5 +240,9 @@ def write_results(
     content["verdicts"] = content["verdicts"][[name for name in keys.VERDICT_COLUMNS if name in content["verdicts"]]]
     for name, table in content.items():
         write_table(table, (folder / "intermediate" if name in INTERMEDIATE else folder) / f"{name}.tsv")
+    chosen = dict(zip(content["teachers"]["student"], content["teachers"]["teacher"], strict=True))
+    for student in modalities:
+        table = features(student, task, taught=bool(chosen.get(student)))
+        write_table(table, folder / "students" / student / "features.tsv")
     write_json(audit(modalities, task), folder / "audit.json")
     return folder

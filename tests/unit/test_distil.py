@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cohorts import make_cohort, relabelled, scrambled
-from outputs import nothing_to_choose
+from outputs import nothing_to_choose, screening
 
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
@@ -31,6 +31,12 @@ STUDENT = "cnv"
 # A view of several modalities with the student's own, one with few samples, and one with all.
 TEACHERS = ["cnv+rna", "mutation", "rna"]
 TAUGHT = [Model("soft_targets", teacher) for teacher in TEACHERS]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def screened() -> Iterator[None]:
+    with screening():
+        yield
 
 
 @dataclasses.dataclass
@@ -205,8 +211,10 @@ def test_unlabelled_samples_are_taught(made: Made) -> None:
 def test_soft_targets_of_hardly_any_weight_leave_the_student_alone(made: Made) -> None:
     """Also where it is alone with a third of the samples and taught with all: masks and seeds are the same."""
     few = few_labels(made.splits)
-    encodings = encode_all(made.cohort, few)
-    students = made.distil(encodings=encodings, splits=few, settings=DistillationConfig(weight=1e-12))
+    # Soft targets of any weight choose features.
+    with screening(1000):
+        encodings = encode_all(made.cohort, few)
+        students = made.distil(encodings=encodings, splits=few, settings=DistillationConfig(weight=1e-12))
     for m, network in enumerate(students.networks):
         np.testing.assert_array_equal(students.epochs[m], students.epochs[0])
         tolerance = 0.05 * np.nanstd(students.alone)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cohorts import make_cohort, relabelled, scrambled
-from outputs import nothing_to_choose
+from outputs import nothing_to_choose, screening
 from scipy.stats import spearmanr
 
 from cch_omics.cohort import Cohort
@@ -29,6 +30,12 @@ ENCODER = EncoderConfig(units=4, components=25, max_epochs=20)
 # One look at the held-out loss: there is nothing to choose, and no fold has a share in the epochs of another.
 GIVEN = ENCODER.model_copy(update={"max_epochs": 5})
 VIEWS = ("rna", "cnv", "cnv+rna")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def screened() -> Iterator[None]:
+    with screening():
+        yield
 
 
 @dataclasses.dataclass

@@ -46,7 +46,7 @@ def test_nothing_of_a_user_is_lost(
     folder.mkdir()
     monkeypatch.chdir(folder)
     # `analyse` writes what its steps write, each of which is tried.
-    others = {"summary", "power", "analyse", "demo", "download", "schemas", "simulate"}
+    others = {"explain", "summary", "power", "analyse", "demo", "download", "schemas", "simulate"}
     name = data.draw(st.sampled_from(sorted(COMMANDS.keys() - others)))
     base = options(name, folder)
     world(folder)

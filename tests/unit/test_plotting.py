@@ -207,5 +207,7 @@ def test_notebook_face_draws_results_as_the_report_does(tmp_path):
     assert [text.get_text() for text in pl.gains(folder).texts] == ["1", "2"]
     names = [label.get_text() for label in pl.models(folder, "cnv").get_yticklabels()]
     assert names[0] == "trained alone" and "soft targets from rna" in names
+    weighed = [label.get_text() for label in pl.features(folder / "students" / "cnv", n=5).get_yticklabels()]
+    assert weighed == ["cnv0 for LumA", "cnv0 for LumB", "cnv0 for Her2", "cnv0 for Basal", "cnv1 for LumA"]
     with pytest.raises(InputError, match="argument student: found 'protein'"):
         pl.models(folder, "protein")

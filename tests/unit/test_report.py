@@ -422,6 +422,16 @@ def test_pages_are_written_from_folders(tmp_path):
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "659 patients, 3 omics, 597 labelled samples; classification (LumA, LumB, Her2, Basal)" in text
     assert '"seed": 7' in text and "CC BY-NC-ND" in text
+    assert "What the students learnt A weight is what one standard deviation of a feature adds to the log-prob" in text
+    assert "rna11 for LumA" not in text and "cnv0 for LumA" in text
+    # rna has no teacher that could have changed a weight.
+    taught = pd.read_table(folder / "teachers.tsv", keep_default_na=False).query("teacher != ''")["student"]
+    assert set(taught) == {"mirna", "cnv"}
+    changed = text.partition("its teacher raised most, in absolute value")[2].partition("All metrics")[0].split()
+    assert [name for name in changed if name in MODALITIES] == ["mirna", "cnv"]
+    (folder / "students" / "cnv" / "features.tsv").unlink()
+    with pytest.raises(InputError, match=r"cnv/features\.tsv: found no such file"):
+        write_report(folder, folder / "report.html", ReportConfig(), configuration={})
     scores = tables(MODALITIES)["scorecard"]
     write_pooled_report([folder], tmp_path / "report.html", ReportConfig(), scorecard=scores)
     assert "made-up/subtype/report.html" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).asked

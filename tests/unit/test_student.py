@@ -426,6 +426,8 @@ def test_a_taught_student_and_the_one_trained_alone_are_delivered_beside_each_ot
     # Neither advises against itself without saying where the other lies; rna has one student only.
     assert ("**It loses**" in first, "**It loses**" in second) == (not harmed, harmed)
     assert [each.name for each in (tmp_path / "students" / "rna").iterdir() if each.is_dir()] == []
+    # Of both, beside the one on top.
+    assert (folder / "features.tsv").is_file() and not (beside / "features.tsv").exists()
     assert is_students(tmp_path / "students")
     (beside / "mine.txt").touch()
     assert not is_students(tmp_path / "students")

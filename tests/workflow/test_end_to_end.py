@@ -161,7 +161,7 @@ def test_every_student_predicts_from_its_omics_alone(run: Path, folder: Path, co
     source = read_mudata(run.parent / "resources" / "simulated" / f"{SOURCES[cohort]}.h5mu")
     for student in STUDENTS[cohort]:
         bundle = folder / "students" / student
-        assert {"model.safetensors", "student.json", "MODEL_CARD.md"} == {
+        assert {"model.safetensors", "student.json", "MODEL_CARD.md", "features.tsv"} == {
             path.name for path in bundle.iterdir() if path.name not in {"alone", "taught"}
         }
         table = source[student].to_df().iloc[:20]

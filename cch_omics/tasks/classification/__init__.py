@@ -80,6 +80,7 @@ class Classification:
     label_estimator: ClassVar[str] = "ross"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
+    score_is: ClassVar[str] = "the log-probability of the class, over the mean of all classes"
 
     @property
     def n_outputs(self) -> int:
@@ -274,6 +275,12 @@ class Classification:
             "prediction = argmax(log(probabilities) + decision): `decision` is the logit adjustment, which weighs "
             "classes so that rare ones are found",
         )
+
+    @property
+    def scores(self) -> Mapping[str, Floats]:
+        """Of each class, less the mean of all; of two the second alone, whose mirror image the first is."""
+        centred = np.eye(len(self.classes)) - 1 / len(self.classes)
+        return dict(list(zip(self.classes, centred, strict=True))[len(self.classes) == 2 :])
 
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 

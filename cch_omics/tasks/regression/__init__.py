@@ -84,6 +84,7 @@ class Regression:
     label_estimator: ClassVar[str] = "ksg"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
+    score_is: ClassVar[str] = "the number, as the model learns it"
 
     @classmethod
     def of(cls, values: Values, fewest: int = MIN_PER_STRATUM, transform: str = "") -> "Regression":
@@ -332,6 +333,10 @@ class Regression:
             f"few of them). The coverage is marginal: the interval is to hold the number of {LEVEL:.0%} of all new "
             "samples like the training ones, taken together, and may hold that of fewer in some group of them",
         )
+
+    @property
+    def scores(self) -> Mapping[str, Floats]:
+        return {"": np.ones(1)}
 
     def _turned_back(self, outputs: Outputs, decision: Floats) -> tuple[Floats, Floats, Floats]:
         """(..., n, 1) outputs and (..., 1) decisions -> (..., n) predictions and ends of intervals, as the target."""

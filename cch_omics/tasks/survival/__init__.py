@@ -103,6 +103,7 @@ class Survival:
     # The second is cBioPortal's, the third Xena's.
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("_time", "_event"), ("_MONTHS", "_STATUS"), (".time", ""))
     shared_head: ClassVar[bool] = True
+    score_is: ClassVar[str] = "the log-odds of the event in an interval"
 
     def __post_init__(self) -> None:
         if not self.edges or self.edges[0] <= 0 or any(low >= high for low, high in pairwise(self.edges)):
@@ -400,6 +401,11 @@ class Survival:
             f"survival_at_TIME = the probability to live beyond that time without the event: product of (1 - hazard) "
             f"over the intervals until then, at {at} (the table's own unit of time, probably {self.unit})",
         )
+
+    @property
+    def scores(self) -> Mapping[str, Floats]:
+        """The mean of the intervals, which differ by constants."""
+        return {"": np.full(self.n_outputs, 1 / self.n_outputs)}
 
     # --- Reading and auditing -----------------------------------------------------------------------------------------
 
