@@ -1,0 +1,69 @@
+"""Two cohorts without omics for the workflow: what is said, heard and seen of a speaker, and digits seen and spoken.
+
+`python -m research.paper.sheet --data DIR --output DIR` writes a folder of tables for each, and the sheet of both.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# The official test split: features of text and video saw the labels of the training split.
+MOSI = ("text", "audio", "video")
+SHEET = (
+    "cohort\tsource\ttarget\ttask\tmodalities\tgroup\n"
+    "mosi\t{folder}/mosi\tsentiment\tclassification\ttext,audio,video\tvideo\n"
+    "digits\t{folder}/digits\tdigit\tclassification\timage,audio\t\n"
+)
+
+
+def mosi(data: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Labels and tables of the 752 utterances whose labels no feature has seen."""
+    clinical = _read(data / "cmu-mosi" / "clinical.csv")
+    clinical = clinical[clinical["official_split"] == "test"]
+    return clinical, {name: _read(data / "cmu-mosi" / f"{name}.csv.gz").loc[clinical.index] for name in MOSI}
+
+
+def digits(data: Path, pairs: int, seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Labels and tables of images and recordings that are paired at random within the digit, and used once."""
+    image, audio = _read(data / "mnist" / "image.csv.gz"), _read(data / "spoken-digits" / "audio.csv.gz")
+    seen, heard = (_read(data / name / "clinical.csv")["digit"].astype(str) for name in ("mnist", "spoken-digits"))
+    rng = np.random.default_rng(seed)
+    classes = sorted(set(seen))
+
+    def drawn(of: "pd.Series[str]") -> NDArray[np.object_]:
+        each = [rng.permutation(of.index[of == digit].to_numpy())[: pairs // len(classes)] for digit in classes]
+        return np.concatenate(each)
+
+    rows, columns = drawn(seen), drawn(heard)
+    index = pd.Index([f"pair-{row:04d}" for row in range(len(rows))], name="sample")
+    tables = {"image": image.loc[rows].set_axis(index), "audio": audio.loc[columns].set_axis(index)}
+    # Classes, not numbers.
+    return seen.loc[rows].set_axis(index).to_frame(), tables
+
+
+def write_sheet(data: Path, output: Path, pairs: int) -> Path:
+    """Write `mosi/`, `digits/` and `cohorts.tsv` into a folder; returns the sheet."""
+    for name, (clinical, tables) in {"mosi": mosi(data), "digits": digits(data, pairs)}.items():
+        (output / name).mkdir(parents=True, exist_ok=True)
+        clinical.to_csv(output / name / "clinical.csv")
+        for modality, table in tables.items():
+            table.to_csv(output / name / f"{modality}.csv")
+    sheet = output / "cohorts.tsv"
+    sheet.write_text(SHEET.format(folder=output), encoding="utf-8")
+    return sheet
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, index_col=0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=1000, help="of digits")
+    given = parser.parse_args()
+    print(write_sheet(given.data, given.output, given.pairs))
