@@ -4,11 +4,11 @@
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 # The official test split: features of text and video saw the labels of the training split.
 MOSI = ("text", "audio", "video")
@@ -19,41 +19,45 @@ SHEET = (
 )
 
 
-def mosi(data: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Labels and tables of the 752 utterances whose labels no feature has seen."""
+def write_mosi(data: Path, output: Path) -> Path:
+    """Write `mosi/`: the 752 utterances whose labels no feature has seen; returns the folder."""
     clinical = _read(data / "cmu-mosi" / "clinical.csv")
     clinical = clinical[clinical["official_split"] == "test"]
-    return clinical, {name: _read(data / "cmu-mosi" / f"{name}.csv.gz").loc[clinical.index] for name in MOSI}
+    tables = {name: _read(data / "cmu-mosi" / f"{name}.csv.gz").loc[clinical.index] for name in MOSI}
+    return _write(output / "mosi", clinical, tables)
 
 
-def digits(data: Path, pairs: int, seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Labels and tables of images and recordings that are paired at random within the digit, and used once."""
+def write_digits(data: Path, output: Path, pairs: int, seed: int = 0) -> Path:
+    """Write `digits/`: images and recordings that are paired at random within the digit, each used once."""
     image, audio = _read(data / "mnist" / "image.csv.gz"), _read(data / "spoken-digits" / "audio.csv.gz")
     seen, heard = (_read(data / name / "clinical.csv")["digit"].astype(str) for name in ("mnist", "spoken-digits"))
     rng = np.random.default_rng(seed)
     classes = sorted(set(seen))
 
-    def drawn(of: "pd.Series[str]") -> NDArray[np.object_]:
-        each = [rng.permutation(of.index[of == digit].to_numpy())[: pairs // len(classes)] for digit in classes]
-        return np.concatenate(each)
+    def drawn(of: "pd.Series[str]") -> pd.Index:
+        each = [rng.permutation(np.flatnonzero(of == digit))[: pairs // len(classes)] for digit in classes]
+        return of.index[np.concatenate(each)]
 
     rows, columns = drawn(seen), drawn(heard)
     index = pd.Index([f"pair-{row:04d}" for row in range(len(rows))], name="sample")
     tables = {"image": image.loc[rows].set_axis(index), "audio": audio.loc[columns].set_axis(index)}
-    # Classes, not numbers.
-    return seen.loc[rows].set_axis(index).to_frame(), tables
+    return _write(output / "digits", seen.loc[rows].set_axis(index).to_frame(), tables)
 
 
 def write_sheet(data: Path, output: Path, pairs: int) -> Path:
     """Write `mosi/`, `digits/` and `cohorts.tsv` into a folder; returns the sheet."""
-    for name, (clinical, tables) in {"mosi": mosi(data), "digits": digits(data, pairs)}.items():
-        (output / name).mkdir(parents=True, exist_ok=True)
-        clinical.to_csv(output / name / "clinical.csv")
-        for modality, table in tables.items():
-            table.to_csv(output / name / f"{modality}.csv")
+    write_mosi(data, output)
+    write_digits(data, output, pairs)
     sheet = output / "cohorts.tsv"
     sheet.write_text(SHEET.format(folder=output), encoding="utf-8")
     return sheet
+
+
+def _write(folder: Path, clinical: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in {"clinical": clinical, **tables}.items():
+        table.to_csv(folder / f"{name}.csv")
+    return folder
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,0 +1,251 @@
+"""What parts 4 to 6 share: every pair of a cohort, over its outer splits, and gaps beside gains.
+
+A draw is an outer split of the cohort, whose networks have seeds of their own. Draws share patients, so that intervals
+are those of the corrected resampled t (`evaluation.intervals`).
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cch_omics.cohort import Cohort
+from cch_omics.config import SheetRow, SplitsConfig
+from cch_omics.data.assemble import assemble
+from cch_omics.data.sources import read_source
+from cch_omics.evaluation.intervals import corrected_interval
+from cch_omics.report import style
+from cch_omics.splits import Splits, make_splits
+from research.paper.analysis import Claim, agreement, finish, markdown
+from research.paper.experiment import LARGE, SMALL, Pair, Setting, draws_of, experiment
+from research.paper.sheet import MOSI, write_mosi
+
+FOLDS = 5
+ESTIMATORS = ("ksg", "latent", "mine")
+SETTING = Setting(estimators=ESTIMATORS)
+# What is set against the gain: the gaps of representations, the gap of outputs, and the plainest rival.
+SCORES = {f"gap_{name}": f"gap, {name}" for name in ESTIMATORS} | {
+    "gap_output": "gap of the outputs, ksg",
+    "teacher_ahead": "score of the teacher minus that of the student",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A cohort of the data folder, of which samples with all modalities count.
+
+    Attributes
+    ----------
+    row
+        Columns of the sheet but the source.
+    repeats
+        Of the outer splits.
+    """
+
+    row: Mapping[str, str]
+    repeats: int
+
+    def read(self, data: Path) -> Cohort:
+        """As the workflow does, from a folder of tables."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = data / self.row["cohort"]
+            if self.row["cohort"] == "cmu-mosi":
+                source = write_mosi(data, Path(folder))
+            row = SheetRow.model_validate({**self.row, "source": str(source)})
+            cohort = assemble(read_source(row), row)[0]
+        return with_all_modalities(cohort)
+
+
+SOURCES = {
+    "cmu-mosi": Source(
+        {"cohort": "cmu-mosi", "target": "sentiment", "group": "video", "modalities": ",".join(MOSI)}, repeats=4
+    ),
+    "brca-paired": Source({"cohort": "brca-paired", "target": "er_status", "classes": "Negative,Positive"}, repeats=4),
+    "tcga-brca": Source({"cohort": "tcga-brca", "target": "pam50"}, repeats=4),
+}
+
+
+def with_all_modalities(cohort: Cohort) -> Cohort:
+    """The samples that have every modality, and the label, of a cohort."""
+    kept = np.logical_and.reduce([cohort.target.observed, *map(cohort.profiled, cohort.modalities)])
+    place = np.cumsum(kept) - 1
+    modalities = {}
+    for name, of in cohort.modalities.items():
+        rows = kept[of.rows]
+        modalities[name] = replace(of, values=of.values[rows], rows=place[of.rows[rows]])
+    target = replace(cohort.target, values=cohort.target.values[kept])
+    return replace(
+        cohort,
+        samples=cohort.samples[kept],
+        groups=cohort.groups[kept],
+        sites=cohort.sites[kept],
+        target=target,
+        modalities=modalities,
+    )
+
+
+def all_pairs(names: Sequence[str]) -> list[Pair]:
+    """Ordered."""
+    return [(teacher, student) for teacher, student in product(names, names) if teacher != student]
+
+
+def cases_of(
+    data: Path, pairs: Mapping[str, Sequence[Pair]], *, quick: bool
+) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
+    """Each repeat of each cohort is a case; quick: one repeat, and one estimator."""
+    for name, of in pairs.items():
+        for repeat in range(1 if quick else SOURCES[name].repeats):
+            yield f"{name}-{repeat}", partial(measured, data, name, of, repeat, quick=quick)
+
+
+def measured(data: Path, name: str, pairs: Sequence[Pair], repeat: int, *, quick: bool = False) -> pd.DataFrame:
+    """Rows of `experiment` for the outer splits of one repeat."""
+    source = SOURCES[name]
+    cohort = source.read(data)
+    splits = make_splits(cohort, SplitsConfig(repeats=source.repeats, folds=FOLDS, inner_folds=3), seed=0)
+    draws = draws_of(cohort, of_repeat(splits, repeat), seed=0)
+    setting = replace(SETTING, estimators=ESTIMATORS[:1], epochs=20) if quick else SETTING
+    rows = experiment(draws, pairs, setting)
+    return rows.assign(draw=rows["draw"] + repeat * FOLDS, cohort=name, target=cohort.target.name)
+
+
+def of_repeat(splits: Splits, repeat: int) -> Splits:
+    """The outer splits of one repeat, and the full cohort."""
+    kept = (splits.repeat == repeat) | (splits.repeat < 0)
+    return Splits(splits.repeat[kept], splits.fold[kept], splits.inner[kept], splits.labelled[kept])
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+
+def by_pair(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per cohort, pair and weight: means over draws, and `COLUMN_low` and `COLUMN_high`, 95%."""
+    columns = [*known_scores(rows), "alone", "gain", "over_self", "over_shuffled", "gain_loss"]
+    found = []
+    for names, part in rows.groupby(["cohort", "teacher", "student", "weight"], sort=False):
+        said: dict[str, object] = dict(zip(("cohort", "teacher", "student", "weight"), names, strict=True))
+        for column in columns:
+            mean, low, high = corrected_interval(part[column].to_numpy(dtype=np.float64), FOLDS)
+            said |= {column: mean, f"{column}_low": low, f"{column}_high": high}
+        found.append(said)
+    return pd.DataFrame(found)
+
+
+def known_scores(rows: pd.DataFrame) -> list[str]:
+    return [score for score in SCORES if score in rows]
+
+
+def signs(pairs: pd.DataFrame, score: str) -> tuple[int, int]:
+    """Of the pairs whose gain is clear of 0: in how many it has the sign of the score, and how many there are."""
+    clear = pairs[(pairs["gain_low"] > 0) | (pairs["gain_high"] < 0)]
+    return int((np.sign(clear["gain"]) == np.sign(clear[score])).sum()), len(clear)
+
+
+def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Claim]:
+    """Whether the gap has the order and the sign of the gain, by cohort; `why` is by cohort."""
+    pairs, found = by_pair(rows), []
+    for cohort, part in rows.groupby("cohort", sort=False):
+        here, agrees = [], []
+        for weight, size in ((SMALL, "small"), (LARGE, "large")):
+            of_weight = part[part["weight"] == weight]
+            of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
+            told = []
+            for score in known_scores(rows)[: len(ESTIMATORS)]:
+                right, clear = signs(of_pairs, score)
+                order = agreement(of_weight, score)
+                told.append(f"{SCORES[score]}: Spearman {order.spearman:.2f}, sign right in {right} of {clear}")
+                if score == "gap_ksg":
+                    sign = "cannot be told" if clear == 0 else "yes" if right == clear else "no"
+                    agrees.append(f"{size} weight: order {'yes' if order.ordered else 'no'}, sign {sign}")
+            positive = int((of_pairs["gain_low"] > 0).sum())
+            negative = int((of_pairs["gain_high"] < 0).sum())
+            here.append(
+                f"{size} weight: of {len(of_pairs)} pairs {positive} gained and {negative} lost clearly; "
+                f"{'; '.join(told)}"
+            )
+        found.append(Claim(f"{about}, {cohort}", ". ".join(here), "; ".join(agrees), why.get(str(cohort), "")))
+    return found
+
+
+def tables_of(rows: pd.DataFrame) -> str:
+    """Gaps and gains of each pair, and how scores and gains go together."""
+    pairs = by_pair(rows)
+    found = []
+    for (cohort, teacher, student), part in pairs.groupby(["cohort", "teacher", "student"], sort=False):
+        small, large = (part[part["weight"] == weight].iloc[0] for weight in (SMALL, LARGE))
+        found.append(
+            {"cohort": cohort, "teacher → student": f"{teacher} → {student}"}
+            | {SCORES[score]: _shown(large, score, 1, 2) for score in known_scores(rows) if score != "teacher_ahead"}
+            | {
+                "alone": f"{100 * large['alone']:.1f}",
+                "teacher ahead": f"{100 * large['teacher_ahead']:+.1f}",
+                f"gain, weight {SMALL:g}": _shown(small, "gain", 100, 1),
+                f"gain, weight {LARGE:g}": _shown(large, "gain", 100, 1),
+                "over self": _shown(large, "over_self", 100, 1),
+            }
+        )
+    orders = []
+    for (cohort, weight), part in rows.groupby(["cohort", "weight"], sort=False):
+        of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
+        for score in known_scores(rows):
+            right, clear = signs(of_pairs, score)
+            order = agreement(part, score)
+            orders.append(
+                {
+                    "cohort": cohort,
+                    "weight": weight,
+                    "score": SCORES[score],
+                    "Spearman with the gain": f"{order.spearman:.2f} ({order.low:.2f} to {order.high:.2f})",
+                    "sign right, of clear gains": f"{right} of {clear}",
+                    "its sign is positive": f"{int((of_pairs[score] > 0).sum())} of {len(of_pairs)}",
+                }
+            )
+    return f"{markdown(found)}\n\n{markdown(orders)}"
+
+
+def _shown(row: "pd.Series[float]", column: str, scale: float, digits: int) -> str:
+    mean, low, high = (scale * row[f"{column}{end}"] for end in ("", "_low", "_high"))
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def draw_of(rows: pd.DataFrame, kind: "pd.Series[str]") -> Figure:
+    """Each gap against the gain, with 95% intervals, for both weights; colours by the kind of a row."""
+    pairs = by_pair(rows)
+    kinds = rows.assign(kind=kind).drop_duplicates(["cohort", "teacher", "student"])
+    pairs = pairs.merge(kinds[["cohort", "teacher", "student", "kind"]], on=["cohort", "teacher", "student"])
+    gaps = [score for score in known_scores(rows) if score != "teacher_ahead"]
+    figure = Figure(figsize=(3.6 * len(gaps), 7), layout="constrained")
+    grid = figure.subplots(2, len(gaps), squeeze=False, sharey="row")
+    for axes, weight in zip(grid, (SMALL, LARGE), strict=True):
+        for ax, gap in zip(axes, gaps, strict=True):
+            for number, (name, part) in enumerate(pairs[pairs["weight"] == weight].groupby("kind", sort=False)):
+                errors = [
+                    np.abs(part[[f"{column}_low", f"{column}_high"]].to_numpy().T - part[column].to_numpy()) * scale
+                    for column, scale in ((gap, 1), ("gain", 100))
+                ]
+                ax.errorbar(
+                    part[gap],
+                    100 * part["gain"],
+                    xerr=errors[0],
+                    yerr=errors[1],
+                    color=style.COLOURS[number],
+                    marker="osD^"[number],
+                    markersize=5,
+                    linewidth=0.6,
+                    linestyle="none",
+                    label=str(name),
+                )
+            of_outputs = " of outputs" if gap == "gap_output" else ""
+            finish(
+                ax,
+                f"{SCORES[gap]}; weight {weight:g}",
+                "gain, points of balanced accuracy",
+                gap=f"gap{of_outputs}, nats",
+            )
+    return figure
