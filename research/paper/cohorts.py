@@ -156,7 +156,7 @@ def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Cl
             of_weight = part[part["weight"] == weight]
             of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
             told = []
-            for score in known_scores(rows)[: len(ESTIMATORS)]:
+            for score in (f"gap_{name}" for name in ESTIMATORS if f"gap_{name}" in rows):
                 right, clear = signs(of_pairs, score)
                 order = agreement(of_weight, score)
                 told.append(f"{SCORES[score]}: Spearman {order.spearman:.2f}, sign right in {right} of {clear}")
