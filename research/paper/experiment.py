@@ -7,6 +7,7 @@ A draw is one training set with test samples. Many draws are trained as one batc
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cch_omics.cohort import Cohort, Modality, Target
-from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
+from cch_omics.config import DistillationConfig, EncoderConfig, SheetRow, SplitsConfig
+from cch_omics.data.assemble import assemble
+from cch_omics.data.sources import read_source
 from cch_omics.information.folds import principal_components
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.models.distil import models_of, teaching
@@ -63,7 +66,7 @@ class Setting:
     dimension
         Principal components of a representation that enter an estimator.
     components, epochs
-        Of the networks, as in `EncoderConfig`.
+        Of the networks, as in `EncoderConfig`; epochs are so many that stopping early is what ends training.
     """
 
     student: Architecture = field(default_factory=Architecture)
@@ -73,7 +76,7 @@ class Setting:
     estimators: tuple[str, ...] = ("ksg",)
     dimension: int = 8
     components: int = 32
-    epochs: int = 100
+    epochs: int = 300
 
     def encoder(self, architecture: Architecture) -> EncoderConfig:
         return EncoderConfig(units=architecture.units, components=self.components, max_epochs=self.epochs)
@@ -91,6 +94,12 @@ class Draw:
     def test(self) -> NDArray[np.bool_]:
         """(n,) test samples with a label."""
         return np.asarray(self.splits.test[0] & self.cohort.target.observed)
+
+
+def read(data: Path, cohort: str, target: str, task: str = "") -> Cohort:
+    """A cohort of the folder of cohorts."""
+    row = SheetRow(cohort=cohort, source=str(data / cohort), target=target, task=task)
+    return assemble(read_source(row), row)[0]
 
 
 def make_draw(

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from research.paper.sound import paired_within
+
 # The official test split: features of text and video saw the labels of the training split.
 MOSI = ("text", "audio", "video")
 SHEET = (
@@ -27,21 +29,16 @@ def write_mosi(data: Path, output: Path) -> Path:
     return _write(output / "mosi", clinical, tables)
 
 
-def write_digits(data: Path, output: Path, pairs: int, seed: int = 0) -> Path:
+def write_digits(data: Path, output: Path, pairs: int) -> Path:
     """Write `digits/`: images and recordings that are paired at random within the digit, each used once."""
     image, audio = _read(data / "mnist" / "image.csv.gz"), _read(data / "spoken-digits" / "audio.csv.gz")
-    seen, heard = (_read(data / name / "clinical.csv")["digit"].astype(str) for name in ("mnist", "spoken-digits"))
-    rng = np.random.default_rng(seed)
-    classes = sorted(set(seen))
-
-    def drawn(of: "pd.Series[str]") -> pd.Index:
-        each = [rng.permutation(np.flatnonzero(of == digit))[: pairs // len(classes)] for digit in classes]
-        return of.index[np.concatenate(each)]
-
-    rows, columns = drawn(seen), drawn(heard)
-    index = pd.Index([f"pair-{row:04d}" for row in range(len(rows))], name="sample")
-    tables = {"image": image.loc[rows].set_axis(index), "audio": audio.loc[columns].set_axis(index)}
-    return _write(output / "digits", seen.loc[rows].set_axis(index).to_frame(), tables)
+    written, spoken = (_read(data / name / "clinical.csv")["digit"] for name in ("mnist", "spoken-digits"))
+    random = np.random.default_rng(0)
+    chosen = spoken.iloc[random.choice(len(spoken), pairs, replace=False)]
+    digit = chosen.to_numpy(dtype=np.float64)
+    other = written.index[paired_within(digit, written.to_numpy(dtype=np.float64), random)]
+    tables = {"image": image.loc[other].set_axis(chosen.index), "audio": audio.loc[chosen.index]}
+    return _write(output / "digits", chosen.to_frame(), tables)
 
 
 def write_sheet(data: Path, output: Path, pairs: int) -> Path:

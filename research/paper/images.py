@@ -1,0 +1,94 @@
+"""Part 2: digits as teacher and student, one of them under texture, blur or noise; and the halves of an image."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from sklearn.datasets import load_sample_image
+
+from research.paper.experiment import Pair, Setting, experiment, make_draw, read
+
+Floats = NDArray[np.float64]
+TRAIN, TEST = 400, 600
+SEEDS = 20
+SETTING = Setting()
+SIDE = 28
+# By sweep, how strong: weight of the photograph in |weight * patch - digit|, which is MNIST-M at 1; standard deviation,
+# in pixels, of a blur of such an image with weight 1; standard deviation of noise, with pixels in 0 to 1.
+SWEEPS: dict[str, tuple[float, ...]] = {
+    "texture": (0.1, 0.3, 0.5, 0.7, 1.0),
+    "blur": (0.5, 1.0, 2.0, 3.0, 5.0),
+    "noise": (0.1, 0.3, 0.6, 1.0, 2.0),
+}
+CORRUPTED = [f"{name}{i}" for name, strengths in SWEEPS.items() for i in range(len(strengths))]
+HALVES = (("top", "bottom"), ("bottom", "top"), ("left", "right"), ("right", "left"))
+CLEAN = "clean"
+PAIRS: dict[str, list[Pair]] = {
+    "forward": [(CLEAN, name) for name in CORRUPTED],
+    "reverse": [(name, CLEAN) for name in CORRUPTED],
+    "halves": list(HALVES),
+}
+# Which kinds of pairs are one case: a view is encoded once in it.
+CASES = (("forward", "reverse"), ("halves",))
+
+
+def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
+    """The name of each case and what measures it."""
+    for kinds in CASES[-1:] if quick else CASES:
+        yield kinds[0], partial(measured, data, {kind: PAIRS[kind] for kind in kinds}, 3 if quick else SEEDS)
+
+
+def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: Setting = SETTING) -> pd.DataFrame:
+    """Rows of `experiment` for pairs of some kinds, with the sweep that each belongs to."""
+    kind = {pair: name for name, of_kind in pairs.items() for pair in of_kind}
+    names = {name for pair in kind for name in pair}
+    cohort = read(data, "mnist", "digit", "classification")
+    draws = []
+    for seed in range(seeds):
+        random = np.random.default_rng(seed)
+        chosen = random.choice(len(cohort.samples), TRAIN + TEST, replace=False)
+        digits = cohort.modalities["image"].values[chosen].reshape(-1, SIDE, SIDE) / 255
+        views = {name: view for name, view in views_of(digits, random).items() if name in names}
+        draws.append(make_draw(views, cohort.target.task, cohort.target.values[chosen], TRAIN, seed=seed))
+    rows = experiment(draws, list(kind), setting)
+    other = rows["teacher"].where(rows["teacher"] != CLEAN, rows["student"])
+    return rows.assign(
+        kind=[kind[pair] for pair in zip(rows["teacher"], rows["student"], strict=True)],
+        sweep=other.str.extract(r"^([a-z]+)")[0],
+    )
+
+
+def views_of(digits: Floats, random: np.random.Generator) -> Mapping[str, Floats]:
+    """All views of (n, 28, 28) images in 0 to 1; (n, 14 * 14), or 14 * 7 of halves."""
+    patches = textures(len(digits), random)
+    noise = random.standard_normal(digits.shape)
+    textured = np.abs(patches - digits)
+    views = {CLEAN: digits}
+    views |= {f"texture{i}": np.abs(weight * patches - digits) for i, weight in enumerate(SWEEPS["texture"])}
+    views |= {f"blur{i}": gaussian_filter(textured, (0, sd, sd)) for i, sd in enumerate(SWEEPS["blur"])}
+    views |= {f"noise{i}": digits + sd * noise for i, sd in enumerate(SWEEPS["noise"])}
+    middle = SIDE // 2
+    views |= {"top": digits[:, :middle], "bottom": digits[:, middle:]}
+    views |= {"left": digits[:, :, :middle], "right": digits[:, :, middle:]}
+    return {name: pooled(view) for name, view in views.items()}
+
+
+def textures(n: int, random: np.random.Generator) -> Floats:
+    """(n, 28, 28) patches, in 0 to 1, of the two photographs that scikit-learn comes with."""
+    photographs = [load_sample_image(name).mean(2) / 255 for name in ("china.jpg", "flower.jpg")]
+    found = np.empty((n, SIDE, SIDE))
+    for patch in found:
+        photograph = photographs[random.integers(2)]
+        row, column = (random.integers(size - SIDE) for size in photograph.shape)
+        patch[:] = photograph[row : row + SIDE, column : column + SIDE]
+    return found
+
+
+def pooled(images: Floats) -> Floats:
+    """(n, h, w) -> (n, h / 2 * w / 2) means of two by two pixels."""
+    n, height, width = images.shape
+    return np.asarray(images.reshape(n, height // 2, 2, width // 2, 2).mean((2, 4)).reshape(n, -1))
