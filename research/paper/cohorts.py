@@ -6,7 +6,7 @@ are those of the corrected resampled t (`evaluation.intervals`).
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -26,7 +26,8 @@ from research.paper.analysis import Claim, agreement, finish, markdown
 from research.paper.experiment import LARGE, SMALL, Pair, Setting, draws_of, experiment
 from research.paper.sheet import MOSI, write_mosi
 
-FOLDS = 5
+# Twenty outer splits, each with seeds of its own.
+REPEATS, FOLDS = 4, 5
 ESTIMATORS = ("ksg", "latent", "mine")
 SETTING = Setting(estimators=ESTIMATORS)
 # What is set against the gain: the gaps of representations, the gap of outputs, and the plainest rival.
@@ -36,39 +37,20 @@ SCORES = {f"gap_{name}": f"gap, {name}" for name in ESTIMATORS} | {
 }
 
 
-@dataclass(frozen=True)
-class Source:
-    """A cohort of the data folder, of which samples with all modalities count.
-
-    Attributes
-    ----------
-    row
-        Columns of the sheet but the source.
-    repeats
-        Of the outer splits.
-    """
-
-    row: Mapping[str, str]
-    repeats: int
-
-    def read(self, data: Path) -> Cohort:
-        """As the workflow does, from a folder of tables."""
-        with tempfile.TemporaryDirectory() as folder:
-            source = data / self.row["cohort"]
-            if self.row["cohort"] == "cmu-mosi":
-                source = write_mosi(data, Path(folder))
-            row = SheetRow.model_validate({**self.row, "source": str(source)})
-            cohort = assemble(read_source(row), row)[0]
-        return with_all_modalities(cohort)
-
-
-SOURCES = {
-    "cmu-mosi": Source(
-        {"cohort": "cmu-mosi", "target": "sentiment", "group": "video", "modalities": ",".join(MOSI)}, repeats=4
-    ),
-    "brca-paired": Source({"cohort": "brca-paired", "target": "er_status", "classes": "Negative,Positive"}, repeats=4),
-    "tcga-brca": Source({"cohort": "tcga-brca", "target": "pam50"}, repeats=4),
+# Columns of the sheet but the source, by cohort.
+ROWS = {
+    "cmu-mosi": {"target": "sentiment", "group": "video", "modalities": ",".join(MOSI)},
+    "brca-paired": {"target": "er_status", "classes": "Negative,Positive"},
+    "tcga-brca": {"target": "pam50", "derived_from": "rna"},
 }
+
+
+def read_cohort(data: Path, name: str) -> Cohort:
+    """The samples of a cohort that have every modality, read as the workflow does."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_mosi(data, Path(folder)) if name == "cmu-mosi" else data / name
+        row = SheetRow.model_validate({"cohort": name, "source": str(source), **ROWS[name]})
+        return with_all_modalities(assemble(read_source(row), row)[0])
 
 
 def with_all_modalities(cohort: Cohort) -> Cohort:
@@ -99,16 +81,15 @@ def cases_of(
     data: Path, pairs: Mapping[str, Sequence[Pair]], *, quick: bool
 ) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
     """Each repeat of each cohort is a case; quick: one repeat, and one estimator."""
-    for name, of in pairs.items():
-        for repeat in range(1 if quick else SOURCES[name].repeats):
+    for repeat in range(1 if quick else REPEATS):
+        for name, of in pairs.items():
             yield f"{name}-{repeat}", partial(measured, data, name, of, repeat, quick=quick)
 
 
 def measured(data: Path, name: str, pairs: Sequence[Pair], repeat: int, *, quick: bool = False) -> pd.DataFrame:
     """Rows of `experiment` for the outer splits of one repeat."""
-    source = SOURCES[name]
-    cohort = source.read(data)
-    splits = make_splits(cohort, SplitsConfig(repeats=source.repeats, folds=FOLDS, inner_folds=3), seed=0)
+    cohort = read_cohort(data, name)
+    splits = make_splits(cohort, SplitsConfig(repeats=REPEATS, folds=FOLDS, inner_folds=3), seed=0)
     draws = draws_of(cohort, of_repeat(splits, repeat), seed=0)
     setting = replace(SETTING, estimators=ESTIMATORS[:1], epochs=20) if quick else SETTING
     rows = experiment(draws, pairs, setting)
