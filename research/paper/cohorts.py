@@ -22,7 +22,7 @@ from cch_omics.data.sources import read_source
 from cch_omics.evaluation.intervals import corrected_interval
 from cch_omics.report import style
 from cch_omics.splits import Splits, make_splits
-from research.paper.analysis import Claim, agreement, finish, markdown
+from research.paper.analysis import Claim, agreement, finish, markdown, spearman, yes
 from research.paper.experiment import LARGE, SMALL, Pair, Setting, draws_of, experiment
 from research.paper.sheet import MOSI, write_mosi
 
@@ -41,7 +41,7 @@ SCORES = {f"gap_{name}": f"gap, {name}" for name in ESTIMATORS} | {
 ROWS = {
     "cmu-mosi": {"target": "sentiment", "group": "video", "modalities": ",".join(MOSI)},
     "brca-paired": {"target": "er_status", "classes": "Negative,Positive"},
-    "tcga-brca": {"target": "pam50", "derived_from": "rna"},
+    "tcga-brca": {"target": "pam50"},
 }
 
 
@@ -131,19 +131,18 @@ def signs(pairs: pd.DataFrame, score: str) -> tuple[int, int]:
 def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Claim]:
     """Whether the gap has the order and the sign of the gain, by cohort; `why` is by cohort."""
     pairs, found = by_pair(rows), []
-    for cohort, part in rows.groupby("cohort", sort=False):
+    for cohort in dict.fromkeys(rows["cohort"]):
         here, agrees = [], []
         for weight, size in ((SMALL, "small"), (LARGE, "large")):
-            of_weight = part[part["weight"] == weight]
             of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
             told = []
             for score in (f"gap_{name}" for name in ESTIMATORS if f"gap_{name}" in rows):
                 right, clear = signs(of_pairs, score)
-                order = agreement(of_weight, score)
-                told.append(f"{SCORES[score]}: Spearman {order.spearman:.2f}, sign right in {right} of {clear}")
+                order = spearman(of_pairs[score].to_numpy(), of_pairs["gain"].to_numpy())
+                told.append(f"{SCORES[score]}: Spearman {order:.2f}, sign right in {right} of {clear}")
                 if score == "gap_ksg":
-                    sign = "cannot be told" if clear == 0 else "yes" if right == clear else "no"
-                    agrees.append(f"{size} weight: order {'yes' if order.ordered else 'no'}, sign {sign}")
+                    sign = "cannot be told" if clear == 0 else yes(right == clear)
+                    agrees.append(f"{size} weight: order {yes(order > 0.8)}, sign {sign}")
             positive = int((of_pairs["gain_low"] > 0).sum())
             negative = int((of_pairs["gain_high"] < 0).sum())
             here.append(
@@ -169,6 +168,7 @@ def tables_of(rows: pd.DataFrame) -> str:
                 f"gain, weight {SMALL:g}": _shown(small, "gain", 100, 1),
                 f"gain, weight {LARGE:g}": _shown(large, "gain", 100, 1),
                 "over self": _shown(large, "over_self", 100, 1),
+                "gain in log-loss": _shown(large, "gain_loss", 1, 3),
             }
         )
     orders = []
@@ -177,12 +177,14 @@ def tables_of(rows: pd.DataFrame) -> str:
         for score in known_scores(rows):
             right, clear = signs(of_pairs, score)
             order = agreement(part, score)
+            in_loss = spearman(of_pairs[score].to_numpy(), of_pairs["gain_loss"].to_numpy())
             orders.append(
                 {
                     "cohort": cohort,
                     "weight": weight,
                     "score": SCORES[score],
                     "Spearman with the gain": f"{order.spearman:.2f} ({order.low:.2f} to {order.high:.2f})",
+                    "with that in log-loss": f"{in_loss:.2f}",
                     "sign right, of clear gains": f"{right} of {clear}",
                     "its sign is positive": f"{int((of_pairs[score] > 0).sum())} of {len(of_pairs)}",
                 }
@@ -191,8 +193,9 @@ def tables_of(rows: pd.DataFrame) -> str:
 
 
 def _shown(row: "pd.Series[float]", column: str, scale: float, digits: int) -> str:
-    mean, low, high = (scale * row[f"{column}{end}"] for end in ("", "_low", "_high"))
-    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    """Mean and half of its 95% interval."""
+    mean, high = scale * row[column], scale * row[f"{column}_high"]
+    return f"{mean:+.{digits}f} ± {high - mean:.{digits}f}"
 
 
 def draw_of(rows: pd.DataFrame, kind: "pd.Series[str]") -> Figure:
