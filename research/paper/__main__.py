@@ -2,7 +2,7 @@
 
     make paper DATA=DIR
     python -m research.paper --data DIR --output DIR --page docs/paper.md
-    python -m research.paper --output DIR --parts synthetic --quick        (a minute, without data)
+    python -m research.paper --output DIR --parts synthetic --quick        (seconds, without data)
 
 DIR of --data has the folders mnist, spoken-digits and so on. Each case is a file of DIR of --output, and is not
 measured again. Prints the tables; with --page it writes them into that page, between the marks of each part, and the
@@ -35,14 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, help="the page to write the tables into")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    output = args.output / "quick" if args.quick else args.output
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if not args.tables:
         for part in args.parts:
             for name, measure in PARTS[part].cases(args.data, quick=args.quick):
-                keep(args.output / part / f"{name}.json", partial(timed, measure))
-    written = parts_of(args.output, args.parts)
-    write_figures(written, args.output if args.page is None else args.page.parent)
+                keep(output / part / f"{name}.json", partial(timed, measure))
+    written = parts_of(output, args.parts)
+    write_figures(written, output if args.page is None else args.page.parent)
     if args.page is not None:
         write_page(written, args.page)
     print("\n\n".join(part.text for part in written))

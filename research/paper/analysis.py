@@ -1,6 +1,6 @@
 """From the rows of experiments to what the page says: means over draws, orders, and where a gain changes its sign."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,10 +83,31 @@ class Agreement:
         return abs(self.crossing) <= self.error
 
     def __str__(self) -> str:
-        order = f"Spearman {self.spearman:.2f} ({self.low:.2f} to {self.high:.2f})"
-        if np.isnan(self.crossing):
-            return f"{order}; the gain does not change its sign"
-        return f"{order}; gain 0 at a gap of {self.crossing:+.3f} ± {self.error:.3f}"
+        order = f"{self.spearman:+.2f} ({self.low:+.2f} to {self.high:+.2f})"
+        return (
+            f"{order}, no change of sign"
+            if np.isnan(self.crossing)
+            else f"{order}, 0 at {self.crossing:+.3f} ± {self.error:.3f}"
+        )
+
+
+def sweeps_claim(claim: str, sweeps: Mapping[str, pd.DataFrame], why: str, gap: str = GAP) -> Claim:
+    """Whether gains have the order of the gap (Spearman above 0.8), and its sign, in each of some sweeps."""
+    found = {name: agreement(rows, gap) for name, rows in sweeps.items()}
+    here = "; ".join(f"{name} {each}" for name, each in found.items())
+    return Claim(
+        claim,
+        here,
+        f"order {_count([each.ordered for each in found.values()])}, sign "
+        f"{_count([each.crosses_at_zero for each in found.values()])}",
+        why,
+    )
+
+
+def _count(agree: Sequence[bool]) -> str:
+    if len(agree) == 1:
+        return yes(agree[0])
+    return f"{sum(agree)} of {len(agree)}"
 
 
 def agreement(rows: pd.DataFrame, gap: str = GAP, gain: str = "gain") -> Agreement:
@@ -151,7 +172,8 @@ def finish(ax: "Axes", title: str, gain: str, *, gap: str = "gap I(T;S) - I(S;Y)
     ax.axvline(0, color=style.INK, linestyle="--", linewidth=0.8)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set(title=title, xlabel=gap, ylabel=gain)
-    ax.legend(fontsize=8)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=8)
 
 
 def mark(ax: "Axes", found: Agreement, number: int) -> None:
@@ -170,11 +192,17 @@ def mark(ax: "Axes", found: Agreement, number: int) -> None:
         )
 
 
-def interval(values: "pd.Series[float]", digits: int = 3) -> str:
-    """Mean over draws with its 95% interval."""
+def bounds(values: "pd.Series[float]") -> tuple[float, float]:
+    """The 95% interval of the mean over draws."""
     numbers = values.to_numpy(dtype=np.float64)
-    mean, arm = numbers.mean(), NORMAL_95 * numbers.std(ddof=1) / np.sqrt(len(numbers))
-    return f"{mean:+.{digits}f} ({mean - arm:+.{digits}f} to {mean + arm:+.{digits}f})"
+    mean, arm = float(numbers.mean()), float(NORMAL_95 * numbers.std(ddof=1) / np.sqrt(len(numbers)))
+    return mean - arm, mean + arm
+
+
+def interval(values: "pd.Series[float]", digits: int = 3) -> str:
+    """Mean over draws with its 95% interval, in words."""
+    low, high = bounds(values)
+    return f"{(low + high) / 2:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def yes(agrees: bool) -> str:

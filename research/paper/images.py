@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_image
 
-from research.paper.experiment import Pair, Setting, experiment, make_draw, read
+from research.paper.analysis import GAP, Claim, agreement, draw_points, finish, interval, mark, markdown, sweeps_claim
+from research.paper.experiment import LARGE, SMALL, Pair, Setting, experiment, make_draw, read
 
 Floats = NDArray[np.float64]
 TRAIN, TEST = 400, 600
@@ -92,3 +94,66 @@ def pooled(images: Floats) -> Floats:
     """(n, h, w) -> (n, h / 2 * w / 2) means of two by two pixels."""
     n, height, width = images.shape
     return np.asarray(images.reshape(n, height // 2, 2, width // 2, 2).mean((2, 4)).reshape(n, -1))
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+TITLES = {"forward": "clean image teaches corrupted", "reverse": "corrupted image teaches clean", "halves": "halves"}
+WHY: dict[tuple[str, float], str] = {}
+
+
+def of_sweeps(rows: pd.DataFrame, kind: str, weight: float) -> dict[str, pd.DataFrame]:
+    """The sweeps of one direction."""
+    chosen = rows[(rows["kind"] == kind) & (rows["weight"] == weight)]
+    return {name: part for name in SWEEPS if len(part := chosen[chosen["sweep"] == name])}
+
+
+def claims(rows: pd.DataFrame) -> list[Claim]:
+    """What the paper claims of image pairs."""
+    found = []
+    for kind in ("forward", "reverse"):
+        for weight in (SMALL, LARGE):
+            if sweeps := of_sweeps(rows, kind, weight):
+                text = f"{TITLES[kind]}, weight {weight:g}: the gain has the order and the sign of the gap"
+                found.append(sweeps_claim(text, sweeps, WHY.get((kind, weight), "")))
+    return found
+
+
+def tables(rows: pd.DataFrame) -> str:
+    """Each pair."""
+    found = []
+    for (teacher, student), part in rows.groupby(["teacher", "student"], sort=False):
+        once = part[part["weight"] == LARGE]
+        row: dict[str, object] = {
+            "teacher": shown(str(teacher)),
+            "student": shown(str(student)),
+            "accuracy alone": f"{once['teacher_score'].mean():.2f}, {once['alone'].mean():.2f}",
+            "gap": interval(once[GAP], 2),
+            "of outputs": f"{once['gap_output'].mean():+.2f}",
+        }
+        row |= {f"gain, {weight:g}": interval(of["gain"]) for weight, of in part.groupby("weight")}
+        found.append(
+            row | {"over self": interval(once["over_self"]), "over shuffled": f"{once['over_shuffled'].mean():+.2f}"}
+        )
+    return markdown(found)
+
+
+def shown(view: str) -> str:
+    """A view by its strength."""
+    name = view.rstrip("0123456789")
+    return f"{name} {SWEEPS[name][int(view[len(name) :])]:g}" if name in SWEEPS else name
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Gap against gain, in both directions and at both weights."""
+    figure = Figure(figsize=(10, 8.4), layout="constrained")
+    for axes, kind in zip(figure.subplots(2, 2), ("forward", "reverse"), strict=True):
+        for ax, weight in zip(axes, (SMALL, LARGE), strict=True):
+            for number, (name, part) in enumerate(of_sweeps(rows, kind, weight).items()):
+                draw_points(ax, part, label=name, number=number)
+                mark(ax, agreement(part), number)
+            halves = rows[(rows["kind"] == "halves") & (rows["weight"] == weight)]
+            if len(halves):
+                draw_points(ax, halves, label="halves", number=len(SWEEPS), line=False)
+            finish(ax, f"{TITLES[kind]}, weight {weight:g}", "gain in accuracy")
+    return figure

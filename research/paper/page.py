@@ -11,16 +11,18 @@ from matplotlib.figure import Figure
 
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
-from research.paper import fusion, images, media, omics, synthetic
+from research.paper import fusion, images, media, omics, questions, sound, synthetic
 from research.paper.analysis import Claim, markdown, with_gains
 
 # A part has `cases`, which measure; and of all their rows, with the column `case`: `claims`, `tables` and `draw`.
 PARTS: dict[str, ModuleType] = {
     "synthetic": synthetic,
     "images": images,
+    "sound": sound,
     "media": media,
     "omics": omics,
     "fusion": fusion,
+    "questions": questions,
 }
 
 

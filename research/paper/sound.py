@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from research.paper.experiment import Pair, Setting, experiment, make_draw, read
+from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval, markdown
+from research.paper.experiment import LARGE, SMALL, Pair, Setting, experiment, make_draw, read
 
 TRAIN, TEST = 400, 600
 SEEDS = 20
@@ -59,3 +61,55 @@ def paired_within(
     for each in np.unique(classes):
         found[classes == each] = random.choice(np.flatnonzero(others == each), (classes == each).sum(), replace=False)
     return found
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+WHY: dict[str, str] = {}
+
+
+def claims(rows: pd.DataFrame) -> list[Claim]:
+    """What follows from the class being all that is shared, and what does not where more is."""
+    found = []
+    for kind, part in rows.groupby("kind", sort=False):
+        here, agree = [], []
+        for (teacher, student), pair in part.groupby(["teacher", "student"], sort=False):
+            gap, gained = pair.drop_duplicates("draw")[GAP], pair[pair["weight"] == LARGE]["over_self"]
+            here.append(f"{teacher} → {student}: gap {interval(gap, 2)}, over self {interval(gained)}")
+            agree.append((bounds(gap)[0] > 0) == (bounds(gained)[0] > 0))
+        text = {
+            "class alone": "pairs that share the class alone: gap not above 0, no gain over self",
+            "noisy copy": "a recording and its noisy copy: gain over self where the gap is above 0",
+            "halves": "two halves of a recording: gain over self where the gap is above 0",
+        }[str(kind)]
+        found.append(Claim(text, "; ".join(here), f"{sum(agree)} of {len(agree)}", WHY.get(str(kind), "")))
+    return found
+
+
+def tables(rows: pd.DataFrame) -> str:
+    """Each pair."""
+    found = []
+    for (kind, teacher, student), part in rows.groupby(["kind", "teacher", "student"], sort=False):
+        once = part[part["weight"] == LARGE]
+        row: dict[str, object] = {
+            "shared": kind,
+            "teacher": teacher,
+            "student": student,
+            "accuracy alone": f"{once['teacher_score'].mean():.2f}, {once['alone'].mean():.2f}",
+            "gap": interval(once[GAP], 2),
+            "of outputs": f"{once['gap_output'].mean():+.2f}",
+        }
+        row |= {f"gain, {weight:g}": interval(of["gain"]) for weight, of in part.groupby("weight")}
+        row |= {f"over self, {weight:g}": interval(of["over_self"]) for weight, of in part.groupby("weight")}
+        found.append(row)
+    return markdown(found)
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Gap against gain over self of all pairs."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for ax, weight in zip(figure.subplots(1, 2), (SMALL, LARGE), strict=True):
+        for number, (kind, part) in enumerate(rows[rows["weight"] == weight].groupby("kind", sort=False)):
+            draw_points(ax, part, label=str(kind), number=number, gain="over_self", line=False)
+        finish(ax, f"spoken and written digits, weight {weight:g}", "gain in accuracy over the self control")
+    return figure

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from research.paper.analysis import (
     GAP,
-    Agreement,
     Claim,
     agreement,
     draw_points,
@@ -18,10 +17,11 @@ from research.paper.analysis import (
     interval,
     mark,
     markdown,
-    yes,
+    sweeps_claim,
 )
 from research.paper.experiment import LARGE, SMALL, Architecture, Setting, experiment
-from research.paper.gaussian import TASKS, World
+from research.paper.gaussian import TASKS as TASKS
+from research.paper.gaussian import World
 
 TRAIN, TEST = 240, 1000
 SEEDS = 40
@@ -80,86 +80,62 @@ def measured(
 
 # --- The page ---------------------------------------------------------------------------------------------------------
 
+WHY: dict[tuple[str, str, float], str] = {}
 
-def swept(rows: pd.DataFrame, name: str, task: str, weight: float) -> pd.DataFrame:
+
+def swept(rows: pd.DataFrame, name: str, weight: float, **where: str) -> pd.DataFrame:
     """Rows of one sweep: `signal`, `nuisance`, `beyond` or `part`."""
-    return rows[(rows["sweep"] == name) & (rows["task"] == task) & (rows["weight"] == weight)]
+    chosen = rows[(rows["sweep"] == name) & (rows["weight"] == weight)]
+    return chosen[(chosen[list(where)] == pd.Series(where)).all(axis=1)]
 
 
-def agreements(rows: pd.DataFrame, name: str, weight: float, gap: str = GAP) -> dict[str, Agreement]:
-    """Of each task that was measured."""
-    return {task: agreement(part, gap) for task in TASKS if len(part := swept(rows, name, task, weight))}
+def by_task(rows: pd.DataFrame, name: str, weight: float, model: str) -> dict[str, pd.DataFrame]:
+    """One sweep of each task that was measured."""
+    found = {task: swept(rows, name, weight, model=model, task=task) for task in TASKS}
+    return {task: each for task, each in found.items() if len(each)}
 
 
 def claims(rows: pd.DataFrame) -> list[Claim]:
     """What the paper claims of the Gaussian model."""
     found = []
-    for name, of in (("signal", "one teacher"), ("part", "several teachers together")):
-        for weight, size in ((SMALL, "small"), (LARGE, "large")):
-            of_tasks = agreements(rows, name, weight)
-            if not of_tasks:
-                continue
-            here = "; ".join(f"{task}: {each}" for task, each in of_tasks.items())
-            agrees = "; ".join(
-                f"{task}: order {yes(each.ordered)}, sign {yes(each.crosses_at_zero)}"
-                for task, each in of_tasks.items()
-            )
-            found.append(
-                Claim(
-                    f"Gaussian data, {of}, {size} weight: the gain has the order and the sign of the gap",
-                    here,
-                    agrees,
-                    WHY[name, weight],
-                )
-            )
+    for name, of in (
+        ("signal", "one teacher, whose view of the student's signal is swept"),
+        ("part", "one to six teachers together"),
+    ):
+        for model, weight in product(MODELS, (SMALL, LARGE)):
+            if sweeps := by_task(rows, name, weight, model):
+                text = f"{model} students, weight {weight:g}, {of}: the gain has the order and the sign of the gap"
+                found.append(sweeps_claim(text, sweeps, WHY.get((name, model, weight), "")))
     return found
-
-
-WHY = {
-    ("signal", SMALL): "",
-    ("signal", LARGE): "",
-    ("part", SMALL): "",
-    ("part", LARGE): "",
-}
 
 
 def tables(rows: pd.DataFrame) -> str:
     """Exact and estimated gaps with the gains; and how each gap goes together with the gain."""
-    return "\n\n".join((points_table(rows), orders_table(rows)))
+    return "\n\n".join((points_table(rows[rows["model"] == "network"]), orders_table(rows)))
 
 
 def points_table(rows: pd.DataFrame) -> str:
     found = []
-    for (task, teacher), part in rows.groupby(["task", "teacher"], sort=False):
-        gains = {f"gain, weight {weight:g}": interval(of["gain"]) for weight, of in part.groupby("weight")}
-        once = part.drop_duplicates("draw")
-        found.append(
-            {
-                "task": task,
-                "teacher": shown(str(teacher)),
-                "exact gap, features": f"{once['exact_gap'].iloc[0]:+.3f}",
-                "estimated": interval(once[GAP]),
-                "exact gap, outputs": f"{once['exact_gap_output'].iloc[0]:+.3f}",
-                "estimated ": interval(once["gap_output"]),
-            }
-            | gains
-        )
+    for teacher, part in rows.groupby("teacher", sort=False):
+        row: dict[str, object] = {"teacher sees": shown(str(teacher))}
+        for task, of_task in part.groupby("task", sort=False):
+            once = of_task[of_task["weight"] == LARGE]
+            exact = " / ".join(f"{once[name].iloc[0]:+.2f}" for name in ("exact_gap", "exact_gap_output"))
+            estimated = " / ".join(f"{once[name].mean():+.2f}" for name in (GAP, "gap_output"))
+            row |= {f"{task}: exact gap": exact, f"{task}: estimated": estimated}
+            row |= {f"{task}: gain, {weight:g}": interval(of["gain"]) for weight, of in of_task.groupby("weight")}
+        found.append(row)
     return markdown(found)
 
 
 def orders_table(rows: pd.DataFrame) -> str:
     found: list[dict[str, object]] = []
-    for (name, task, weight), part in rows.groupby(["sweep", "task", "weight"], sort=False):
-        found += [
-            {
-                "sweep": name,
-                "task": task,
-                "weight": weight,
-                "gap": gap,
-                "agreement with the gain": str(agreement(part, column)),
-            }
-            for gap, column in (("exact", "exact_gap"), ("estimated", GAP), ("estimated, outputs", "gap_output"))
-        ]
+    for (model, task, weight), part in rows.groupby(["model", "task", "weight"], sort=False):
+        for gap, column in (("exact", "exact_gap"), ("estimated", GAP), ("estimated, of outputs", "gap_output")):
+            row: dict[str, object] = {"students": model, "task": task, "weight": weight, "gap": gap}
+            for name, of_sweep in part.groupby("sweep", sort=False):
+                row[str(name)] = str(agreement(of_sweep, column)) if of_sweep["teacher"].nunique() > 2 else ""
+            found.append(row)
     return markdown(found)
 
 
@@ -168,18 +144,19 @@ def shown(teacher: str) -> str:
     parts = teacher.split("+")
     views = WORLDS["single" if parts[0] in SINGLE.views else "several"][0].views
     text = ", ".join(f"{factor} {strength:g}" for factor, strength in views[parts[0]].items())
-    return text if len(parts) == 1 else f"{len(parts)} of {text}"
+    return text if len(parts) == 1 else f"{len(parts)} times {text}"
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Gap against gain over the sweeps, for each task and weight."""
+    """Gap against gain over the sweeps, for each task and weight, of networks."""
     tasks = [task for task in TASKS if (rows["task"] == task).any()]
     figure = Figure(figsize=(10, 4.2 * len(tasks)), layout="constrained")
     grid = figure.subplots(len(tasks), 2, squeeze=False)
     for axes, task in zip(grid, tasks, strict=True):
         for ax, weight in zip(axes, (SMALL, LARGE), strict=True):
             for number, name in enumerate(dict.fromkeys(rows["sweep"])):
-                if len(part := swept(rows, str(name), task, weight)):
+                part = swept(rows, str(name), weight, model="network", task=task)
+                if len(part):
                     draw_points(ax, part, label=str(name), number=number)
                     mark(ax, agreement(part), number)
             finish(ax, f"{task}, weight {weight:g}", "gain in R²" if task == "regression" else "gain in accuracy")
