@@ -232,4 +232,8 @@ def draw_of(rows: pd.DataFrame, kind: "pd.Series[str]") -> Figure:
                 "gain, points of balanced accuracy",
                 gap=f"gap{of_outputs}, nats",
             )
+            ax.title.set_fontsize("medium")
+            ax.label_outer()
+            if ax is not grid[0, 0]:
+                ax.get_legend().remove()
     return figure
