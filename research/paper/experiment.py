@@ -65,8 +65,8 @@ class Setting:
         Of I(T;S) and I(S;Y), among `OF_CLASSES`.
     dimension
         Principal components of a representation that enter an estimator.
-    components, epochs
-        Of the networks, as in `EncoderConfig`; epochs are so many that stopping early is what ends training.
+    components, epochs, learning_rate
+        Of the networks, as in `EncoderConfig`; epochs are so many that stopping early is what ends most trainings.
     """
 
     student: Architecture = field(default_factory=Architecture)
@@ -77,9 +77,15 @@ class Setting:
     dimension: int = 8
     components: int = 32
     epochs: int = 300
+    learning_rate: float = 0.01
 
     def encoder(self, architecture: Architecture) -> EncoderConfig:
-        return EncoderConfig(units=architecture.units, components=self.components, max_epochs=self.epochs)
+        return EncoderConfig(
+            units=architecture.units,
+            components=self.components,
+            max_epochs=self.epochs,
+            learning_rate=self.learning_rate,
+        )
 
 
 @dataclass(frozen=True)

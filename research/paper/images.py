@@ -15,9 +15,10 @@ from research.paper.analysis import GAP, Claim, agreement, draw_points, finish, 
 from research.paper.experiment import LARGE, SMALL, Pair, Setting, experiment, make_draw, read
 
 Floats = NDArray[np.float64]
-TRAIN, TEST = 400, 600
+TRAIN, TEST = 300, 500
 SEEDS = 20
-SETTING = Setting()
+# Steps are larger than elsewhere, and fewer: the same accuracy in a third of the time.
+SETTING = Setting(epochs=100, learning_rate=0.05)
 SIDE = 28
 # By sweep, how strong: weight of the photograph in |weight * patch - digit|, which is MNIST-M at 1; standard deviation,
 # in pixels, of a blur of such an image with weight 1; standard deviation of noise, with pixels in 0 to 1.
@@ -26,22 +27,29 @@ SWEEPS: dict[str, tuple[float, ...]] = {
     "blur": (0.5, 1.0, 2.0, 3.0, 5.0),
     "noise": (0.1, 0.3, 0.6, 1.0, 2.0),
 }
-CORRUPTED = [f"{name}{i}" for name, strengths in SWEEPS.items() for i in range(len(strengths))]
 HALVES = (("top", "bottom"), ("bottom", "top"), ("left", "right"), ("right", "left"))
 CLEAN = "clean"
-PAIRS: dict[str, list[Pair]] = {
-    "forward": [(CLEAN, name) for name in CORRUPTED],
-    "reverse": [(name, CLEAN) for name in CORRUPTED],
-    "halves": list(HALVES),
+
+
+def _forward(sweep: str) -> list[Pair]:
+    return [(CLEAN, f"{sweep}{i}") for i in range(len(SWEEPS[sweep]))]
+
+
+PAIRS: dict[str, dict[str, list[Pair]]] = {
+    "texture": {
+        "forward": _forward("texture"),
+        "reverse": [(student, teacher) for teacher, student in _forward("texture")],
+    },
+    "noise": {"forward": _forward("noise")},
+    "blur": {"forward": _forward("blur")},
+    "halves": {"halves": list(HALVES)},
 }
-# Which kinds of pairs are one case: a view is encoded once in it.
-CASES = (("forward", "reverse"), ("halves",))
 
 
 def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
     """The name of each case and what measures it."""
-    for kinds in CASES[-1:] if quick else CASES:
-        yield kinds[0], partial(measured, data, {kind: PAIRS[kind] for kind in kinds}, 3 if quick else SEEDS)
+    for name in ("halves",) if quick else PAIRS:
+        yield name, partial(measured, data, PAIRS[name], 3 if quick else SEEDS)
 
 
 def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: Setting = SETTING) -> pd.DataFrame:

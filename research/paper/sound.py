@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from research.paper import images
 from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval, markdown
-from research.paper.experiment import LARGE, SMALL, Pair, Setting, experiment, make_draw, read
+from research.paper.experiment import LARGE, SMALL, Pair, experiment, make_draw, read
 
-TRAIN, TEST = 400, 600
+TRAIN, TEST = 300, 500
 SEEDS = 20
 # Standard deviation of the noise of a recording's copy, in those of each feature.
 NOISE = 2.0
@@ -50,7 +51,7 @@ def measured(data: Path, kind: str, seeds: int) -> pd.DataFrame:
         }
         used = {name: views[name] for name in dict.fromkeys(name for pair in PAIRS[kind] for name in pair)}
         draws.append(make_draw(used, spoken.target.task, digit, TRAIN, seed=seed))
-    return experiment(draws, PAIRS[kind], Setting()).assign(kind=kind)
+    return experiment(draws, PAIRS[kind], images.SETTING).assign(kind=kind)
 
 
 def paired_within(

@@ -128,7 +128,10 @@ def test_where_a_gain_changes_its_sign() -> None:
 
 
 def test_the_page_keeps_what_was_not_measured_again() -> None:
-    rows = [{"draw": d, "question": "size", "n_train": 90, "teacher": "signal0", "student": "student"} for d in (0, 1)]
+    rows = [
+        {"draw": d, "question": "size", "value": "90", "n_train": 90, "teacher": "signal0", "student": "s"}
+        for d in (0, 1)
+    ]
     values = {"gap_ksg": 0.1, "gap_output": 0.1, "exact_gap": -1.0, "exact_gap_output": 1.0, "gain": 1.0}
     part = page.PARTS["questions"]
     frame = pd.DataFrame(rows).assign(**values)
