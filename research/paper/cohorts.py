@@ -131,24 +131,23 @@ def signs(pairs: pd.DataFrame, score: str) -> tuple[int, int]:
 def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Claim]:
     """Whether the gap has the order and the sign of the gain, by cohort; `why` is by cohort."""
     pairs, found = by_pair(rows), []
+    gaps = [score for score in known_scores(rows) if score.removeprefix("gap_") in ESTIMATORS]
     for cohort in dict.fromkeys(rows["cohort"]):
         here, agrees = [], []
-        for weight, size in ((SMALL, "small"), (LARGE, "large")):
-            of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
-            told = []
-            for score in (f"gap_{name}" for name in ESTIMATORS if f"gap_{name}" in rows):
-                right, clear = signs(of_pairs, score)
-                order = spearman(of_pairs[score].to_numpy(), of_pairs["gain"].to_numpy())
-                told.append(f"{SCORES[score]}: Spearman {order:.2f}, sign right in {right} of {clear}")
-                if score == "gap_ksg":
-                    sign = "cannot be told" if clear == 0 else yes(right == clear)
-                    agrees.append(f"{size} weight: order {yes(order > 0.8)}, sign {sign}")
-            positive = int((of_pairs["gain_low"] > 0).sum())
-            negative = int((of_pairs["gain_high"] < 0).sum())
+        for weight in (SMALL, LARGE):
+            part = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
+            orders = [spearman(part[gap].to_numpy(), part["gain"].to_numpy()) for gap in gaps]
+            told = [f"{gap.removeprefix('gap_')} {order:.2f}" for gap, order in zip(gaps, orders, strict=True)]
+            right = [signs(part, gap)[0] for gap in gaps]
+            clear = signs(part, gaps[0])[1]
+            counted = f"; sign right in {', '.join(map(str, right))} of {clear}" if clear else ""
+            gained, lost = int((part["gain_low"] > 0).sum()), int((part["gain_high"] < 0).sum())
             here.append(
-                f"{size} weight: of {len(of_pairs)} pairs {positive} gained and {negative} lost clearly; "
-                f"{'; '.join(told)}"
+                f"weight {weight:g}: of {len(part)} pairs {gained} gained and {lost} lost clearly; "
+                f"Spearman {', '.join(told)}{counted}"
             )
+            sign = "no gain is clear" if clear == 0 else yes(right[0] == clear)
+            agrees.append(f"weight {weight:g}: order {yes(orders[0] > 0.8)}, sign {sign}")
         found.append(Claim(f"{about}, {cohort}", ". ".join(here), "; ".join(agrees), why.get(str(cohort), "")))
     return found
 
