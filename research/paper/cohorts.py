@@ -23,7 +23,7 @@ from cch_omics.evaluation.intervals import corrected_interval
 from cch_omics.report import style
 from cch_omics.splits import Splits, make_splits
 from research.paper.analysis import Claim, agreement, finish, markdown, spearman, yes
-from research.paper.experiment import LARGE, SMALL, Pair, Setting, draws_of, experiment
+from research.paper.experiment import LARGE, SMALL, Draw, Pair, Setting, draws_of, experiment
 from research.paper.sheet import MOSI, write_mosi
 
 # Twenty outer splits, each with seeds of its own.
@@ -88,12 +88,17 @@ def cases_of(
 
 def measured(data: Path, name: str, pairs: Sequence[Pair], repeat: int, *, quick: bool = False) -> pd.DataFrame:
     """Rows of `experiment` for the outer splits of one repeat."""
-    cohort = read_cohort(data, name)
-    splits = make_splits(cohort, SplitsConfig(repeats=REPEATS, folds=FOLDS, inner_folds=3), seed=0)
-    draws = draws_of(cohort, of_repeat(splits, repeat), seed=0)
+    draws = draws_of_repeat(data, name, repeat)
     setting = replace(SETTING, estimators=ESTIMATORS[:1], epochs=20) if quick else SETTING
     rows = experiment(draws, pairs, setting)
-    return rows.assign(draw=rows["draw"] + repeat * FOLDS, cohort=name, target=cohort.target.name)
+    return rows.assign(draw=rows["draw"] + repeat * FOLDS, cohort=name, target=draws[0].cohort.target.name)
+
+
+def draws_of_repeat(data: Path, name: str, repeat: int) -> list[Draw]:
+    """The outer splits of one repeat of a cohort."""
+    cohort = read_cohort(data, name)
+    splits = make_splits(cohort, SplitsConfig(repeats=REPEATS, folds=FOLDS, inner_folds=3), seed=0)
+    return draws_of(cohort, of_repeat(splits, repeat), seed=0)
 
 
 def of_repeat(splits: Splits, repeat: int) -> Splits:

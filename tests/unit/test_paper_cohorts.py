@@ -11,7 +11,7 @@ from cohorts import make_cohort
 
 from cch_omics.config import SplitsConfig
 from cch_omics.splits import make_splits
-from research.paper import cohorts, sheet
+from research.paper import cohorts, media, sheet
 from research.paper.__main__ import main
 from research.paper.analysis import with_gains
 from research.paper.experiment import LARGE, SMALL, Setting, draws_of, experiment
@@ -62,6 +62,13 @@ def test_signs_are_counted_where_a_gain_is_clear() -> None:
         columns=["gain", "gain_low", "gain_high"],
     )
     assert cohorts.signs(gains.assign(gap_ksg=[1.0, 1.0, -1.0, -1.0]), "gap_ksg") == (2, 3)
+
+
+def test_another_utterance_is_of_the_same_video() -> None:
+    groups = np.repeat(["a", "b", "c"], [4, 2, 5])
+    other = media.another_of_the_group(groups, np.random.default_rng(0))
+    assert (groups[other] == groups).all()
+    assert sorted(other) == list(range(11)) and (other != np.arange(11)).all()
 
 
 def test_digits_are_paired_within_the_class(tmp_path: Path) -> None:
