@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Steps call the tools of the environment even when it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-all check docs benchmark-decisions gpu-check clean
+.PHONY: demo test test-all check docs benchmark-decisions paper gpu-check clean
 
 demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (2 minutes on 2 cores).
 	$(BIN)/cch run config/cohorts.tsv --cores $(CORES)
@@ -43,6 +43,11 @@ DATA ?= ../shared/data
 DECISIONS ?= research/build/decisions
 benchmark-decisions: .venv/installed  ## The advice against its rivals, on halves of every cohort (an hour; can be stopped and started again): a page in the folder.
 	OMP_NUM_THREADS=1 $(BIN)/python -m research.benchmarks.decisions --data $(DATA) --output $(DECISIONS) --processes 2
+
+# A folder for the cases of the paper's experiments.
+PAPER ?= research/build/paper
+paper: .venv/installed  ## The paper's own experiments (at most 2 hours on 2 cores; can be stopped and started again): docs/paper.md and its figures.
+	OMP_NUM_THREADS=1 $(BIN)/python -m research.paper --data $(DATA) --output $(PAPER) --page docs/paper.md
 
 # The machine's own Python, whose torch was built for its card.
 GPU_PYTHON ?= $(PYTHON)

@@ -285,7 +285,7 @@ def _check_types(mdata: object, target: object, key_added: object, device: objec
             "`mudata.read_h5mu(PATH)` reads a file; `mudata.MuData({'rna': ADATA, 'cnv': OTHER})` joins AnnData.",
         )
     if len(mdata.mod) < 2:
-        advice = "A student needs another omics to learn from."
+        advice = "A student needs another modality to learn from."
         raise InputError("tl.cch, mdata", f"the modalities {some(mdata.mod)}", "at least two", advice)
     for name, text in (("target", target), ("key_added", key_added)):
         if not isinstance(text, str) or not text:

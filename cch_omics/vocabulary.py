@@ -20,7 +20,7 @@ VERDICTS = {keys.DISTIL: "distil", keys.DO_NOT_DISTIL: "do not distil", keys.UND
 # What a gain is over, by control.
 CONTROLS = {
     "none": "training alone",
-    "self": "the self control (soft targets from its own omics)",
+    "self": "the self control (soft targets from its own modality)",
     "shuffled": "the shuffled control (the teacher's soft targets permuted over patients)",
 }
 # The columns that rules decide by, and how they are called.

@@ -82,7 +82,7 @@ def schemas(
 
 @command
 def power(
-    patients: Annotated[int, typer.Option(help="patients that have both omics, the teacher's and the student's")],
+    patients: Annotated[int, typer.Option(help="patients that have both modalities, the teacher's and the student's")],
     labels: Annotated[float, typer.Option(help="share of them whose label is known")] = 1.0,
     classes: Annotated[str, file("LIST", "shares of the classes, such as 0.7,0.3; for a target that is a class")] = "",
     events: Annotated[

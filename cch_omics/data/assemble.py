@@ -148,6 +148,7 @@ def _join(
         clinical_left_out=tuple(str(name) for name in source.clinical.index.delete(rows[rows >= 0])),
         values_treated_as_missing=left_out,
         task_guessed=not row.task,
+        group=row.group,
         origin=source.origin,
         remarks=(*remarks, *guessed),
     )

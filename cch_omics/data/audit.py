@@ -37,7 +37,8 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         - `format_version`, `cohort`, `source`, `origin` (published source and license, where known)
         - `target`, `task` (its name) and its `parameters`, `task_guessed` (whether the sheet left it open)
         - `label_budget`: share of the labels training may use, `asked` and `used`, and used of each of the `strata`
-        - `samples`, `patients`, `labelled`, `derived_from`, `teachers` (views that may teach)
+        - `samples`, `patients`, `group` (the column that says whose a sample is, if one was named), `labelled`,
+          `derived_from`, `teachers` (views that may teach)
         - `left_out`: what neither teaches nor learns: `views`, one view, or two that do not teach each other, and the
           `reason`, a sentence; nothing else is said of a modality that was left out
         - `strata`: samples by stratum
@@ -79,6 +80,7 @@ def audit(cohort: Cohort, notes: Notes, splits: SplitsConfig = _DEFAULTS) -> dic
         "task_guessed": notes.task_guessed,
         "samples": len(cohort.samples),
         "patients": len(np.unique(cohort.groups)),
+        "group": notes.group,
         "labelled": int(labelled.sum()),
         "label_budget": _budget(cohort, splits),
         "derived_from": cohort.derived_from,

@@ -32,7 +32,7 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
         said.append(f"Values of {report['target']} that were treated as missing: {listed}.")
     if join["clinical"]["in_no_table"]:
         count = join["clinical"]["in_no_table"]
-        said.append(f"{count} rows of the clinical table have none of the omics that are used and were left out.")
+        said.append(f"{count} rows of the clinical table have none of the modalities that are used and were left out.")
     for name, table in join["tables"].items():
         said += [f"{name}: {count} rows left out: {reason}." for reason, count in table["left_out"].items()]
         features = table["features_left_out"]
@@ -53,7 +53,7 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
     if patients := join["patients_with_different_labels"]:
         said.append(
             f"{len(patients)} patients have samples of which {report['target']} differs, such as {some(patients, 3)}: "
-            "is one of them wrong?"
+            "is one of them wrong, or do labels belong to samples?"
         )
     for name, pairs in report["duplicates"].items():
         if pairs:
@@ -81,7 +81,7 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
             tells = f" (for {leak['stratum']!r})" if leak["stratum"] else ""
             said.append(
                 f"{name}: the single feature {leak['feature']} predicts {report['target']}{tells}, {leak['measure']} "
-                f"{leak['value']:.3f} on held-out patients: a leak of the label, or biology that defines it."
+                f"{leak['value']:.3f} on held-out patients: a leak of the label, or what defines it."
             )
     said += report["at_sites"]
     site = report["site_confounding"]

@@ -113,7 +113,8 @@ def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
         what = (
             "A batch without logarithms, or in another unit? Bring all samples to one scale."
             if several["of"] == "samples"
-            else "Take logarithms of the large ones, or make them a modality of their own."
+            else "Take logarithms of the large ones, or make them a modality of their own. Where only the unit "
+            "differs, leave them: each feature is brought to unit variance."
         )
         return (
             f"several scales in one table: {several['larger']} of {number} {several['of']} such as {one!r} (values "

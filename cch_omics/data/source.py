@@ -131,6 +131,8 @@ class Notes:
         Samples by text of the target that stands for a missing value, or was not asked for.
     task_guessed
         Whether the sheet left the task open.
+    group
+        Clinical column whose values count as patients; "" = as the source or the ids say.
     origin, remarks
         As of the source; remarks on the target too.
     """
@@ -143,6 +145,7 @@ class Notes:
     clinical_left_out: tuple[str, ...] = ()
     values_treated_as_missing: Mapping[str, int] = field(default_factory=dict)
     task_guessed: bool = False
+    group: str = ""
     origin: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 

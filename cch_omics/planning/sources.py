@@ -85,8 +85,8 @@ def modalities_of(row: SheetRow) -> list[str]:
             where,
             f"{row.source} with {len(chosen)} modalities ({', '.join(chosen) or 'none'})",
             "at least two",
-            "A student needs another omics to learn from. A folder has one MODALITY.csv, .tsv, .parquet or .h5ad each."
-            f"{_not_read(row.source)}",
+            "A student needs another modality to learn from. A folder has one MODALITY.csv, .tsv, .parquet or .h5ad "
+            f"each.{_not_read(row.source)}",
         )
     if row.derived_from and row.derived_from not in available:
         raise InputError(

@@ -161,7 +161,7 @@ def _made(student: str, model: str, results: Results) -> str:
 def _certainty(student: str, teacher: str, pair: Row, rule: str) -> str:
     """What the rule decided by, and its reason."""
     if not pair:
-        return "There is no other omics that could teach it."
+        return "There is no other modality that could teach it."
     of = pair["teacher"]
     titles = {
         "p_gain_positive": f"Probability that {student} gains from {of}",
@@ -237,7 +237,7 @@ def _of_advised(pair: Row, metric: Metric) -> list[str]:
     if pair["self_ci_low"] <= 0 or (np.isfinite(pair["self_gain"]) and not shows(metric, pair["self_gain"])):
         said.append(
             "The gain over the self control is not distinguishable from 0: what was gained may come from soft targets "
-            "as such, and not from the other omics."
+            "as such, and not from the other modality."
         )
     return said
 
@@ -265,7 +265,8 @@ def behind_baselines(student: str, model: str, results: Results) -> list[str]:
     for row in mine.sort_values("difference", kind="stable").to_dict("records"):
         loss = with_unit(metric, -row["difference"]).lstrip("+")
         reading = "consider that model instead" if row["ci_high"] < 0 else "the interval of the difference includes 0"
-        said.append(f"It loses to {model_name(row['baseline'], results.task)} on the same omics by {loss}: {reading}.")
+        baseline = model_name(row["baseline"], results.task)
+        said.append(f"It loses to {baseline} on the same modality by {loss}: {reading}.")
     return said
 
 

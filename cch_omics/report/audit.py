@@ -23,8 +23,8 @@ def data_sources(audit: Mapping[str, Any]) -> list[str]:
 
 
 def _modalities(audit: Mapping[str, Any]) -> Table:
-    """One row per omics, one for samples that have all, one for all samples; the strata are columns."""
-    entries = [*audit["modalities"].items(), ("with every omics", audit["complete"]), ("all samples", audit)]
+    """One row per modality, one for samples that have all, one for all samples; the strata are columns."""
+    entries = [*audit["modalities"].items(), ("with every modality", audit["complete"]), ("all samples", audit)]
     heads = {"samples": "Samples", "labelled": "Labelled", "features": "Features", "constant_features": "Constant"}
     rows = []
     for name, entry in entries:
@@ -41,12 +41,12 @@ def _modalities(audit: Mapping[str, Any]) -> Table:
             )
         )
     columns = (
-        Column("Omics"),
+        Column("Modality"),
         *(Column(name, number=True) for name in (*heads.values(), "Values missing")),
         Column("Scale", long=True),
         *(Column(name, number=True) for name in audit["strata"]),
     )
-    return Table("Samples, features and labels of each omics", columns, rows, FILE)
+    return Table("Samples, features and labels of each modality", columns, rows, FILE)
 
 
 def _scale(scale: Mapping[str, Any]) -> str:
@@ -60,8 +60,8 @@ def _pairs(audit: Mapping[str, Any]) -> Table:
         Row((name, *(f"{_count(both['samples'])} ({_count(both['labelled'])})" for both in others.values())))
         for name, others in audit["pairs"].items()
     ]
-    columns = (Column("Omics"), *(Column(name, number=True) for name in audit["pairs"]))
-    return Table("Samples that have both omics (labelled among them)", columns, rows, FILE)
+    columns = (Column("Modality"), *(Column(name, number=True) for name in audit["pairs"]))
+    return Table("Samples that have both modalities (labelled among them)", columns, rows, FILE)
 
 
 def _join(join: Mapping[str, Any]) -> Table:
@@ -74,7 +74,7 @@ def _join(join: Mapping[str, Any]) -> Table:
         counts = (_count(entry[key]) for key in ("ids", "in_clinical", "not_in_clinical"))
         rows.append(Row((name, *counts, out, features, "yes" if entry["turned"] else "no")))
     columns = (
-        Column("Omics"),
+        Column("Modality"),
         Column("Rows read", number=True),
         Column("In clinical table", number=True),
         Column("Not in it", number=True),
@@ -100,7 +100,7 @@ def _leakage(leakage: Mapping[str, Any]) -> Table:
         for name, entry in leakage.items()
     ]
     columns = (
-        Column("Omics"),
+        Column("Modality"),
         Column("Best single feature"),
         Column("Tells apart"),
         Column("On held-out patients", number=True),

@@ -57,7 +57,8 @@ def plan(
     }
     return "\n".join(
         [
-            f"{patients:,} patients with both omics, {patients * labels:,.0f} of them with a label; {metric.title}.",
+            f"{patients:,} patients with both modalities, {patients * labels:,.0f} of them with a label; "
+            f"{metric.title}.",
             "Of a typical pair of omics (of the best and the worst tenth of real pairs):",
             *(f"  {name:<39} {typical} ({low} to {high})" for name, (low, typical, high) in lines.items()),
             f"A gain is seen where P(gain > 0) is {confidence:g} or more. "

@@ -57,8 +57,11 @@ def facts(results: Results) -> str:
     """Say what the cohort is."""
     audit, task = results.audit, results.task
     patients, samples = audit["patients"], audit["samples"]
-    text = f"{patients} patients" + (f" ({samples} samples)" if samples != patients else "")
-    text += f", {len(audit['modalities'])} omics, {audit['labelled']} labelled samples"
+    # What counts as a patient is for the sheet to say: in a cohort of videos, a video.
+    which = [f"column {audit['group']}"] if audit["group"] else []
+    which += [f"{samples} samples"] if samples != patients else []
+    text = f"{patients} patients" + (f" ({'; '.join(which)})" if which else "")
+    text += f", {len(audit['modalities'])} modalities, {audit['labelled']} labelled samples"
     text += f"; {task.name} ({task.labels_are})"
     if audit["label_budget"]["asked"] < 1:
         share = f"{100 * audit['label_budget']['used']:.0f}%"
@@ -103,7 +106,7 @@ def models_sentence(results: Results, given: Sequence[Answer]) -> str:
         if behind:
             said.append(f"The {what} loses to a baseline in mean {title} on {listed(behind)}.")
         else:
-            said.append(f"No {what} falls behind a baseline on its omics in mean {title}.")
+            said.append(f"No {what} falls behind a baseline on its modality in mean {title}.")
     return " ".join(said)
 
 

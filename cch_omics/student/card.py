@@ -64,7 +64,7 @@ def model_card(about: About, task: Task) -> str:
         "of this for a program.",
         "## What it is for",
         f"It predicts {target} ({task.name}: {values}) for samples of which only {modality} was measured, from "
-        f"{len(about.features)} features, in research on samples like those of {cohort}: same tissue, same assay, "
+        f"{len(about.features)} features, in research on samples like those of {cohort}: same kind, same assay, "
         "values on the same scale.",
         "```\ncch predict --student THIS_FOLDER --input TABLE --output PREDICTIONS.tsv\n```",
         *_which(about, task),
@@ -175,7 +175,7 @@ def _why(about: About) -> str:
     else:
         text += "."
     if not about.candidates:
-        return f"{text} There was no other omics that could have taught it."
+        return f"{text} There was no other modality that could have taught it."
     rows = (
         (
             row["teacher"],
@@ -233,7 +233,7 @@ def _performance(about: About, task: Task) -> str:
     if gains:
         parts += [
             f"Gain in {difference_heading(primary)} on the same test patients. Only a gain over the self control comes "
-            "from the other omics.",
+            "from the other modality.",
             _table(("over", "gain (95% interval)"), gains),
         ]
     return "\n\n".join(parts)

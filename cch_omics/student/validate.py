@@ -229,7 +229,7 @@ def validate_cohort(
     if not found:
         raise InputError(
             source.where,
-            f"none of the students' omics ({some(trained)})",
+            f"none of the students' modalities ({some(trained)})",
             "at least one",
             "Check the sheet's `validate`.",
         )

@@ -31,6 +31,7 @@ def audit(modalities: list[str], task: Task = SUBTYPE) -> dict[str, object]:
         "parameters": task.parameters,
         "samples": 659,
         "patients": 659,
+        "group": "",
         "labelled": 597,
         "label_budget": {"asked": 0.15, "used": 0.15, "strata": dict.fromkeys(strata, 0.15)},
         "derived_from": modalities[0],

@@ -129,8 +129,8 @@ def test_a_pilot_without_an_error_has_no_score() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"knows": -0.02}, "rna predicts er_status no better than no omics at all, so"),
-        ({"taught_knows": -0.02}, "cnv predicts er_status no better than no omics at all, so"),
+        ({"knows": -0.02}, "rna predicts er_status no better than no data at all, so"),
+        ({"taught_knows": -0.02}, "cnv predicts er_status no better than no data at all, so"),
         ({"taught_knows": nan}, "What cnv knows of er_status could not be estimated"),
         ({"knows": 0.0}, "rna predicts er_status no better"),
         ({"knows": nan}, "What rna knows of er_status could not be estimated"),
@@ -181,7 +181,7 @@ def test_the_papers_rule_is_the_sign_of_the_gap() -> None:
     assert judged("cch", gap=0.001, at_zero=9.0)[0] == keys.DISTIL
     assert judged("cch", gap=nan) == (
         keys.UNDECIDED,
-        "The gap could not be estimated: too few patients have both omics and a label.",
+        "The gap could not be estimated: too few patients have both modalities and a label.",
     )
 
 
@@ -245,7 +245,7 @@ def test_the_difference_of_accuracies_decides_by_its_sign() -> None:
     assert judged("accuracy_difference", ahead=-0.01)[0] == keys.DO_NOT_DISTIL
     assert judged("accuracy_difference", ahead=nan) == (
         keys.UNDECIDED,
-        "Teacher and student could not be compared: too few patients have both omics and a label.",
+        "Teacher and student could not be compared: too few patients have both modalities and a label.",
     )
 
 

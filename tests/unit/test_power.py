@@ -61,7 +61,7 @@ def test_errors_fall_with_patients_and_with_labels(classes: tuple[float, ...], e
 def test_the_command_says_it_in_the_unit_of_the_metric(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["power", "--patients", "400", "--labels", "0.15", "--classes", "0.7,0.3"]) == 0
     said = capsys.readouterr().out
-    assert "400 patients with both omics, 60 of them with a label" in said
+    assert "400 patients with both modalities, 60 of them with a label" in said
     error, decided, needed = (
         next(line for line in said.splitlines() if word in line) for word in ("error", "seen", "for a gain")
     )

@@ -328,7 +328,7 @@ def test_odd_cohorts(tmp_path, names):
     assert all(name in Page(text).text for name in names)
     assert len(text.encode()) < 3_000_000
     if len(names) == 1:
-        assert "There is no other omics that could teach it" in text
+        assert "There is no other modality that could teach it" in text
     if len(names) > 2:
         assert "The first 20 of" in text
 
@@ -420,7 +420,7 @@ def test_pages_are_written_from_folders(tmp_path):
     folder = write_results(tmp_path / "made-up" / "subtype", MODALITIES)
     write_report(folder, folder / "report.html", ReportConfig(), configuration={"seed": 7})
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "659 patients, 3 omics, 597 labelled samples; classification (LumA, LumB, Her2, Basal)" in text
+    assert "659 patients, 3 modalities, 597 labelled samples; classification (LumA, LumB, Her2, Basal)" in text
     assert '"seed": 7' in text and "CC BY-NC-ND" in text
     assert "What the students learnt A weight is what one standard deviation of a feature adds to the log-prob" in text
     assert "rna11 for LumA" not in text and "cnv0 for LumA" in text

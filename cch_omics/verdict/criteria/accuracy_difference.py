@@ -11,7 +11,7 @@ def score(row: Row) -> float:
 def reason(row: Row, verdict: str) -> str:
     """Say by how much."""
     if row["accuracy_difference"] != row["accuracy_difference"]:
-        return "Teacher and student could not be compared: too few patients have both omics and a label."
+        return "Teacher and student could not be compared: too few patients have both modalities and a label."
     return f"On held-out patients {row['teacher']} is {row['accuracy_difference_shown']} {row['student']}."
 
 

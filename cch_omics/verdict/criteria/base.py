@@ -68,7 +68,7 @@ def by_probability(column: str) -> Callable[[Row, float], str]:
     return decide
 
 
-TOO_FEW = "could not be estimated: too few patients have both omics and a label."
+TOO_FEW = "could not be estimated: too few patients have both modalities and a label."
 
 
 def nats_of(row: Row, name: str) -> str:

@@ -32,7 +32,7 @@ def reason(row: Row, verdict: str) -> str:
     teacher, student = row["teacher"], row["student"]
     p = row["p_gain_positive"]
     if p != p:
-        return "No pilot could be compared: too few patients have both omics and a label."
+        return "No pilot could be compared: too few patients have both modalities and a label."
     if verdict == UNDECIDED and (p >= row["confidence"] or row["pilot_gain"] > score(row)):
         return _luck(row)
     gained = f"ilots of {student}, taught by {teacher}, gained {row['pilot_gain_shown']}"
@@ -60,7 +60,7 @@ def _luck(row: Row) -> str:
         if known != known:
             return f"What {name} knows of {target} could not be estimated, so that a gain would be luck."
         if known <= 0:
-            return f"{name} predicts {target} no better than no omics at all, so that a gain would be luck."
+            return f"{name} predicts {target} no better than no data at all, so that a gain would be luck."
     if shared + se != shared + se:
         return f"What {student} shares with {teacher} could not be estimated, so that a gain would be luck."
     size = f" ({shared:.2f} ± {se:.2f} nats)" if shared >= 0.005 else ""

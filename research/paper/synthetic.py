@@ -1,0 +1,163 @@
+"""Part 1: joint Gaussian data, whose gap is known, swept so that it crosses zero."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import accumulate, product
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from research.paper.analysis import (
+    GAP,
+    Claim,
+    agreement,
+    draw_points,
+    finish,
+    interval,
+    mark,
+    markdown,
+    sweeps_claim,
+)
+from research.paper.experiment import LARGE, SMALL, Architecture, Setting, experiment
+from research.paper.gaussian import TASKS as TASKS
+from research.paper.gaussian import World
+
+TRAIN, TEST = 240, 1000
+SEEDS = 40
+SETTING = Setting()
+# The linear one is what the paper's theorem is of.
+MODELS = {"network": Architecture(), "linear": Architecture("linear")}
+STUDENT = {"signal": 0.8, "own": 0.8, "nuisance": 1.5}
+STRENGTHS = (0.0, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0)
+# By sweep, the teachers in order of the strength that is swept.
+SWEEPS: dict[str, list[Mapping[str, float]]] = {
+    # How well the teacher sees the student's signal: its correlation with the student.
+    "signal": [{"signal": strength} for strength in STRENGTHS],
+    # How much that is none of the label's business the teacher shares with the student.
+    "nuisance": [{"signal": 0.3, "nuisance": strength} for strength in (0.0, 0.5, 1.0, 2.5, 5.0)],
+    # How well the teacher knows of the label what the student cannot see.
+    "beyond": [{"signal": 0.5, "beyond": strength} for strength in (0.0, 0.7, 1.5, 5.0)],
+}
+SINGLE = World({"student": STUDENT} | {f"{name}{i}": of for name, each in SWEEPS.items() for i, of in enumerate(each)})
+# Teachers that see the signal under noise of their own; a teacher of the sweep is the first of them together.
+PARTS = [f"part{i}" for i in range(6)]
+SEVERAL = World({"student": STUDENT} | {name: {"signal": 0.5} for name in PARTS})
+TOGETHER = list(accumulate(PARTS, "{}+{}".format))
+WORLDS = {"single": (SINGLE, [name for name in SINGLE.views if name != "student"]), "several": (SEVERAL, TOGETHER)}
+
+
+def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
+    """The name of each case and what measures it."""
+    if quick:
+        yield (
+            "single-network-regression",
+            partial(measured, "single", "regression", ("signal0", "signal4", "signal7"), 6),
+        )
+        return
+    for model, (name, (_, teachers)), task in product(MODELS, WORLDS.items(), TASKS):
+        setting = Setting(MODELS[model], MODELS[model])
+        yield f"{name}-{model}-{task}", partial(measured, name, task, tuple(teachers), SEEDS, setting=setting)
+
+
+def measured(
+    name: str,
+    task: str,
+    teachers: tuple[str, ...],
+    seeds: int,
+    *,
+    setting: Setting = SETTING,
+    n_train: int = TRAIN,
+) -> pd.DataFrame:
+    """Rows of `experiment` for some teachers of a world, with the exact gaps."""
+    world = WORLDS[name][0]
+    draws = [world.draw(task, n_train, TEST, seed=seed) for seed in range(seeds)]
+    rows = experiment(draws, [(teacher, "student") for teacher in teachers], setting)
+    exact = pd.DataFrame([{"teacher": teacher} | world.exact(teacher, task) for teacher in teachers])
+    sweep = rows["teacher"].str.extract(r"^([a-z]+)")[0]
+    return rows.merge(exact, on="teacher").assign(task=task, model=setting.student.model, sweep=sweep, n_train=n_train)
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+WHY: dict[tuple[str, str, float], str] = {}
+
+
+def swept(rows: pd.DataFrame, name: str, weight: float, **where: str) -> pd.DataFrame:
+    """Rows of one sweep: `signal`, `nuisance`, `beyond` or `part`."""
+    chosen = rows[(rows["sweep"] == name) & (rows["weight"] == weight)]
+    return chosen[(chosen[list(where)] == pd.Series(where)).all(axis=1)]
+
+
+def by_task(rows: pd.DataFrame, name: str, weight: float, model: str) -> dict[str, pd.DataFrame]:
+    """One sweep of each task that was measured."""
+    found = {task: swept(rows, name, weight, model=model, task=task) for task in TASKS}
+    return {task: each for task, each in found.items() if len(each)}
+
+
+def claims(rows: pd.DataFrame) -> list[Claim]:
+    """What the paper claims of the Gaussian model."""
+    found = []
+    for name, of in (
+        ("signal", "one teacher, whose view of the student's signal is swept"),
+        ("part", "one to six teachers together"),
+    ):
+        for model, weight in product(MODELS, (SMALL, LARGE)):
+            if sweeps := by_task(rows, name, weight, model):
+                text = f"{model} students, weight {weight:g}, {of}: the gain has the order and the sign of the gap"
+                found.append(sweeps_claim(text, sweeps, WHY.get((name, model, weight), "")))
+    return found
+
+
+def tables(rows: pd.DataFrame) -> str:
+    """Exact and estimated gaps with the gains; and how each gap goes together with the gain."""
+    return "\n\n".join((points_table(rows[rows["model"] == "network"]), orders_table(rows)))
+
+
+def points_table(rows: pd.DataFrame) -> str:
+    found = []
+    for teacher, part in rows.groupby("teacher", sort=False):
+        row: dict[str, object] = {"teacher sees": shown(str(teacher))}
+        for task, of_task in part.groupby("task", sort=False):
+            once = of_task[of_task["weight"] == LARGE]
+            exact = " / ".join(f"{once[name].iloc[0]:+.2f}" for name in ("exact_gap", "exact_gap_output"))
+            estimated = " / ".join(f"{once[name].mean():+.2f}" for name in (GAP, "gap_output"))
+            row |= {f"{task}: exact gap": exact, f"{task}: estimated": estimated}
+            row |= {f"{task}: gain, {weight:g}": interval(of["gain"]) for weight, of in of_task.groupby("weight")}
+        found.append(row)
+    return markdown(found)
+
+
+def orders_table(rows: pd.DataFrame) -> str:
+    found: list[dict[str, object]] = []
+    for (model, task, weight), part in rows.groupby(["model", "task", "weight"], sort=False):
+        for gap, column in (("exact", "exact_gap"), ("estimated", GAP), ("estimated, of outputs", "gap_output")):
+            row: dict[str, object] = {"students": model, "task": task, "weight": weight, "gap": gap}
+            for name, of_sweep in part.groupby("sweep", sort=False):
+                row[str(name)] = str(agreement(of_sweep, column)) if of_sweep["teacher"].nunique() > 2 else ""
+            found.append(row)
+    return markdown(found)
+
+
+def shown(teacher: str) -> str:
+    """A teacher by what it sees."""
+    parts = teacher.split("+")
+    views = WORLDS["single" if parts[0] in SINGLE.views else "several"][0].views
+    text = ", ".join(f"{factor} {strength:g}" for factor, strength in views[parts[0]].items())
+    return text if len(parts) == 1 else f"{len(parts)} times {text}"
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Gap against gain over the sweeps, for each task and weight, of networks."""
+    tasks = [task for task in TASKS if (rows["task"] == task).any()]
+    figure = Figure(figsize=(10, 4.2 * len(tasks)), layout="constrained")
+    grid = figure.subplots(len(tasks), 2, squeeze=False)
+    for axes, task in zip(grid, tasks, strict=True):
+        for ax, weight in zip(axes, (SMALL, LARGE), strict=True):
+            for number, name in enumerate(dict.fromkeys(rows["sweep"])):
+                part = swept(rows, str(name), weight, model="network", task=task)
+                if len(part):
+                    draw_points(ax, part, label=str(name), number=number)
+                    mark(ax, agreement(part), number)
+            finish(ax, f"{task}, weight {weight:g}", "gain in R²" if task == "regression" else "gain in accuracy")
+    return figure
