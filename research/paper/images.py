@@ -1,6 +1,6 @@
 """Part 2: digits as teacher and student, one of them under texture, blur or noise; and the halves of an image."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -55,14 +55,14 @@ def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFram
 def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: Setting = SETTING) -> pd.DataFrame:
     """Rows of `experiment` for pairs of some kinds, with the sweep that each belongs to."""
     kind = {pair: name for name, of_kind in pairs.items() for pair in of_kind}
-    names = {name for pair in kind for name in pair}
+    names = dict.fromkeys(name for pair in kind for name in pair)
     cohort = read(data, "mnist", "digit", "classification")
     draws = []
     for seed in range(seeds):
         random = np.random.default_rng(seed)
         chosen = random.choice(len(cohort.samples), TRAIN + TEST, replace=False)
         digits = cohort.modalities["image"].values[chosen].reshape(-1, SIDE, SIDE) / 255
-        views = {name: view for name, view in views_of(digits, random).items() if name in names}
+        views = views_of(digits, names, random)
         draws.append(make_draw(views, cohort.target.task, cohort.target.values[chosen], TRAIN, seed=seed))
     rows = experiment(draws, list(kind), setting)
     other = rows["teacher"].where(rows["teacher"] != CLEAN, rows["student"])
@@ -72,19 +72,32 @@ def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: S
     )
 
 
-def views_of(digits: Floats, random: np.random.Generator) -> Mapping[str, Floats]:
-    """All views of (n, 28, 28) images in 0 to 1; (n, 14 * 14), or 14 * 7 of halves."""
-    patches = textures(len(digits), random)
-    noise = random.standard_normal(digits.shape)
-    textured = np.abs(patches - digits)
-    views = {CLEAN: digits}
-    views |= {f"texture{i}": np.abs(weight * patches - digits) for i, weight in enumerate(SWEEPS["texture"])}
-    views |= {f"blur{i}": gaussian_filter(textured, (0, sd, sd)) for i, sd in enumerate(SWEEPS["blur"])}
-    views |= {f"noise{i}": digits + sd * noise for i, sd in enumerate(SWEEPS["noise"])}
-    middle = SIDE // 2
-    views |= {"top": digits[:, :middle], "bottom": digits[:, middle:]}
-    views |= {"left": digits[:, :, :middle], "right": digits[:, :, middle:]}
-    return {name: pooled(view) for name, view in views.items()}
+def views_of(digits: Floats, names: Iterable[str], random: np.random.Generator) -> dict[str, Floats]:
+    """Some views of (n, 28, 28) images in 0 to 1; (n, 14 * 14), or 14 * 7 of halves."""
+    patches, noise, middle = textures(len(digits), random), random.standard_normal(digits.shape), SIDE // 2
+    sweeps: dict[str, Callable[[float], Floats]] = {
+        "texture": lambda weight: np.abs(weight * patches - digits),
+        "blur": lambda sd: gaussian_filter(np.abs(patches - digits), (0, sd, sd)),
+        "noise": lambda sd: digits + sd * noise,
+    }
+    whole = {
+        CLEAN: digits,
+        "top": digits[:, :middle],
+        "bottom": digits[:, middle:],
+        "left": digits[:, :, :middle],
+        "right": digits[:, :, middle:],
+    }
+    found = {}
+    for view in names:
+        name, strength = strength_of(view)
+        found[view] = pooled(whole[name] if strength is None else sweeps[name](strength))
+    return found
+
+
+def strength_of(view: str) -> tuple[str, float | None]:
+    """The sweep of a view, and how strong it is there; None for one that is of no sweep."""
+    name = view.rstrip("0123456789")
+    return (name, SWEEPS[name][int(view[len(name) :])]) if name in SWEEPS else (name, None)
 
 
 def textures(n: int, random: np.random.Generator) -> Floats:
@@ -148,8 +161,8 @@ def tables(rows: pd.DataFrame) -> str:
 
 def shown(view: str) -> str:
     """A view by its strength."""
-    name = view.rstrip("0123456789")
-    return f"{name} {SWEEPS[name][int(view[len(name) :])]:g}" if name in SWEEPS else name
+    name, strength = strength_of(view)
+    return name if strength is None else f"{name} {strength:g}"
 
 
 def draw(rows: pd.DataFrame) -> Figure:
