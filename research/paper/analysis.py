@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 BOOTSTRAPS = 1000
 NORMAL_95 = 1.959963984540054
 GAP = "gap_ksg"
+AS_GAP = "gains have the order and the sign of the gap"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from research.paper import images
-from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval, markdown
+from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval
 from research.paper.experiment import LARGE, SMALL, Pair, experiment, make_draw, read
 
 TRAIN, TEST = 300, 500
@@ -89,21 +89,7 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
 
 def tables(rows: pd.DataFrame) -> str:
     """Each pair."""
-    found = []
-    for (kind, teacher, student), part in rows.groupby(["kind", "teacher", "student"], sort=False):
-        once = part[part["weight"] == LARGE]
-        row: dict[str, object] = {
-            "shared": kind,
-            "teacher": teacher,
-            "student": student,
-            "accuracy alone": f"{once['teacher_score'].mean():.2f}, {once['alone'].mean():.2f}",
-            "gap": interval(once[GAP], 2),
-            "of outputs": f"{once['gap_output'].mean():+.2f}",
-        }
-        row |= {f"gain, {weight:g}": interval(of["gain"]) for weight, of in part.groupby("weight")}
-        row |= {f"over self, {weight:g}": interval(of["over_self"]) for weight, of in part.groupby("weight")}
-        found.append(row)
-    return markdown(found)
+    return images.pairs_table(rows)
 
 
 def draw(rows: pd.DataFrame) -> Figure:

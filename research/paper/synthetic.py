@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from research.paper.analysis import (
+    AS_GAP,
     GAP,
     Claim,
     agreement,
@@ -103,7 +104,7 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
     of = {"signal": "one teacher, its view of the student's signal swept", "part": "one to six teachers together"}
     for name, model, weight in product(of, MODELS, (SMALL, LARGE)):
         if sweeps := by_task(rows, name, weight, model):
-            text = f"Gaussian data, {of[name]}; {MODEL_TITLES[model]}, weight {weight:g}: gains have the order and the sign of the gap"
+            text = f"Gaussian data, {of[name]}; {MODEL_TITLES[model]}, weight {weight:g}: {AS_GAP}"
             found.append(sweeps_claim(text, sweeps, WHY.get((name, model, weight), "")))
     taught = rows[(rows["weight"] == LARGE) & (rows["model"] == "network")]
     for name, claim, chosen in (
