@@ -66,7 +66,11 @@ def paired_within(
 
 # --- The page ---------------------------------------------------------------------------------------------------------
 
-WHY: dict[str, str] = {}
+WHY = {
+    "class alone": "I(T;S given Y) = 0, so that the gap is -I(S;Y given T)",
+    "noisy copy": "the copy knows less of the digit than it shares with the recording",
+    "halves": "they share less than each of them knows of the digit",
+}
 
 
 def claims(rows: pd.DataFrame) -> list[Claim]:
@@ -83,7 +87,7 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
             "noisy copy": "a recording and its noisy copy: gain over self where the gap is above 0",
             "halves": "two halves of a recording: gain over self where the gap is above 0",
         }[str(kind)]
-        found.append(Claim(text, "; ".join(here), f"{sum(agree)} of {len(agree)}", WHY.get(str(kind), "")))
+        found.append(Claim(text, "; ".join(here), f"{sum(agree)} of {len(agree)}", WHY[str(kind)]))
     return found
 
 

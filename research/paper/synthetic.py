@@ -83,7 +83,23 @@ def measured(
 
 # --- The page ---------------------------------------------------------------------------------------------------------
 
-WHY: dict[object, str] = {"positive": "", "permuted": ""}
+_TOO_SMALL = "gains of less than 0.01 that permuted teachers have as well: shrinkage"
+_TOO_LARGE = (
+    "regression: with 24 labels a feature this weight harms whatever the teacher (theory.md, result 1c); permuted ones "
+    "harm most"
+)
+WHY: dict[object, str] = {
+    ("signal", "network", SMALL): _TOO_SMALL,
+    ("signal", "network", LARGE): _TOO_LARGE,
+    ("part", "network", SMALL): _TOO_SMALL,
+    ("part", "network", LARGE): _TOO_LARGE,
+    ("signal", "linear", SMALL): _TOO_SMALL,
+    ("signal", "linear", LARGE): _TOO_LARGE,
+    ("part", "linear", SMALL): _TOO_SMALL,
+    ("part", "linear", LARGE): _TOO_LARGE,
+    "positive": "what is shared has nothing to do with the label; the gap of outputs stays below 0, and says no",
+    "permuted": "a gain over the permuted teacher is not yet one over the student alone",
+}
 
 
 def swept(rows: pd.DataFrame, name: str, weight: float, **where: str) -> pd.DataFrame:
@@ -105,7 +121,7 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
     for name, model, weight in product(of, MODELS, (SMALL, LARGE)):
         if sweeps := by_task(rows, name, weight, model):
             text = f"Gaussian data, {of[name]}; {MODEL_TITLES[model]}, weight {weight:g}: {AS_GAP}"
-            found.append(sweeps_claim(text, sweeps, WHY.get((name, model, weight), "")))
+            found.append(sweeps_claim(text, sweeps, WHY[name, model, weight]))
     taught = rows[(rows["weight"] == LARGE) & (rows["model"] == "network")]
     for name, claim, chosen in (
         ("positive", "a positive gap comes with a gain", taught[taught["sweep"] == "nuisance"]),
