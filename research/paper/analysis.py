@@ -86,7 +86,7 @@ class Agreement:
     def __str__(self) -> str:
         if np.isnan(self.spearman):
             return "no order"
-        sign = "one sign" if np.isnan(self.crossing) else f"0 at {self.crossing:+.2f} ± {self.error:.2f}"
+        sign = "no crossing" if np.isnan(self.crossing) else f"0 at {self.crossing:+.2f} ± {self.error:.2f}"
         return f"{self.spearman:+.2f} ({self.low:+.1f} to {self.high:+.1f}), {sign}"
 
 

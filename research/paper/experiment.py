@@ -67,6 +67,8 @@ class Setting:
         Of I(T;S) and I(S;Y), among `OF_CLASSES`.
     dimension
         Principal components of a representation that enter an estimator.
+    folds
+        Inner folds of a draw: a student is taught by teachers that went without one of them.
     components, epochs, learning_rate
         Of the networks, as in `EncoderConfig`; epochs are so many that stopping early is what ends most trainings.
     """
@@ -80,6 +82,7 @@ class Setting:
     components: int = 32
     epochs: int = 300
     learning_rate: float = 0.01
+    folds: int = 3
 
     def encoder(self, architecture: Architecture) -> EncoderConfig:
         return EncoderConfig(

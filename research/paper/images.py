@@ -74,7 +74,9 @@ def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: S
         chosen = random.choice(len(cohort.samples), TRAIN + TEST, replace=False)
         digits = cohort.modalities["image"].values[chosen].reshape(-1, SIDE, SIDE) / 255
         views = views_of(digits, names, random)
-        draws.append(make_draw(views, cohort.target.task, cohort.target.values[chosen], TRAIN, seed=seed))
+        draws.append(
+            make_draw(views, cohort.target.task, cohort.target.values[chosen], TRAIN, seed=seed, folds=setting.folds)
+        )
     rows = experiment(draws, list(kind), setting)
     other = rows["teacher"].where(rows["teacher"] != CLEAN, rows["student"])
     return rows.assign(
@@ -195,7 +197,10 @@ def orders_table(rows: pd.DataFrame) -> str:
         for weight in (SMALL, LARGE):
             sweeps = of_sweeps(rows, kind, weight)
             row: dict[str, object] = {"direction": TITLES[kind], "weight": weight}
-            found.append(row | {name: str(agreement(part, gain="over_self")) for name, part in sweeps.items()})
+            found.append(
+                row
+                | {name: str(agreement(sweeps[name], gain="over_self")) if name in sweeps else "" for name in SWEEPS}
+            )
     return markdown(found)
 
 

@@ -74,7 +74,7 @@ def measured(
 ) -> pd.DataFrame:
     """Rows of `experiment` for some teachers of a world, with the exact gaps."""
     world = WORLDS[name][0]
-    draws = [world.draw(task, n_train, TEST, seed=seed) for seed in range(seeds)]
+    draws = [world.draw(task, n_train, TEST, seed=seed, folds=setting.folds) for seed in range(seeds)]
     rows = experiment(draws, [(teacher, "student") for teacher in teachers], setting)
     exact = pd.DataFrame([{"teacher": teacher} | world.exact(teacher, task) for teacher in teachers])
     sweep = rows["teacher"].str.extract(r"^([a-z]+)")[0]
@@ -143,10 +143,9 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
 def chosen_table(rows: pd.DataFrame) -> str:
     """What the teacher gains that is best by a criterion in each draw, among all the single ones; in thousandths."""
     found = []
-    for (model, task, weight), part in rows[~rows["teacher"].str.contains("part")].groupby(
-        ["model", "task", "weight"], sort=False
-    ):
-        row: dict[str, object] = {"students": model, "task": task, "weight": weight}
+    single = rows[(rows["sweep"] != "part") & (rows["weight"] == LARGE)]
+    for (model, task), part in single.groupby(["model", "task"], sort=False):
+        row: dict[str, object] = {"students": MODEL_TITLES[str(model)], "task": task}
         for name, column in (("gap", GAP), ("gap of outputs", "gap_output"), ("I(T;Y)", "mi_teacher_label")):
             best = part.loc[part.groupby("draw")[column].idxmax()]
             row[f"largest {name}"] = interval(1000 * best["gain"], 0)
@@ -161,10 +160,10 @@ def tables(rows: pd.DataFrame) -> str:
     return "\n\n".join(
         (
             "Exact gap of features / of best outputs; estimates, of representations / of outputs; gain at weight 0.75:",
-            points_table(rows[(rows["model"] == "network") & (rows["weight"] == LARGE)]),
+            points_table(rows[(rows["model"] == "network") & rows["sweep"].isin(["signal", "nuisance"])]),
             "Agreement with the gain, of the gap of representations and of that of outputs:",
             orders_table(rows),
-            "Three and more modalities: gain, in thousandths, of the teacher that a criterion chooses in each draw:",
+            "Many modalities: gain at weight 0.75, in thousandths, of the teacher that each draw chooses by a criterion:",
             chosen_table(rows),
         )
     )
@@ -172,7 +171,7 @@ def tables(rows: pd.DataFrame) -> str:
 
 def points_table(rows: pd.DataFrame) -> str:
     found = []
-    for teacher, part in rows.groupby("teacher", sort=False):
+    for teacher, part in rows[rows["weight"] == LARGE].groupby("teacher", sort=False):
         row: dict[str, object] = {"teacher sees": shown(str(teacher))}
         for task, once in part.groupby("task", sort=False):
             exact = " / ".join(f"{once[name].iloc[0]:+.2f}" for name in ("exact_gap", "exact_gap_output"))
@@ -189,7 +188,7 @@ def points_table(rows: pd.DataFrame) -> str:
 def orders_table(rows: pd.DataFrame) -> str:
     found: list[dict[str, object]] = []
     for (model, task, weight), part in rows.groupby(["model", "task", "weight"], sort=False):
-        row: dict[str, object] = {"students": model, "task": task, "weight": weight}
+        row: dict[str, object] = {"students": MODEL_TITLES[str(model)], "task": task, "weight": weight}
         for name in ("signal", "part", "nuisance"):
             if len(of_sweep := part[part["sweep"] == name]):
                 row[name] = str(agreement(of_sweep))

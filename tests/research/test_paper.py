@@ -126,7 +126,7 @@ def test_where_a_gain_changes_its_sign() -> None:
     assert found.spearman == 1 and found.ordered and not found.crosses_at_zero
     assert found.crossing == pytest.approx(1, abs=0.1) and 0 < found.error < 0.1
     assert agreement(rows.assign(gain=rows["gain"] + 1)).crosses_at_zero
-    assert "no change" in str(agreement(rows.assign(gain=rows["gain"] + 9)))
+    assert "no crossing" in str(agreement(rows.assign(gain=rows["gain"] + 9)))
 
 
 def test_the_page_keeps_what_was_not_measured_again() -> None:
