@@ -25,6 +25,7 @@ SHAPES = {
     )
     for units, dimension in ((4, 4), (12, 2), (12, 8), (12, 12), (32, 8))
 }
+SHAPES["12 units, 8 kept, 5 folds"] = replace(BASE, folds=5)
 # Of student and teacher.
 CAPACITIES = {
     "small student": (Architecture(units=2), Architecture(units=32)),
