@@ -23,7 +23,7 @@ from cch_omics.runtime.logs import logger
 GROUPS = {
     "Run the workflow": (("run", "summary", "power"), "cch run MY_SHEET.tsv --configfile quick --dry-run"),
     "Use a student": (
-        ("predict", "validate"),
+        ("predict", "validate", "explain"),
         "cch validate --student results/our-brca/er_status/students/cnv --input others.csv --labels clinical.csv",
     ),
     "Get data": (("download", "demo", "simulate"), "cch download cbioportal:brca_metabric --output metabric"),

@@ -129,7 +129,7 @@ def feature_panels(learnt: Mapping[str, pd.DataFrame]) -> list[Panel]:
         with style():
             drawn, (ax,) = figure(4.6, 0.75 + 0.27 * max(len(most), 2))
             model_plots.features(most, ax=ax)
-            panels.append(Panel(student, svg(drawn, name=f"features-{number}", alt=alt)))
+            panels.append(Panel(student, svg(drawn, name=f"features-{number}", alt=alt, data=most)))
     return panels
 
 
