@@ -96,7 +96,7 @@ def features(table: pd.DataFrame, *, ax: "Axes") -> None:
     for kind, column, name in (("alone", keys.WEIGHT_ALONE, "alone"), ("taught", keys.WEIGHT_TAUGHT, "taught")):
         if table[column].notna().any():
             ax.plot(table[column], rows, markersize=7, linestyle="none", label=name, **MODEL_STYLES[kind])
-            for row, value in zip(rows, table[column], strict=True):
+            for row, value in enumerate(table[column]):
                 hover(ax, value, row, f"{table['feature'].iloc[row]}, {name}: {value:+.3f}")
     ax.legend(loc="best", fontsize=9)
     named = [" for ".join(filter(None, each)) for each in zip(table["feature"], table["class"], strict=True)]
