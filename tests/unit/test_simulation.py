@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cch_omics.data.scale import told_scale
 from cch_omics.data.simulate import (
     SIMULATED,
     draw,
@@ -205,3 +206,17 @@ def test_an_unknown_name_is_named() -> None:
         simulate("nothing")
     with pytest.raises(InputError, match="found 'nothing'"):
         known_information("nothing")
+
+
+def test_assays_measure_the_same_features_at_two_places_and_another_batch_shifts_them() -> None:
+    here, there = simulate("assays"), simulate("assays-elsewhere")
+    assert told_scale(here["rna"].X) == "counts" and told_scale(here["methylation"].X) == "fractions"
+    assert not set(here.obs_names) & set(there.obs_names)
+    for modality in here.mod:
+        one, other, again = (np.log1p(each[modality].X) for each in (here, there, simulate("assays", seed=1)))
+        means, spread = (each.mean(0) for each in (one, other, again)), one.std(0)
+        first, elsewhere, of_other_patients = means
+        assert np.corrcoef(first, of_other_patients)[0, 1] > 0.95 and np.corrcoef(first, elsewhere)[0, 1] > 0.6
+        # Of two samples of the same batch they differ by a standard error of some 0.08 spreads.
+        by_chance, by_batch = (np.median(np.abs(first - each) / spread) for each in (of_other_patients, elsewhere))
+        assert by_chance < 0.1 and by_batch > 3 * by_chance
