@@ -42,17 +42,16 @@ HALVES = (("top", "bottom"), ("bottom", "top"), ("left", "right"), ("right", "le
 CLEAN = "clean"
 
 
-def _forward(sweep: str) -> list[Pair]:
-    return [(CLEAN, f"{sweep}{i}") for i in range(len(SWEEPS[sweep]))]
+def _pairs(sweep: str) -> tuple[list[Pair], list[Pair]]:
+    """Clean images teach the corrupted ones of a sweep; and the reverse."""
+    names = [f"{sweep}{i}" for i in range(len(SWEEPS[sweep]))]
+    return [(CLEAN, name) for name in names], [(name, CLEAN) for name in names]
 
 
+# By case and kind.
 PAIRS: dict[str, dict[str, list[Pair]]] = {
-    "texture": {
-        "forward": _forward("texture"),
-        "reverse": [(student, teacher) for teacher, student in _forward("texture")],
-    },
-    "noise": {"forward": _forward("noise")},
-    "blur": {"forward": _forward("blur")},
+    **{f"{sweep}-forward": {"forward": _pairs(sweep)[0]} for sweep in SWEEPS},
+    **{f"{sweep}-reverse": {"reverse": _pairs(sweep)[1]} for sweep in SWEEPS},
     "halves": {"halves": list(HALVES)},
 }
 

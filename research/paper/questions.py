@@ -61,8 +61,7 @@ def of_images(data: Path, capacity: str) -> pd.DataFrame:
     """Students of textured images, taught by clean ones."""
     student, teacher = CAPACITIES[capacity]
     setting = replace(images.SETTING, student=student, teacher=teacher, weights=(LARGE,))
-    pairs = {"forward": images.PAIRS["texture"]["forward"]}
-    rows = images.measured(data, pairs, SEEDS, setting)
+    rows = images.measured(data, images.PAIRS["texture-forward"], SEEDS, setting)
     return rows.assign(question="capacity", value=capacity)
 
 

@@ -163,7 +163,7 @@ def tables(rows: pd.DataFrame) -> str:
             points_table(rows[(rows["model"] == "network") & rows["sweep"].isin(["signal", "nuisance"])]),
             "Agreement with the gain, of the gap of representations and of that of outputs:",
             orders_table(rows),
-            "Many modalities: gain at weight 0.75, in thousandths, of the teacher that each draw chooses by a criterion:",
+            "Many modalities: gain at weight 0.75, in thousandths, of the teacher that a draw chooses by a criterion:",
             chosen_table(rows),
         )
     )
