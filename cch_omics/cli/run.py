@@ -140,7 +140,8 @@ def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[
         lines.append((row.cohort, row.target_name, ", ".join(modalities), ", ".join(teachers), *counted))
     yield from aligned(lines)
     more = "" if len(known) == len(rows) else ", and those of the cohorts whose samples are not known yet"
-    yield f"\nMinutes of one core from nothing, within a factor of two; together {sum(known):.1f}{more}."
+    if known:
+        yield f"\nMinutes of one core from nothing, within a factor of two; together {sum(known):.1f}{more}."
 
 
 def status_of(words: Sequence[str]) -> int:

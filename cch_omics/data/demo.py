@@ -28,6 +28,8 @@ LICENCE = "CC BY-NC-ND 4.0"
 OFFLINE = "Without network access use the simulated cohort: snakemake --cores all --configfile config/simulated.yaml"
 
 
+# Known before the download.
+SAMPLES = {"tcga-brca": 769}
 # What the codes 0, 1, ... of the target mean.
 PAM50 = ("LumA", "Her2", "LumB", "Basal", "Normal")
 

@@ -107,6 +107,10 @@ def samples_of(source: str) -> int:
         from cch_omics.data.simulate import SIMULATED
 
         return SIMULATED[name].n
+    if kind == "demo":
+        from cch_omics.data.demo import SAMPLES
+
+        return SAMPLES[name]
     path = Path(source)
     if os.path.isdir(path):
         layout = layout_of(path)
