@@ -210,4 +210,4 @@ def yes(agrees: bool) -> str:
 
 
 def markdown(rows: Sequence[dict[str, object]]) -> str:
-    return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+    return str(pd.DataFrame(rows).fillna("").to_markdown(index=False, disable_numparse=True))
