@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 BOOTSTRAPS = 1000
 NORMAL_95 = 1.959963984540054
 GAP = "gap_ksg"
+AS_GAP = "gains have the order and the sign of the gap"
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,10 @@ class Agreement:
         return abs(self.crossing) <= self.error
 
     def __str__(self) -> str:
-        order = f"{self.spearman:+.2f} ({self.low:+.2f} to {self.high:+.2f})"
-        return (
-            f"{order}, no change of sign"
-            if np.isnan(self.crossing)
-            else f"{order}, 0 at {self.crossing:+.3f} ± {self.error:.3f}"
-        )
+        if np.isnan(self.spearman):
+            return "no order"
+        sign = "no crossing" if np.isnan(self.crossing) else f"0 at {self.crossing:+.2f} ± {self.error:.2f}"
+        return f"{self.spearman:+.2f} ({self.low:+.1f} to {self.high:+.1f}), {sign}"
 
 
 def sweeps_claim(claim: str, sweeps: Mapping[str, pd.DataFrame], why: str, gap: str = GAP) -> Claim:
@@ -116,7 +115,8 @@ def agreement(rows: pd.DataFrame, gap: str = GAP, gain: str = "gain") -> Agreeme
     random = np.random.default_rng(0)
     draws = random.integers(0, len(gaps), (BOOTSTRAPS, len(gaps)))
     again = [(gaps[each].mean(0), gains[each].mean(0)) for each in draws]
-    low, high = np.nanquantile([spearman(*each) for each in again], [0.025, 0.975])
+    ordered = [order for each in again if np.isfinite(order := spearman(*each))]
+    low, high = np.quantile(ordered, [0.025, 0.975]) if ordered else (np.nan, np.nan)
     crossed = np.array([crossing(*each) for each in again])
     known = np.isfinite(crossed)
     at = crossing(gaps.mean(0), gains.mean(0))
@@ -200,9 +200,9 @@ def bounds(values: "pd.Series[float]") -> tuple[float, float]:
 
 
 def interval(values: "pd.Series[float]", digits: int = 3) -> str:
-    """Mean over draws with its 95% interval, in words."""
+    """Mean over draws with half its 95% interval, in words."""
     low, high = bounds(values)
-    return f"{(low + high) / 2:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"{(low + high) / 2:+.{digits}f} ± {(high - low) / 2:.{digits}f}"
 
 
 def yes(agrees: bool) -> str:
@@ -210,4 +210,4 @@ def yes(agrees: bool) -> str:
 
 
 def markdown(rows: Sequence[dict[str, object]]) -> str:
-    return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+    return str(pd.DataFrame(rows).fillna("").to_markdown(index=False, disable_numparse=True))

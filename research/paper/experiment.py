@@ -7,6 +7,7 @@ A draw is one training set with test samples. Many draws are trained as one batc
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from cch_omics.cohort import Cohort, Modality, Target
-from cch_omics.config import DistillationConfig, EncoderConfig, SheetRow, SplitsConfig
+from cch_omics.config import DistillationConfig, EncoderConfig, SheetRow
 from cch_omics.data.assemble import assemble
 from cch_omics.data.sources import read_source
 from cch_omics.information.folds import principal_components
@@ -29,7 +31,7 @@ from cch_omics.models.linear import fit_linear
 from cch_omics.models.out_of_fold import Encoding, Model
 from cch_omics.models.recipes import SOFT_TARGETS
 from cch_omics.models.training_sets import Teaching, TrainingSets, training_sets
-from cch_omics.splits import Splits, make_splits
+from cch_omics.splits import Splits
 from cch_omics.tasks.base import Task, Values
 
 Array = NDArray[Any]
@@ -65,6 +67,8 @@ class Setting:
         Of I(T;S) and I(S;Y), among `OF_CLASSES`.
     dimension
         Principal components of a representation that enter an estimator.
+    folds
+        Inner folds of a draw: a student is taught by teachers that went without one of them.
     components, epochs, learning_rate
         Of the networks, as in `EncoderConfig`; epochs are so many that stopping early is what ends most trainings.
     """
@@ -78,6 +82,7 @@ class Setting:
     components: int = 32
     epochs: int = 300
     learning_rate: float = 0.01
+    folds: int = 3
 
     def encoder(self, architecture: Architecture) -> EncoderConfig:
         return EncoderConfig(
@@ -102,6 +107,7 @@ class Draw:
         return np.asarray(self.splits.test[0] & self.cohort.target.observed)
 
 
+@cache
 def read(data: Path, cohort: str, target: str, task: str = "") -> Cohort:
     """A cohort of the folder of cohorts."""
     row = SheetRow(cohort=cohort, source=str(data / cohort), target=target, task=task)
@@ -112,22 +118,20 @@ def make_draw(
     views: Mapping[str, Array], task: Task, values: Values, n_train: int, *, seed: int, folds: int = 3
 ) -> Draw:
     """A draw of arrays (n, p) of the same n samples, of which the first are for training and the rest for testing."""
-    names = np.array([f"s{i:06d}" for i in range(len(values))])
-
-    def cohort(rows: slice) -> Cohort:
-        samples = names[rows]
-        modalities = {
-            name: Modality(of[rows].astype(np.float32), np.arange(of.shape[1]).astype(str), np.arange(len(samples)))
-            for name, of in views.items()
-        }
-        sites = np.full(len(samples), "")
-        return Cohort("draw", samples, samples, sites, Target("y", task, values[rows]), modalities, tuple(views))
-
-    # The inner folds of a cohort of the training samples alone.
-    inner = make_splits(cohort(slice(n_train)), SplitsConfig(repeats=1, folds=2, inner_folds=folds), seed=seed)
-    of_all = np.full((1, len(values)), -1, dtype=np.int64)
-    of_all[0, :n_train] = inner.inner[inner.full]
-    return Draw(cohort(slice(None)), Splits(np.zeros(1, int), np.zeros(1, int), of_all, of_all >= 0), seed)
+    samples, sites = np.array([f"s{i:06d}" for i in range(len(values))]), np.full(len(values), "")
+    modalities = {
+        name: Modality(of.astype(np.float32), np.arange(of.shape[1]).astype(str), np.arange(len(values)))
+        for name, of in views.items()
+    }
+    cohort = Cohort("draw", samples, samples, sites, Target("y", task, values), modalities, tuple(views))
+    inner = np.full((1, len(values)), -1, dtype=np.int64)
+    # Samples are independent: there are no groups to keep together.
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(
+        samples[:n_train], task.strata(values[:n_train])
+    )
+    for fold, (_, held_out) in enumerate(parts):
+        inner[0, held_out] = fold
+    return Draw(cohort, Splits(np.zeros(1, int), np.zeros(1, int), inner, inner >= 0), seed)
 
 
 def draws_of(cohort: Cohort, splits: Splits, *, seed: int) -> list[Draw]:

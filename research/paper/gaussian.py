@@ -77,7 +77,7 @@ class World:
             "exact_advantage": of_label["t"] - of_label["x"],
         }
 
-    def draw(self, task: str, n_train: int, n_test: int, *, seed: int) -> Draw:
+    def draw(self, task: str, n_train: int, n_test: int, *, seed: int, folds: int = 3) -> Draw:
         """A draw, with axes of its own for each view."""
         random = np.random.default_rng([seed, n_train, TASKS.index(task)])
         n = n_train + n_test
@@ -89,8 +89,9 @@ class World:
             turn = np.linalg.qr(random.standard_normal((FEATURES, FEATURES)))[0]
             views[name] = (factors @ loadings[rows].T + random.standard_normal((n, FEATURES))) @ turn
         if task == "classes":
-            return make_draw(views, Classification(("low", "high")), (y > 0).astype(np.float64), n_train, seed=seed)
-        return make_draw(views, Regression.of(y[:n_train]), y, n_train, seed=seed)
+            label, values = Classification(("low", "high")), (y > 0).astype(np.float64)
+            return make_draw(views, label, values, n_train, seed=seed, folds=folds)
+        return make_draw(views, Regression.of(y[:n_train]), y, n_train, seed=seed, folds=folds)
 
 
 def label_information(explained: float, task: str) -> float:

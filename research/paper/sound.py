@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from research.paper import images
-from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval, markdown
+from research.paper.analysis import GAP, Claim, bounds, draw_points, finish, interval
 from research.paper.experiment import LARGE, SMALL, Pair, experiment, make_draw, read
 
 TRAIN, TEST = 300, 500
@@ -66,7 +66,11 @@ def paired_within(
 
 # --- The page ---------------------------------------------------------------------------------------------------------
 
-WHY: dict[str, str] = {}
+WHY = {
+    "class alone": "I(T;S given Y) = 0, so that the gap is -I(S;Y given T)",
+    "noisy copy": "the copy knows less of the digit than it shares with the recording",
+    "halves": "they share less than each of them knows of the digit",
+}
 
 
 def claims(rows: pd.DataFrame) -> list[Claim]:
@@ -83,27 +87,13 @@ def claims(rows: pd.DataFrame) -> list[Claim]:
             "noisy copy": "a recording and its noisy copy: gain over self where the gap is above 0",
             "halves": "two halves of a recording: gain over self where the gap is above 0",
         }[str(kind)]
-        found.append(Claim(text, "; ".join(here), f"{sum(agree)} of {len(agree)}", WHY.get(str(kind), "")))
+        found.append(Claim(text, "; ".join(here), f"{sum(agree)} of {len(agree)}", WHY[str(kind)]))
     return found
 
 
 def tables(rows: pd.DataFrame) -> str:
     """Each pair."""
-    found = []
-    for (kind, teacher, student), part in rows.groupby(["kind", "teacher", "student"], sort=False):
-        once = part[part["weight"] == LARGE]
-        row: dict[str, object] = {
-            "shared": kind,
-            "teacher": teacher,
-            "student": student,
-            "accuracy alone": f"{once['teacher_score'].mean():.2f}, {once['alone'].mean():.2f}",
-            "gap": interval(once[GAP], 2),
-            "of outputs": f"{once['gap_output'].mean():+.2f}",
-        }
-        row |= {f"gain, {weight:g}": interval(of["gain"]) for weight, of in part.groupby("weight")}
-        row |= {f"over self, {weight:g}": interval(of["over_self"]) for weight, of in part.groupby("weight")}
-        found.append(row)
-    return markdown(found)
+    return images.pairs_table(rows)
 
 
 def draw(rows: pd.DataFrame) -> Figure:

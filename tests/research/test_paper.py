@@ -97,7 +97,9 @@ def test_pairs_within_a_class_share_the_class_alone() -> None:
 def test_views_of_an_image() -> None:
     digits = np.zeros((2, images.SIDE, images.SIDE))
     digits[:, 8:20, 12:16] = 1
-    views = images.views_of(digits, np.random.default_rng(0))
+    swept = [f"{name}{i}" for name, strengths in images.SWEEPS.items() for i in range(len(strengths))]
+    names = ["clean", "top", "bottom", "right", *swept]
+    views = images.views_of(digits, names, np.random.default_rng(0))
     clean = views["clean"].reshape(2, 14, 14)
     np.testing.assert_array_equal(np.hstack([views["top"], views["bottom"]]), views["clean"])
     np.testing.assert_array_equal(views["right"].reshape(2, 14, 7), clean[:, :, 7:])
@@ -124,7 +126,7 @@ def test_where_a_gain_changes_its_sign() -> None:
     assert found.spearman == 1 and found.ordered and not found.crosses_at_zero
     assert found.crossing == pytest.approx(1, abs=0.1) and 0 < found.error < 0.1
     assert agreement(rows.assign(gain=rows["gain"] + 1)).crosses_at_zero
-    assert "no change" in str(agreement(rows.assign(gain=rows["gain"] + 9)))
+    assert "no crossing" in str(agreement(rows.assign(gain=rows["gain"] + 9)))
 
 
 def test_the_page_keeps_what_was_not_measured_again() -> None:
