@@ -151,7 +151,10 @@ def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Cl
                 f"weight {weight:g}: of {len(part)} pairs {gained} gained and {lost} lost clearly; "
                 f"Spearman {', '.join(told)}{counted}"
             )
-            sign = "no gain is clear" if clear == 0 else yes(right[0] == clear)
+            # Where all that is clear are losses, nothing says that a positive gap is followed by a gain.
+            sign = (
+                "nothing is clear" if clear == 0 else yes(right[0] == clear) + ("" if gained else ", of losses alone")
+            )
             agrees.append(f"weight {weight:g}: order {yes(orders[0] > 0.8)}, sign {sign}")
         found.append(Claim(f"{about}, {cohort}", ". ".join(here), "; ".join(agrees), why.get(str(cohort), "")))
     return found
