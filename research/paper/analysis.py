@@ -205,9 +205,16 @@ def interval(values: "pd.Series[float]", digits: int = 3) -> str:
     return f"{(low + high) / 2:+.{digits}f} ± {(high - low) / 2:.{digits}f}"
 
 
+def along(rows: pd.DataFrame, column: str, digits: int = 3) -> str:
+    """Means over draws at the points of a sweep, in its order, and the largest half of a 95% interval."""
+    points = over_draws(rows, ["teacher", "student"], [column])
+    arm = NORMAL_95 * points[f"{column}_se"].max()
+    return f"{', '.join(f'{mean:+.{digits}f}' for mean in points[column])} (± {arm:.{digits}f})"
+
+
 def yes(agrees: bool) -> str:
     return "yes" if agrees else "no"
 
 
 def markdown(rows: Sequence[dict[str, object]]) -> str:
-    return str(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+    return str(pd.DataFrame(rows).fillna("").to_markdown(index=False, disable_numparse=True))

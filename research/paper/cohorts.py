@@ -127,10 +127,10 @@ def known_scores(rows: pd.DataFrame) -> list[str]:
     return [score for score in SCORES if score in rows]
 
 
-def signs(pairs: pd.DataFrame, score: str) -> tuple[int, int]:
+def signs(pairs: pd.DataFrame, score: str, gain: str = "gain") -> tuple[int, int]:
     """Of the pairs whose gain is clear of 0: in how many it has the sign of the score, and how many there are."""
-    clear = pairs[(pairs["gain_low"] > 0) | (pairs["gain_high"] < 0)]
-    return int((np.sign(clear["gain"]) == np.sign(clear[score])).sum()), len(clear)
+    clear = pairs[(pairs[f"{gain}_low"] > 0) | (pairs[f"{gain}_high"] < 0)]
+    return int((np.sign(clear[gain]) == np.sign(clear[score])).sum()), len(clear)
 
 
 def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Claim]:
@@ -151,7 +151,10 @@ def claims_of(rows: pd.DataFrame, about: str, why: Mapping[str, str]) -> list[Cl
                 f"weight {weight:g}: of {len(part)} pairs {gained} gained and {lost} lost clearly; "
                 f"Spearman {', '.join(told)}{counted}"
             )
-            sign = "no gain is clear" if clear == 0 else yes(right[0] == clear)
+            # Where all that is clear are losses, nothing says that a positive gap is followed by a gain.
+            sign = (
+                "nothing is clear" if clear == 0 else yes(right[0] == clear) + ("" if gained else ", of losses alone")
+            )
             agrees.append(f"weight {weight:g}: order {yes(orders[0] > 0.8)}, sign {sign}")
         found.append(Claim(f"{about}, {cohort}", ". ".join(here), "; ".join(agrees), why.get(str(cohort), "")))
     return found
@@ -179,17 +182,21 @@ def tables_of(rows: pd.DataFrame) -> str:
     for (cohort, weight), part in rows.groupby(["cohort", "weight"], sort=False):
         of_pairs = pairs[(pairs["cohort"] == cohort) & (pairs["weight"] == weight)]
         for score in known_scores(rows):
-            right, clear = signs(of_pairs, score)
             order = agreement(part, score)
-            in_loss = spearman(of_pairs[score].to_numpy(), of_pairs["gain_loss"].to_numpy())
+            others = [
+                spearman(of_pairs[score].to_numpy(), of_pairs[of].to_numpy()) for of in ("over_self", "gain_loss")
+            ]
+            right = ["{} of {}".format(*signs(of_pairs, score, of)) for of in ("gain", "over_self")]
             orders.append(
                 {
                     "cohort": cohort,
                     "weight": weight,
                     "score": SCORES[score],
                     "Spearman with the gain": f"{order.spearman:.2f} ({order.low:.2f} to {order.high:.2f})",
-                    "with that in log-loss": f"{in_loss:.2f}",
-                    "sign right, of clear gains": f"{right} of {clear}",
+                    "over self": f"{others[0]:.2f}",
+                    "in log-loss": f"{others[1]:.2f}",
+                    "sign right, of clear gains": right[0],
+                    "of clear ones over self": right[1],
                     "its sign is positive": f"{int((of_pairs[score] > 0).sum())} of {len(of_pairs)}",
                 }
             )

@@ -17,7 +17,12 @@ from research.paper.cohorts import FOLDS, all_pairs, cases_of, claims_of, draw_o
 from research.paper.experiment import Setting, encode, information
 from research.paper.sheet import MOSI
 
-WHY: dict[str, str] = {}
+WHY = {
+    "cmu-mosi": "Text loses by what audio and video teach, as its negative gaps say. Audio and video have the largest "
+    "gaps, and gain nothing from each other: 0.39 of the 0.45 nats that they share are shared by any two utterances of "
+    "a video, whoever speaks there; of outputs the gap is 0.03. Text, 18 to 23 points ahead, is no help either, and "
+    "its gaps of about 0 say so."
+}
 COHORT = "cmu-mosi"
 SHARED = "mi_teacher_student_ksg"
 

@@ -14,7 +14,15 @@ PAIRS = {
     "brca-paired": all_pairs(("rna", "cnv", "mutation", "rppa")),
     "tcga-brca": all_pairs(("rna", "methylation", "mirna", "cnv", "rppa", "mutation")),
 }
-WHY: dict[str, str] = {}
+WHY = {
+    "brca-paired": "With all labels no teacher helps; gaps tell how much it harms. KSG calls two losses positive, by "
+    "0.01 and 0.02 nats, which are within its error; the other estimators and the gap of outputs do not. Gaps of 0.1 "
+    "to 0.3 nats come with no gain.",
+    "tcga-brca": "As above, and part of each loss is that of soft targets as such: students that teach themselves lose "
+    "up to 7 points. rna shares 0.2 nats more with methylation and mirna than it knows of PAM50, and loses 11 to 13 "
+    "points by them: shared is not what it lacks. How far the teacher is ahead orders the gains better (0.96). MINE "
+    "fails: some 110 patients a fold, rare classes, values of -9 nats for I(S;Y).",
+}
 
 
 def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:

@@ -96,9 +96,12 @@ def test_text_audio_and_video(tmp_path: Path) -> None:
     """Of the official test split alone; a network taught by audio loses what text knows, and the gap says so."""
     cohort = cohorts.read_cohort(DATA, "cmu-mosi")
     assert (len(cohort.samples), len(np.unique(cohort.groups))) == (752, 31)
-    main(["--data", str(DATA), "--output", str(tmp_path), "--parts", "media", "--quick"])
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in ("claims", "media")))
+    main(["--data", str(DATA), "--output", str(tmp_path), "--parts", "media", "--quick", "--page", str(page)])
+    assert "| cmu-mosi | audio → text " in page.read_text()
     assert (tmp_path / "paper-media.png").stat().st_size > 10_000
-    kept = json.loads((tmp_path / "media" / "cmu-mosi-0.json").read_text())
+    kept = json.loads((tmp_path / "quick" / "media" / "cmu-mosi-0.json").read_text())
     rows = cohorts.by_pair(with_gains(pd.DataFrame(kept["rows"])))
     harmed = rows[(rows["teacher"] == "audio") & (rows["student"] == "text")].set_index("weight")
     assert (harmed["gap_ksg"] < 0).all()
