@@ -151,8 +151,8 @@ def experiment(draws: Sequence[Draw], pairs: Sequence[Pair], setting: Setting) -
         A row per draw, pair and weight: `draw, teacher, student, weight`; of each estimator E, in nats,
         `mi_teacher_student_E`, `mi_student_label_E` and `gap_E`; `gap_output`, the same by the first estimator with the
         outputs of both in place of their representations; `mi_teacher_label`; and the primary metric on the test
-        samples of the `teacher`, of the student `alone`, and `taught`, by its teacher, by it`self` and by `shuffled`
-        outputs; last `loss_alone` and `loss_taught`, the task's loss there.
+        samples: `teacher_score`, and of the student `alone`, `taught` by its teacher, by itself (`self`) and by
+        permuted outputs (`shuffled`); last `loss_alone` and `loss_taught`, the task's loss there.
     """
     students = list(dict.fromkeys(student for _, student in pairs))
     as_teacher = {

@@ -175,9 +175,8 @@ def tables(rows: pd.DataFrame) -> str:
 
 def points_table(rows: pd.DataFrame) -> str:
     found: list[dict[str, object]] = []
-    for (kind, name), both in rows.assign(sweep=rows["sweep"].where(rows["kind"] != "halves", "")).groupby(
-        ["kind", "sweep"], sort=False
-    ):
+    named = rows.assign(sweep=rows["sweep"].where(rows["kind"] != "halves", ""))
+    for (kind, name), both in named.groupby(["kind", "sweep"]):
         part = both[both["weight"] == LARGE]
         score = along(part, "teacher_score" if kind == "reverse" else "alone", 2).partition(" (")[0]
         title = {"forward": f"clean → {name}", "reverse": f"{name} → clean"}

@@ -158,9 +158,11 @@ def draw(rows: pd.DataFrame) -> Figure:
     for number, column in enumerate(wrong.columns[1:6] if len(wrong) else ()):
         first.plot(wrong["n"], wrong[column], color=style.COLOURS[number], marker="osD^v"[number], label=column)
     first.set(title="A wrong sign", xlabel="training samples", ylabel="probability", ylim=(0, 1), xscale="log")
+    first.set_xticks(wrong["n"] if len(wrong) else [], labels=[f"{n:.0f}" for n in wrong.get("n", ())])
+    first.minorticks_off()
     first.legend(fontsize=8)
     for ax, question in zip(others, ("estimators", "shape", "capacity"), strict=True):
         for number, (name, (part, gap)) in enumerate(of_question(rows, question).items()):
             draw_points(ax, part.assign(shown=part[gap]), label=name, number=number, gap="shown")
-        finish(ax, question, "gain in accuracy" if question == "capacity" else "gain in R², or accuracy")
+        finish(ax, question, "gain in accuracy" if question == "capacity" else "gain in R²")
     return figure

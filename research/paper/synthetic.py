@@ -48,6 +48,7 @@ SINGLE = World({"student": STUDENT} | {f"{name}{i}": of for name, each in SWEEPS
 PARTS = [f"part{i}" for i in range(6)]
 SEVERAL = World({"student": STUDENT} | {name: {"signal": 0.5} for name in PARTS})
 TOGETHER = list(accumulate(PARTS, "{}+{}".format))
+SWEPT = (*SWEEPS, "part")
 WORLDS = {"single": (SINGLE, [name for name in SINGLE.views if name != "student"]), "several": (SEVERAL, TOGETHER)}
 
 
@@ -97,7 +98,7 @@ WHY: dict[object, str] = {
 
 
 def swept(rows: pd.DataFrame, name: str, weight: float, **where: str) -> pd.DataFrame:
-    """Rows of one sweep: `signal`, `nuisance`, `beyond` or `part`."""
+    """Rows of one of `SWEPT`."""
     chosen = rows[(rows["sweep"] == name) & (rows["weight"] == weight)]
     return chosen[(chosen[list(where)] == pd.Series(where)).all(axis=1)]
 
@@ -169,17 +170,18 @@ def tables(rows: pd.DataFrame) -> str:
 
 def points_table(rows: pd.DataFrame) -> str:
     found: list[dict[str, object]] = []
-    for (task, sweep), part in rows[rows["weight"] == LARGE].groupby(["task", "sweep"], sort=False):
-        found.append(
-            {
-                "sweep": f"{task!s}, {sweep}",
-                "exact gap": along(part, "exact_gap", 2).partition(" (")[0],
-                "estimated": along(part, GAP, 2),
-                "exact, of outputs": along(part, "exact_gap_output", 2).partition(" (")[0],
-                "estimated, of outputs": along(part, "gap_output", 2),
-                "gain": along(part, "gain"),
-            }
-        )
+    for task, sweep in product(TASKS, SWEPT):
+        if len(part := swept(rows, sweep, LARGE, task=task)):
+            found.append(
+                {
+                    "sweep": f"{task}, {sweep}",
+                    "exact gap": along(part, "exact_gap", 2).partition(" (")[0],
+                    "estimated": along(part, GAP, 2),
+                    "exact, of outputs": along(part, "exact_gap_output", 2).partition(" (")[0],
+                    "estimated, of outputs": along(part, "gap_output", 2),
+                    "gain": along(part, "gain"),
+                }
+            )
     return markdown(found)
 
 
@@ -190,10 +192,9 @@ def draw(rows: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(tasks), 2, squeeze=False)
     for axes, task in zip(grid, tasks, strict=True):
         for ax, weight in zip(axes, (SMALL, LARGE), strict=True):
-            for number, name in enumerate(dict.fromkeys(rows["sweep"])):
-                part = swept(rows, str(name), weight, model="network", task=task)
-                if len(part):
-                    draw_points(ax, part, label=str(name), number=number)
+            for number, name in enumerate(SWEPT):
+                if len(part := swept(rows, name, weight, model="network", task=task)):
+                    draw_points(ax, part, label=name, number=number)
                     mark(ax, agreement(part), number)
             finish(ax, f"{task}, weight {weight:g}", "gain in R²" if task == "regression" else "gain in accuracy")
     return figure
