@@ -172,6 +172,7 @@ def finish(ax: "Axes", title: str, gain: str, *, gap: str = "gap I(T;S) - I(S;Y)
     ax.axvline(0, color=style.INK, linestyle="--", linewidth=0.8)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set(title=title, xlabel=gap, ylabel=gain)
+    ax.locator_params(axis="x", nbins=6)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=8)
 
