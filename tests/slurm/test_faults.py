@@ -142,7 +142,8 @@ def went_on_from(place: Workplace, kept: dict[str, int]) -> None:
 def as_undisturbed(place: Workplace, undisturbed: Workplace) -> None:
     """Every table and array is that of the undisturbed run to the last byte, nothing half-written is left."""
     mine, other = place.files(".tsv", ".npz", ".json"), undisturbed.files(".tsv", ".npz", ".json")
-    tables = {*TABLES, *(f"intermediate/{name}" for name in OF_STEPS)}
+    learnt = (f"students/{name}/features.tsv" for name in ("rna", "mutation"))
+    tables = {*TABLES, *learnt, *(f"intermediate/{name}" for name in OF_STEPS)}
     assert {name for name in mine if name.endswith(".tsv")} == {f"made/subtype/{name}" for name in tables}
     assert mine == other
     assert place.leftovers() == []
