@@ -82,8 +82,7 @@ def write_page(output: Path, pages: Sequence[Path]) -> None:
 
 def rows_of(measured: list[dict[str, Any]], name: str) -> pd.DataFrame:
     """One table of all cases, with what a case is."""
-    parts = [pd.DataFrame(each[name]).assign(**{key: each["about"][key] for key in ABOUT}) for each in measured]
-    return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(row | {key: each["about"][key] for key in ABOUT} for each in measured for row in each[name])
 
 
 def filled(text: str, blocks: dict[str, str]) -> str:
