@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,6 +98,8 @@ def configurations(asked: str, root: Path) -> list[Path]:
 
 def merged(files: Sequence[Path]) -> dict[str, Any]:
     """What configuration files say together, as Snakemake joins them."""
+    from snakemake.utils import update_config  # type: ignore[import-untyped]
+
     found: dict[str, Any] = {}
     for file_ in files:
         try:
@@ -107,13 +109,8 @@ def merged(files: Sequence[Path]) -> dict[str, Any]:
             raise InputError(str(file_), f"no YAML ({why})", "a configuration", "See config/README.md.") from None
         if not isinstance(content, dict | None):
             raise InputError(str(file_), "no keys", "a configuration", "See config/README.md.")
-        found = _joined(found, content or {})
+        update_config(found, content or {})
     return found
-
-
-def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key for key in one.keys() & other.keys() if isinstance(one[key], dict) and isinstance(other[key], dict)}
-    return {**one, **other, **{key: _joined(one[key], other[key]) for key in both}}
 
 
 def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[str]:

@@ -259,7 +259,8 @@ def _aligned(student: Student, matrix: Matrix, partial: bool) -> tuple[NDArray[n
     few = len(known) < MIN_COVERAGE * len(student.features)
     hint = _naming_hint(student.features, ids, features) if few else ""
     if few and (hint or not partial or not known):
-        missing = [name for position, name in enumerate(student.features) if position not in set(known)]
+        there = set(features)
+        missing = [name for name in student.features if name not in there]
         raise InputError(
             where,
             f"{len(known)} of the student's {len(student.features)} features; missing for example {some(missing)}",

@@ -39,6 +39,7 @@ from cch_omics.tasks.base import Task
 from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.regression import Regression
 from cch_omics.verdict.pilot import pilots
+from research.benchmarks.cases import CPU
 from research.benchmarks.information import kept
 
 Array = NDArray[np.float64]
@@ -49,7 +50,6 @@ KINDS = ("classes", "numbers")
 NEW = 20_000
 AT_ONCE = 2
 SPLITS, ENCODER, TAUGHT = SplitsConfig(), EncoderConfig(), DistillationConfig()
-CPU = torch.device("cpu")
 FEATURES = 30
 # Features of the members: all, and some screened ones.
 MEMBERS = (FEATURES, 8)

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import binomtest, t
 
 from cch_omics import keys
@@ -30,9 +29,7 @@ from cch_omics.cohort import Cohort, Target
 from cch_omics.config import (
     BaselinesConfig,
     CriterionConfig,
-    DistillationConfig,
     EncoderConfig,
-    InformationConfig,
     SheetRow,
     SplitsConfig,
 )
@@ -42,29 +39,20 @@ from cch_omics.evaluation import evaluate
 from cch_omics.evaluation.intervals import CONFIDENCE
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.baselines import fit_baselines
-from cch_omics.models.distil import distil
-from cch_omics.models.encode import encode
 from cch_omics.splits import make_splits
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.rule import choose_teachers, decide
-from cch_omics.views import teachers_of
+from research.benchmarks.cases import CHOSEN, CLEAN, INFORMATION, SEED, trained
 from research.benchmarks.kept import keep
 
-SEED = 0
-CPU = torch.device("cpu")
 PAIR = list(keys.PAIR_COLUMNS)
 CASE = ["cohort", "target", "budget"]
 BUDGETS = (1.0, 0.25)
-# Half-samples behind the errors of mutual information, which only the paper's criterion asks for; no parametric
-# simulations, which none of the criteria below asks for, but as few as the configuration allows.
-INFORMATION = InformationConfig(subsamples=20, simulations=8)
 # Beside the rule in force, the pilots.
 CRITERIA = ("pilot", "cch", "accuracy_difference", "always", "never")
 NUMBERS = ("purity_ihc", "purity_cpe", "age")
 DRUGS = ("afatinib", "dabrafenib", "trametinib", "paclitaxel", "olaparib", "palbociclib")
-CHOSEN = "features chosen with a label"
 DERIVED = "target derived from omics"
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -153,24 +141,7 @@ def measure(case: Case, data: Path, folds: SplitsConfig) -> dict[str, Any]:
     begun = time.process_time()
     cohort = case.read(data)
     splits = make_splits(cohort, folds, seed=SEED)
-    encodings = {
-        name: encode(cohort, splits, name, EncoderConfig(), seed=SEED, device=CPU) for name in cohort.modalities
-    }
-    students = {
-        name: distil(
-            cohort,
-            splits,
-            encodings,
-            name,
-            teachers_of(cohort, name),
-            DistillationConfig(),
-            EncoderConfig(),
-            seed=SEED,
-            device=CPU,
-            shuffled_controls=False,
-        )
-        for name in cohort.modalities
-    }
+    encodings, students = trained(cohort, splits, EncoderConfig())
     information = estimate_pairs(cohort, splits, encodings, INFORMATION, seed=SEED)
     evidence = gather(cohort, splits, encodings, students, information)
     rule = CriterionConfig()

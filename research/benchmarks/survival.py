@@ -30,13 +30,11 @@ from scipy.stats import kendalltau
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality, Target
-from cch_omics.config import CriterionConfig, DistillationConfig, EncoderConfig, InformationConfig, SplitsConfig
+from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SplitsConfig
 from cch_omics.data.simulate import SIMULATED, draw, follow_up, information_of
 from cch_omics.evaluation.gains import gains, summarise
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.models.distil import distil
-from cch_omics.models.encode import encode
-from cch_omics.models.out_of_fold import Encoding, OutOfFold
+from cch_omics.models.out_of_fold import OutOfFold
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Task
 from cch_omics.tasks.survival import Survival, metrics
@@ -45,7 +43,7 @@ from cch_omics.tasks.survival.hazards import risk, survival
 from cch_omics.verdict.evidence import gather
 from cch_omics.verdict.label_information import label_information
 from cch_omics.verdict.rule import choose_teachers, decide
-from research.benchmarks.cases import CPU, splits_of_some
+from research.benchmarks.cases import splits_of_some, trained
 from research.benchmarks.information import kept
 
 Array = NDArray[np.float64]
@@ -104,26 +102,6 @@ def splits_of(cohort: Cohort, n: int, seed: int, settings: SplitsConfig = SPLITS
     return splits_of_some(cohort, np.arange(len(cohort.samples)) < n, settings, seed=seed)
 
 
-def trained(cohort: Cohort, splits: Splits, seed: int) -> tuple[dict[str, Encoding], dict[str, OutOfFold]]:
-    encodings = {name: encode(cohort, splits, name, ENCODER, seed=seed, device=CPU) for name in OMICS}
-    students = {
-        name: distil(
-            cohort,
-            splits,
-            encodings,
-            name,
-            [other for other in OMICS if other != name],
-            DistillationConfig(),
-            ENCODER,
-            seed=seed,
-            device=CPU,
-            shuffled_controls=False,
-        )
-        for name in OMICS
-    }
-    return encodings, students
-
-
 # What is true of trained models
 
 
@@ -172,7 +150,7 @@ def judged(
     warnings.simplefilter("ignore")
     cohort, event = made(n, censored, seed, budget=budget, permuted=permuted, new=0 if permuted else NEW)
     splits = splits_of(cohort, n, seed, settings)
-    encodings, students = trained(cohort, splits, seed)
+    encodings, students = trained(cohort, splits, ENCODER, seed=seed)
     summary = summarise(gains(cohort, splits, students))
     summary = summary[(summary["metric"] == "uno_c") & (summary["control"] == "none")].set_index("student")
     shared = estimate_pairs(cohort, splits, encodings, INFORMATION, seed=seed)

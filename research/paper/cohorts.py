@@ -22,6 +22,7 @@ from cch_omics.data.sources import read_source
 from cch_omics.evaluation.intervals import corrected_interval
 from cch_omics.report import style
 from cch_omics.splits import Splits, make_splits
+from research.benchmarks.cases import some_of
 from research.paper.analysis import Claim, agreement, finish, markdown, spearman, yes
 from research.paper.experiment import LARGE, SMALL, Draw, Pair, Setting, draws_of, experiment
 from research.paper.sheet import MOSI, write_mosi
@@ -56,20 +57,7 @@ def read_cohort(data: Path, name: str) -> Cohort:
 def with_all_modalities(cohort: Cohort) -> Cohort:
     """The samples that have every modality, and the label, of a cohort."""
     kept = np.logical_and.reduce([cohort.target.observed, *map(cohort.profiled, cohort.modalities)])
-    place = np.cumsum(kept) - 1
-    modalities = {}
-    for name, of in cohort.modalities.items():
-        rows = kept[of.rows]
-        modalities[name] = replace(of, values=of.values[rows], rows=place[of.rows[rows]])
-    target = replace(cohort.target, values=cohort.target.values[kept])
-    return replace(
-        cohort,
-        samples=cohort.samples[kept],
-        groups=cohort.groups[kept],
-        sites=cohort.sites[kept],
-        target=target,
-        modalities=modalities,
-    )
+    return some_of(cohort, kept)
 
 
 def all_pairs(names: Sequence[str]) -> list[Pair]:

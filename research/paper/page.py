@@ -1,7 +1,7 @@
 """The page: of each part its claims, its tables and its figure, from the cases that have been measured."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cch_omics.report import style
 from cch_omics.runtime.files import atomic
+from research.marks import between
 from research.paper import fusion, images, media, omics, questions, sound, synthetic
 from research.paper.analysis import Claim, markdown, with_gains
 
@@ -88,13 +89,3 @@ def claims_of(old: str, parts: Sequence[Written]) -> str:
     return "\n".join(
         [head, "|---" * (len(fields(Claim)) + 1) + "|", *(line for name in PARTS for line in of_part[name])]
     )
-
-
-def between(text: str, name: str, new: Callable[[str], str]) -> str:
-    """The text with something new in place of the old between `<!-- begin NAME -->` and `<!-- end NAME -->`."""
-    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-    before, found, rest = text.partition(begin)
-    old, ended, after = rest.partition(end)
-    if not found or not ended:
-        raise ValueError(f"the page has no marks {begin.strip()} and {end}")
-    return f"{before}{begin}{new(old)}\n{end}{after}"

@@ -21,28 +21,21 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cch_omics import keys
 from cch_omics.cohort import Cohort
-from cch_omics.config import CriterionConfig, DistillationConfig, InformationConfig
+from cch_omics.config import CriterionConfig, InformationConfig
 from cch_omics.errors import InputError
 from cch_omics.evaluation.advised import choice
 from cch_omics.information.pairs import estimate_pairs
-from cch_omics.models.distil import distil
-from cch_omics.models.encode import encode
 from cch_omics.models.out_of_fold import Encoding, Model, OutOfFold
 from cch_omics.models.recipes import ALONE
 from cch_omics.splits import Splits
 from cch_omics.verdict.criteria import CRITERIA
 from cch_omics.verdict.evidence import gather
-from cch_omics.views import teachers_of
-from research.benchmarks.cases import CPU, SEED, Case, Settings, splits_of_some
+from research.benchmarks.cases import CHOSEN, CLEAN, INFORMATION, SEED, Case, Settings, splits_of_some, trained
 from research.benchmarks.kept import keep
 from research.rivals import RIVALS
 from research.rivals.pair import held_out_pair
 
-# Standard errors of mutual information are of fewer half-samples than the default, and simulations as few as allowed.
-INFORMATION = InformationConfig(subsamples=20, simulations=8)
 CONFIDENCE = CriterionConfig().confidence
-CLEAN = "clean"
-CHOSEN = "features chosen with a label"
 RECEPTOR = "Negative,Positive"
 
 
@@ -103,7 +96,7 @@ def measure(judged: Judged, draw: int, half: int, data: Path | None, settings: S
     cohort = case.read(data)
     known = half_of(cohort, draw, half)
     splits = splits_of_some(cohort, known, settings.splits, seed=SEED)
-    encodings, students = trained(cohort, splits, settings)
+    encodings, students = trained(cohort, splits, settings.encoder)
     information = estimate_pairs(cohort, splits, encodings, _fitting(INFORMATION, encodings), seed=SEED)
     evidence = gather(cohort, splits, encodings, students, information)
     gained = pd.concat([outcomes(cohort, splits, name, each) for name, each in students.items()], ignore_index=True)
@@ -138,29 +131,6 @@ PAIR_NUMBERS = (
     *("pilot_gain", "pilot_gain_se", "p_gain_positive", "gap", "gap_se"),
     *("gain", "gain_se", "self_gain", "alone"),
 )
-
-
-def trained(cohort: Cohort, splits: Splits, settings: Settings) -> tuple[dict[str, Encoding], dict[str, OutOfFold]]:
-    """Encodings and students of every modality, by the defaults; no students of permuted soft targets."""
-    encodings = {
-        name: encode(cohort, splits, name, settings.encoder, seed=SEED, device=CPU) for name in cohort.modalities
-    }
-    students = {
-        name: distil(
-            cohort,
-            splits,
-            encodings,
-            name,
-            teachers_of(cohort, name),
-            DistillationConfig(),
-            settings.encoder,
-            seed=SEED,
-            device=CPU,
-            shuffled_controls=False,
-        )
-        for name in cohort.modalities
-    }
-    return encodings, students
 
 
 def _fitting(settings: InformationConfig, encodings: Mapping[str, Encoding]) -> InformationConfig:

@@ -8,7 +8,6 @@ import datetime
 import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,7 +24,8 @@ from cch_omics.report import style
 from cch_omics.runtime.files import atomic
 from cch_omics.tasks import task_class
 from cch_omics.verdict.criteria import CRITERIA
-from research.benchmarks.decisions.measure import CLEAN
+from research.benchmarks.cases import CLEAN
+from research.marks import between
 from research.rivals import RIVALS
 
 ABOUT = ["cohort", "target", "cluster", "kind", "budget", "draw", "half", "task"]
@@ -44,7 +44,8 @@ def write_page(output: Path, pages: Sequence[Path]) -> None:
         raise SystemExit(f"nothing has been measured in {output}")
     pairs, judged, chosen = (rows_of(measured, name) for name in ("pairs", "criteria", "choices"))
     judged = judged.merge(pairs[[*CASE, *PAIR, "gain", "gain_se"]], on=[*CASE, *PAIR])
-    clean = {name: table[table["kind"] == CLEAN] for name, table in (("judged", judged), ("chosen", chosen))}
+    tables = {"pairs": pairs, "judged": judged, "chosen": chosen}
+    clean = {name: table[table["kind"] == CLEAN] for name, table in tables.items()}
     others = judged[judged["kind"] != CLEAN], chosen[chosen["kind"] != CLEAN]
     classes = clean["judged"]["task"] == "classification", clean["chosen"]["task"] == "classification"
     blocks = {
@@ -59,9 +60,9 @@ def write_page(output: Path, pages: Sequence[Path]) -> None:
             )
         ),
         "patients": markdown(by_patients(clean["chosen"])),
-        "metrics": markdown(by_task(pairs[pairs["kind"] == CLEAN], clean["chosen"])),
-        "calibration": markdown(calibration(pairs[pairs["kind"] == CLEAN])),
-        "errors": markdown(pd.concat([errors(pairs[pairs["kind"] == CLEAN]), of_best(pairs[pairs["kind"] == CLEAN])])),
+        "metrics": markdown(by_task(clean["pairs"], clean["chosen"])),
+        "calibration": markdown(calibration(clean["pairs"])),
+        "errors": markdown(pd.concat([errors(clean["pairs"]), of_best(clean["pairs"])])),
         "leaked": markdown(by_criterion(*others, ("pilot", "accuracy_difference", "cch", "always"))),
     }
     empty = "".join(f"\n## {name.capitalize()}\n\n<!-- begin {name} -->\n<!-- end {name} -->\n" for name in blocks)
@@ -71,9 +72,9 @@ def write_page(output: Path, pages: Sequence[Path]) -> None:
             draft.write_text(filled(text, blocks), encoding="utf-8")
     with style.style():
         figures = {
-            "gain": foretold_against_gain(pairs[pairs["kind"] == CLEAN]),
+            "gain": foretold_against_gain(clean["pairs"]),
             "advice": advice_of_criteria(clean["chosen"]),
-            "calibration": reliability(pairs[pairs["kind"] == CLEAN]),
+            "calibration": reliability(clean["pairs"]),
         }
         for name, figure in figures.items():
             with atomic(pages[0].parent / f"decisions-{name}.png") as draft:
@@ -88,8 +89,8 @@ def rows_of(measured: list[dict[str, Any]], name: str) -> pd.DataFrame:
 def filled(text: str, blocks: dict[str, str]) -> str:
     """The text with its blocks replaced; a block that the text does not ask for is left out."""
     for name, block in blocks.items():
-        pattern = rf"(<!-- begin {re.escape(name)} -->\n).*?(<!-- end {re.escape(name)} -->)"
-        text = re.sub(pattern, lambda found, block=block: f"{found[1]}\n{block}\n\n{found[2]}", text, flags=re.DOTALL)
+        if f"<!-- begin {name} -->" in text:
+            text = between(text, name, lambda _, block=block: f"\n{block}\n")  # type: ignore[misc]
     return text
 
 
