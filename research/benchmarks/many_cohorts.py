@@ -6,11 +6,11 @@
     python -m research.benchmarks.many_cohorts --run 33 --arrays  # the same as job arrays
 
 With `--folder F` a run is made in a folder that stays, and the same command, or one with more cohorts, goes on there.
-Cohorts are made by code: 120 patients, five omics of 40 features, two targets: classes, and a number or a survival
-time. In a run one cohort has a broken table. Planning is a dry run; its time is that of its process on a processor, so
-that other work on the machine does not count, beside the time on the clock. A run has few splits (`SETTINGS`): it shows
-what the workflow adds to the work. Every Python process of a step has a stopwatch, as in `steps.py`. A job that fails
-does not stop the others, and is named in the end. Prints tables in Markdown; many_cohorts.md beside this file has them.
+Cohorts are made by code: 300 patients, five omics of 100 features, two targets: classes, and a number or a survival
+time. One of several cohorts has a broken table. Settings are the defaults, and the node has two cores. Planning is a
+dry run; its time is that of its process on a processor, so that other work on the machine does not count, beside the
+time on the clock. Every Python process of a step has a stopwatch, as in `steps.py`. A job that fails does not stop the
+others, and is named in the end. Prints tables in Markdown; many_cohorts.md beside this file has them.
 """
 
 import argparse
@@ -31,7 +31,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from research.benchmarks.steps import of_steps, start_stopwatch
 
@@ -39,15 +38,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 OMICS = ("rna", "methylation", "cnv", "rppa", "mirna")
 # The second target of a cohort: a number, or a survival time.
 SECOND = ("score", "os")
-PATIENTS, FEATURES = 120, 40
+PATIENTS, FEATURES = 300, 100
+NODE_CORES = 2
 # A cohort whose table of rna has a word among its numbers.
 BROKEN = 7
-# Those of config/quick.yaml, with fewer epochs.
-SETTINGS = {
-    "splits": {"repeats": 1, "folds": 3, "inner_folds": 3},
-    "encoder": {"max_epochs": 30},
-    "information": {"subsamples": 20, "simulations": 16},
-}
 # A run is looked at as often.
 SECONDS = 20
 PARTS = 4
@@ -79,7 +73,6 @@ def prepare(place: Path, n_cohorts: int) -> None:
     if not (place / "Snakefile").exists():
         for name in ("workflow", "config", "cch_omics", "envs"):
             shutil.copytree(REPOSITORY / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        (place / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
         shutil.copy(REPOSITORY / "Snakefile", place)
     for number in range(n_cohorts):
         source = place / "data" / f"cohort{number:02d}"
@@ -111,8 +104,7 @@ def write_sheet(place: Path, n_cohorts: int) -> Path:
 
 
 def command(sheet: Path, *options: str) -> list[str]:
-    configuration = ("--configfile", "settings.yaml", "--config", f"cohorts={sheet.name}")
-    return [sys.executable, "-m", "snakemake", *options, *configuration]
+    return [sys.executable, "-m", "snakemake", *options, "--config", f"cohorts={sheet.name}"]
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
@@ -201,7 +193,7 @@ def run_on_slurm(place: Path, n_cohorts: int, *, arrays: bool) -> str:
     used = processor_seconds()
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        with running_slurm(Path(folder)) as slurm:
+        with running_slurm(Path(folder), NODE_CORES) as slurm:
             said, watch = place / "said.txt", place / "stopwatch"
             shutil.rmtree(watch, ignore_errors=True)
             variables = slurm.env() | start_stopwatch(watch)

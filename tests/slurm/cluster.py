@@ -120,8 +120,9 @@ class Job:
 class Slurm:
     """A cluster of one node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cpus: int = NODE_CPUS) -> None:
         self.folder = folder
+        self.cpus = cpus
 
     def start(self) -> None:
         folder = self.folder
@@ -136,7 +137,7 @@ class Slurm:
         ports = free_ports(2)
         text = CONFIGURATION.format(
             host=short_host(), folder=folder, controller_port=ports[0], node_port=ports[1],
-            cpus=NODE_CPUS, megabytes=NODE_MB, gpus=NODE_GPUS,
+            cpus=self.cpus, megabytes=NODE_MB, gpus=NODE_GPUS,
         )  # fmt: skip
         (folder / "slurm.conf").write_text(text)
         (folder / "gres.conf").write_text(f"NodeName={short_host()} Name=gpu File={folder}/gpu[0-{NODE_GPUS - 1}]\n")
@@ -205,9 +206,9 @@ class Slurm:
 
 
 @contextmanager
-def running_slurm(folder: Path) -> Iterator[Slurm]:
+def running_slurm(folder: Path, cpus: int = NODE_CPUS) -> Iterator[Slurm]:
     """Start a cluster in a folder, and end it whatever happens."""
-    slurm = Slurm(folder)
+    slurm = Slurm(folder, cpus)
     try:
         slurm.start()
         yield slurm
