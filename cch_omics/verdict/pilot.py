@@ -18,6 +18,9 @@ from cch_omics.splits import Splits
 from cch_omics.tasks.base import Gain
 from cch_omics.verdict.label_information import label_information
 
+# Chosen on 144 simulated cohorts; docs/decisions.md has the coverage there, on others, and on halves of real cohorts.
+MODELS = 0.25
+
 COLUMNS = (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS, "pilot_gain", "pilot_gain_se", "taught_information")
 
 
@@ -39,7 +42,7 @@ def pilots(
     rows = []
     for student, predicted in students.items():
         for model in predicted.taught:
-            found, known = [], []
+            found, known, labelled = [], [], []
             for s, task in enumerate(tasks):
                 outputs = (predicted.alone[s], predicted.of(model)[s], encodings[model.teacher].outputs[s])
                 usable = splits.train[s] & np.logical_and.reduce([np.isfinite(each).all(-1) for each in outputs])
@@ -49,33 +52,40 @@ def pilots(
                 np.add.at(of_patients, patient[usable], gain.influence)
                 found.append(replace(gain, influence=of_patients))
                 judged = usable & splits.labelled[s]
+                labelled.append(judged.sum() / max(usable.sum(), 1))
                 fold = splits.inner[s, judged]
                 known.append(label_information(cohort, task, outputs[1][judged], judged, fold)[0])
             each = [(gain.value, gain.se, nats) for gain, nats in zip(found, known, strict=True)]
-            each.append((*mean_gain(found), float(np.mean(known))))
+            each.append((*mean_gain(found, float(np.mean(labelled))), float(np.mean(known))))
             pair = model.teacher, student, model.recipe
             rows += [(*split, *pair, *gain) for split, gain in zip(where, each, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
+def mean_gain(gains: Sequence[Gain], labelled: float) -> tuple[float, float]:
     """Mean of the gains in training sets that share patients, and its error as an estimate of one student's gain.
 
-    A student that will be used is trained once. The mean over J training sets is no surer of what that one gains than
-    a single pilot is: what averaging removes, the chance of one training set and its networks, the student has again.
-    So the error is that of one pilot. With v the mean of the squared standard errors and s^2 the variance between the
-    J gains,
+    With v the mean of the squared standard errors of the J gains, s^2 their variance, and l the share of patients with
+    a label,
 
-        error^2 = v + max(s^2 - (1 - left) v J / (J - 1), 0),   left = |mean influence|^2 / mean |influence|^2.
+        error^2 = left v + min(1, 1 / (4 l)) (1 - left) v + max(s^2 - (1 - left) v J / (J - 1), 0),
+        left = |mean influence|^2 / mean |influence|^2.
 
-    Influences take trained models as given: the second term is what they leave unexplained of the spread. The share
-    `left` of v is common to all training sets, the others differ by the rest of it anyhow. `docs/decisions.md` has the
-    coverage on simulated cohorts; the error of the mean itself, left v + (second term) / J, covers far too little.
+    The first term is the chance of the patients, which all training sets share. The rest of v is the chance of
+    training: models of other training sets are right about other patients. The mean over J averages that out, and the
+    student that will be used, which is trained once, has it again, as a student that is better or worse for everyone.
+    By how much is not seen in J training sets of one cohort. Answers to single patients vary in proportion to
+    1 / labels, and (1 - left) v with 1 / (labels patients). Near its best a student's gain on everyone is a quadratic
+    function of the same variation, so that its variance goes with 1 / labels^2: their ratio is proportional to
+    1 / l. `MODELS` is the factor. It is bounded, since the error is no more than that of one pilot. The third term is
+    what influences, which take trained models as given, leave unexplained of the spread.
 
     Parameters
     ----------
     gains
         With influences of the same patients; those without a standard error are left out.
+    labelled
+        Share of the patients on whom gains were measured whose label may be used.
 
     Returns
     -------
@@ -90,5 +100,7 @@ def mean_gain(gains: Sequence[Gain]) -> tuple[float, float]:
     left = (influence.mean(0) ** 2).sum() / each if each > 0 else 1.0
     values, n = np.array([gain.value for gain in known]), len(known)
     variance = np.mean([gain.se**2 for gain in known])
-    of_training = max(values.var(ddof=1) - (1 - left) * variance * n / (n - 1), 0.0) if n > 1 else 0.0
-    return float(values.mean()), float(np.sqrt(variance + of_training))
+    of_patients, of_models = left * variance, (1 - left) * variance
+    unexplained = max(values.var(ddof=1) - of_models * n / (n - 1), 0.0) if n > 1 else 0.0
+    error = np.sqrt(of_patients + min(1.0, MODELS / labelled) * of_models + unexplained)
+    return float(values.mean()), float(error)

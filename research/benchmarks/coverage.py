@@ -200,26 +200,16 @@ def cell(folder: Path, kind: str, n: int, labels: float, first: int, cohorts: in
 COHORT, PAIR = ["kind", "n", "labels", "seed"], ["teacher", "student"]
 
 
-def jackknife(found: pd.DataFrame) -> "pd.Series[float]":
-    """Variance of each mean pilot by the delete-group jackknife: each outer training set goes without one fold.
-
-    (F - 1) / F sum_j (g_j - mean)^2, with g_j the pilots of the F outer training sets of a repeat; mean over repeats.
-    """
-    splits = found[found["repeat"] >= 0]
-    of_repeats = splits.groupby([*COHORT, *PAIR, "repeat"])["pilot_gain"]
-    return ((of_repeats.count() - 1) * of_repeats.var(ddof=0)).groupby([*COHORT, *PAIR]).mean()
-
-
 def of_cohorts(found: pd.DataFrame) -> pd.DataFrame:
     """A row for each pair of a cohort: how far the mean pilot is `off` the truth, and its errors by name."""
     rows = found[found["repeat"] < 0].set_index([*COHORT, *PAIR])
     each = found[found["repeat"] >= 0].assign(square=found["pilot_gain_se"] ** 2).groupby([*COHORT, *PAIR])["square"]
-    errors = {"stated": rows["pilot_gain_se"], "jackknife": np.sqrt(jackknife(found)), "sampled": np.sqrt(each.mean())}
+    errors = {"stated": rows["pilot_gain_se"], "of one pilot": np.sqrt(each.mean())}
     return rows.assign(off=rows["pilot_gain"] - rows["true"], **errors).reset_index()
 
 
-# The package's; and others: the delete-group jackknife, and the patients' part alone of the error of one pilot.
-ERRORS = ("stated", "jackknife", "sampled")
+# The package's, and that of one pilot by influences alone.
+ERRORS = ("stated", "of one pilot")
 
 
 def share(hit: "pd.Series[bool]", cohort: "pd.Series[str]") -> str:
@@ -284,7 +274,7 @@ def report(found: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cohorts", type=int, default=40, help=f"of each cell, a multiple of {AT_ONCE}")
+    parser.add_argument("--cohorts", type=int, default=10, help=f"of each cell, a multiple of {AT_ONCE}")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--labels", type=float, nargs="+", default=LABELS)
     parser.add_argument("--processes", type=int, default=os.cpu_count())

@@ -29,7 +29,8 @@ def test_a_good_teacher_is_told_from_a_useless_one() -> None:
     rows = benchmark.of_cohorts(found).set_index(["teacher", "student"])
     assert len(rows) == 6 and rows.loc[("strong", "weak"), "true"] > rows.loc[("useless", "weak"), "true"]
     assert rows.loc[("strong", "weak"), "pilot_gain"] > rows.loc[("useless", "weak"), "pilot_gain"]
-    assert (rows["stated"] >= rows["sampled"] - 1e-12).all() and (rows["jackknife"] > 0).all()
+    # With 15% of the labels all of it is the chance of training, and what is left unexplained comes on top.
+    assert (rows["stated"] >= rows["of one pilot"] - 1e-12).all()
     assert "±" in benchmark.table(rows.reset_index(), ["labels"])
     benchmark.report(found)
 
