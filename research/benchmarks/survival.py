@@ -287,6 +287,7 @@ def report(found: pd.DataFrame) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=10, help="cohorts of each cell; see MORE_OF")
+    parser.add_argument("--first", type=int, default=0, help="number of the first of them")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--censored", type=float, nargs="+", default=CENSORED)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
@@ -300,7 +301,15 @@ def main() -> None:
     started = time.perf_counter()
     # The first cohorts of each cell come first.
     jobs = [
-        (args.kept, n, censored, budget, kind, start * times, min(AT_ONCE, args.replicates - start) * times)
+        (
+            args.kept,
+            n,
+            censored,
+            budget,
+            kind,
+            (args.first + start) * times,
+            min(AT_ONCE, args.replicates - start) * times,
+        )
         for start in range(0, args.replicates, AT_ONCE)
         for n, censored, budget, kind in cells
         for times in [MORE_OF.get(kind, 1)]
