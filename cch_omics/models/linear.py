@@ -263,11 +263,13 @@ def _as_outputs(sets: TrainingSets, problem: _Problem, paths: _Paths) -> Linear:
     error = np.einsum("kmn,pkmnr->kpm", weights, off**2)
     chosen = np.tensordot(sets.judges()[:, : sets.n_inner], error, 1).argmin(1)  # (G, M)
     models = np.arange(chosen.shape[1])
-    predicted = [
-        paths.predicted[penalty, g, models] @ unit.slope + unit.intercept
-        for g, (penalty, unit) in enumerate(zip(chosen, problem.units, strict=True))
-    ]
+    predicted = []
+    for g, (penalty, unit) in enumerate(zip(chosen, problem.units, strict=True)):
+        said, known = paths.predicted[penalty, g, models], sets.train[g] & sets.labelled
+        own = np.stack([sets.task.intercept(each[known], sets.values[known], unit) for each in said])
+        predicted.append(said @ unit.slope + own[:, None])
     last, unit = chosen[-1], problem.units[-1]
     weight = paths.weight[last, models] @ unit.slope
-    intercept = paths.intercept[last, models] @ unit.slope + unit.intercept
+    # Of the last training set, that of all samples.
+    intercept = paths.intercept[last, models] @ unit.slope + own
     return Linear(*(each.astype(np.float32) for each in (np.stack(predicted), weight, intercept)))

@@ -81,8 +81,8 @@ class GroupTargets:
 class Responses:
     """What a linear student is fitted to by least squares, and how its predictions become outputs.
 
-    They are those of one step of Newton's method that starts from what is known without the omics: outputs are
-    intercept + responses @ slope.
+    They are those of one step of Newton's method that starts from what is known without the omics, the intercept.
+    Outputs are responses @ slope, and an intercept that may be fitted again (`Task.intercept`).
 
     Attributes
     ----------
@@ -336,6 +336,9 @@ class Task(Protocol):
 
     def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
         """(n, C) outputs of a teacher -> (n, R) responses, and (n,) how much they say."""
+
+    def intercept(self, predicted: Floats, values: Values, responses: Responses) -> Floats:
+        """(n, R) predicted responses of n labelled training samples and their labels -> (C,) intercept of outputs."""
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

@@ -75,8 +75,8 @@ class Classification:
     primary: ClassVar[str] = "balanced_accuracy"
     # 0.035, 0.028 and 0.022 at the three label budgets of docs/decisions.md, 0.015 to 0.037 with any group left out.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.063, 0.13, 0.31)
-    pilot_label_power: ClassVar[float] = 0.32
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.030, 0.063, 0.15)
+    pilot_label_power: ClassVar[float] = 0.71
     label_estimator: ClassVar[str] = "ross"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
@@ -162,6 +162,10 @@ class Classification:
     def soft_responses(self, outputs: Outputs, responses: Responses) -> tuple[Floats, Floats]:
         """The teacher's probabilities."""
         return softmax(np.asarray(outputs, dtype=np.float64), axis=1), np.ones(len(outputs))
+
+    def intercept(self, predicted: Floats, values: Values, responses: Responses) -> Floats:
+        """That of the responses."""
+        return responses.intercept
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

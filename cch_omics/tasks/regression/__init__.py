@@ -79,8 +79,8 @@ class Regression:
     primary: ClassVar[str] = "r2"
     # That of classification: no number has been chosen on cohorts with numbers yet.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.038, 0.19, 0.49)
-    pilot_label_power: ClassVar[float] = 0.88
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.026, 0.14, 0.36)
+    pilot_label_power: ClassVar[float] = 1.1
     label_estimator: ClassVar[str] = "ksg"
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("",),)
     shared_head: ClassVar[bool] = False
@@ -190,6 +190,10 @@ class Regression:
         """The teacher's numbers, in the same units."""
         numbers = (np.asarray(outputs, dtype=np.float64) - responses.intercept) / responses.slope[0]
         return numbers, np.ones(len(outputs))
+
+    def intercept(self, predicted: Floats, values: Values, responses: Responses) -> Floats:
+        """That of the responses."""
+        return responses.intercept
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

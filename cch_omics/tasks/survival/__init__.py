@@ -36,6 +36,7 @@ from cch_omics.tasks.checks import quantile_edges
 from cch_omics.tasks.survival import metrics, reading
 from cch_omics.tasks.survival.gain import c_gain
 from cch_omics.tasks.survival.hazards import (
+    baseline,
     encode,
     interval_ends,
     life_table,
@@ -97,8 +98,8 @@ class Survival:
     primary: ClassVar[str] = "uno_c"
     # That of classification: no number has been chosen on cohorts with survival times yet.
     gain_sd: ClassVar[float] = 0.03
-    pilot_variance: ClassVar[tuple[float, float, float]] = (0.066, 0.12, 0.15)
-    pilot_label_power: ClassVar[float] = 1.2
+    pilot_variance: ClassVar[tuple[float, float, float]] = (0.024, 0.046, 0.082)
+    pilot_label_power: ClassVar[float] = 1.7
     label_estimator: ClassVar[str] = "likelihood"
     # The second is cBioPortal's, the third Xena's.
     columns: ClassVar[tuple[tuple[str, ...], ...]] = (("_time", "_event"), ("_MONTHS", "_STATUS"), (".time", ""))
@@ -270,6 +271,13 @@ class Survival:
         left = np.cumsum(softplus(logits), 1)
         reached = np.exp(-np.column_stack([np.zeros(len(left)), left[:, :-1]]))
         return _score(reached * expit(logits), reached, responses.intercept)
+
+    def intercept(self, predicted: Floats, values: Values, responses: Responses) -> Floats:
+        """Logits of hazards that are most likely given the scores.
+
+        The hazard of all together falls with time below that of each patient: those of high risk leave first.
+        """
+        return baseline(predicted[:, 0], *encode(self.ends, values))
 
     # --- Judging ------------------------------------------------------------------------------------------------------
 

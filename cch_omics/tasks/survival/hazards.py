@@ -76,7 +76,7 @@ def baseline(score: Floats, d: Floats, x: Floats) -> Floats:
     mean = (d.sum() + 0.5) / (x.sum() + 1.0)
     shifted, exposure = np.append(score, 0.0)[:, None], np.vstack([x, np.ones_like(x[:1])])
     events = d.sum(0) + mean
-    b = np.full(d.shape[1], logit(mean) - np.median(score))
+    b = np.full(d.shape[1], logit(mean) - np.median(shifted))
     for _ in range(_STEPS):
         hazard = expit(b + shifted)
         slope = (exposure * hazard * (1 - hazard)).sum(0)
