@@ -1,0 +1,66 @@
+"""What users would write instead of the package: it is the same work, and no teacher passes on a label it should not."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from cch_omics.config import EncoderConfig
+from cch_omics.evaluation.gains import score_models
+from cch_omics.models.distil import models_of
+from cch_omics.models.fit import fit
+from cch_omics.models.training_sets import Teaching, training_sets
+from research.benchmarks import comparison_rivals as rivals
+from research.benchmarks import growth
+from research.benchmarks.cases import CPU
+from research.benchmarks.comparison_rivals import Lesson, Without, logistic_regressions, networks
+
+SETTINGS = EncoderConfig(units=4, components=8, max_epochs=20, dropout=0)
+COHORT = growth.cohort(60, features=20)
+SPLITS = rivals.some_splits(growth.splits_of(COHORT), 1)
+
+
+def test_networks_of_a_plain_loop_are_those_of_the_package() -> None:
+    sets = training_sets(COHORT, SPLITS, 0, "omics0", SETTINGS, seed=0, device=CPU, without_pairs=True)
+    inner, label = SPLITS.inner[0], np.eye(3)[COHORT.target.strata]
+    without = [Without({g}) for g in range(sets.n_inner)] + [Without(pair) for pair in sets.pairs] + [Without()]
+    inputs = dict(zip(without, sets.inputs.numpy(), strict=True))
+    random = np.random.default_rng(0)
+    taught = random.normal(size=(1, len(without), *label.shape)).astype(np.float32)
+    soft = {each: torch.as_tensor(taught[0, g]).softmax(1).numpy() for g, each in enumerate(without)}
+    teaching = Teaching(taught, np.ones((1, len(label)), dtype=bool) & sets.train[-1])
+    for lesson, teachings in ((Lesson(label), None), (Lesson(label, soft), [teaching])):
+        (batched,) = fit([sets], SETTINGS, teachings, weight=rivals.DISTILLATION.weight if teachings else 0.0)
+        looped = networks(inputs, inner, lesson, settings=SETTINGS, seeds=dict(zip(without, sets.seeds, strict=True)))
+        for expected, each in zip(batched.predict(sets.inputs)[:, 0], without, strict=True):
+            np.testing.assert_allclose(looped[each], expected, atol=1e-3)
+
+
+# So few epochs that there is one look: by its number of epochs a network knows a little of every fold but its own.
+BRIEFLY = partial(networks, settings=SETTINGS.model_copy(update={"max_epochs": rivals.CHECK_EVERY}))
+
+
+@pytest.mark.parametrize("learn", [BRIEFLY, logistic_regressions])
+def test_soft_targets_know_no_label_of_their_own_fold_or_the_fold_left_out(learn: rivals.Learn) -> None:
+    inner, values = SPLITS.inner[0], COHORT.modalities["omics0"].values
+    folds = range(SPLITS.n_inner)
+    sets = [*(Without({g}) for g in folds), *(Without({1, h}) for h in folds if h != 1)]
+    inputs = {without: rivals.components(values, rivals.train_of(inner, without)) for without in sets}
+    label = np.eye(3)[COHORT.target.strata]
+    others = np.where(np.isin(inner, [0, 1])[:, None], np.roll(label, 1, axis=1), label)
+    before, after = (
+        rivals.soft_targets(learn(inputs, inner, Lesson(labels)), inner, Without({1})) for labels in (label, others)
+    )
+    # The labels of folds 0 and 1 are others: what is said of fold 0 is the same, and fold 0 teaches of the other folds.
+    for fold in folds:
+        assert np.array_equal(before[inner == fold], after[inner == fold]) == (fold == 0)
+
+
+def test_students_of_a_cohort_are_distilled_and_scored() -> None:
+    outputs, n_models = rivals.distilled(COHORT, SPLITS, logistic_regressions)
+    names = models_of("omics0", ["omics1"])
+    # Of three folds: seven encoders of each omics, and four sets of each taught student, in two splits.
+    assert n_models == 2 * 2 * (7 + (len(names) - 1) * 4)
+    scores, _ = score_models(COHORT, SPLITS, "omics0", outputs["omics0"])
+    assert len(scores) == len(names) and np.isfinite(scores).all()
