@@ -51,16 +51,14 @@ class Used:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--outer", type=int, help="outer splits of the loop, besides the full cohort; by default all")
+    parser.add_argument("--outer", type=int, help="outer splits, besides the full cohort; by default all")
     parser.add_argument("--flexynesis", type=Path, help="the Python of an environment that has it")
-    parser.add_argument("--only", choices=tuple(RIVALS))
+    parser.add_argument("--only", nargs="+", choices=tuple(RIVALS), default=tuple(RIVALS))
     args = parser.parse_args()
     if not (args.data / ROW["cohort"]).is_dir():
         parser.error(f"argument --data: no folder {ROW['cohort']} in {args.data}, so that nothing was measured")
     rows = []
-    for name, (title, measure, lacks) in RIVALS.items():
-        if args.only not in (None, name):
-            continue
+    for title, measure, lacks in (RIVALS[name] for name in args.only):
         with tempfile.TemporaryDirectory() as scratch:
             rows.append({"by": title, **measure(args, Path(scratch)), "what it does not do": lacks})
         print(title, rows[-1], file=sys.stderr, flush=True)
@@ -115,7 +113,7 @@ def package(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def rival(name: str) -> Callable[[argparse.Namespace, Path], dict[str, Any]]:
     def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "research.benchmarks.comparison_rivals", name, "--data", args.data.resolve()]
-        if args.outer and (name == "loop" or args.only):
+        if args.outer:
             command += ["--outer", args.outer]
         used = measured([*command, "--output", "found.json"], folder)
         found = json.loads((folder / "found.json").read_text())

@@ -9,7 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import combinations
 from math import comb
@@ -32,6 +32,7 @@ from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.evaluation.gains import score_models
 from cch_omics.models.distil import distil, models_of
 from cch_omics.models.encode import encode
+from cch_omics.models.fit import CHECK_EVERY
 from cch_omics.models.out_of_fold import Model
 from cch_omics.models.train import EPSILON
 from cch_omics.splits import Splits, make_splits
@@ -42,7 +43,6 @@ from research.benchmarks.engine import Plain, adamw
 
 CASE = Case(**ROW, cluster=ROW["cohort"])
 ENCODER, DISTILLATION = EncoderConfig(), DistillationConfig()
-CHECK_EVERY = 5
 
 # The inner folds that a training set goes without; what is there for each training set of a split.
 Without = frozenset[int]
@@ -63,11 +63,12 @@ def main() -> None:
     cohort = CASE.read(args.data)
     every = make_splits(cohort, SplitsConfig(), seed=SEED)
     splits = some_splits(every, args.outer)
+    done = f"{len(splits.fold)} of {len(every.fold)} splits"
     if args.rival == "tables":
         write_tables(cohort, splits, args.output)
         return
     begun = time.process_time()
-    outputs, n_models = RIVALS[args.rival](cohort, splits)
+    outputs = RIVALS[args.rival](cohort, splits)
     scores, _ = score_models(cohort, splits, STUDENT, outputs[STUDENT])
     place = list(cohort.target.task.metrics).index("balanced_accuracy")
     models = models_of(STUDENT, teachers_of(cohort, STUDENT))
@@ -75,7 +76,7 @@ def main() -> None:
     found = {
         "begun": begun,
         "share": len(splits.fold) / len(every.fold),
-        "trained": f"{n_models:,} {TRAINED[args.rival]}, {len(splits.fold)} of {len(every.fold)} splits",
+        "trained": f"{count_models(cohort, splits):,} {TRAINED[args.rival]}, {done}",
         "alone": score[Model("alone")],
         "taught": score[Model("soft_targets", TEACHER)],
     }
@@ -85,27 +86,27 @@ def main() -> None:
 def some_splits(splits: Splits, n_outer: int | None) -> Splits:
     """The first outer splits and the full cohort."""
     chosen = [*[*range(splits.full)][:n_outer], splits.full]
-    return replace(
-        splits,
-        repeat=splits.repeat[chosen],
-        fold=splits.fold[chosen],
-        inner=splits.inner[chosen],
-        labelled=splits.labelled[chosen],
-    )
+    return replace(splits, **{each.name: getattr(splits, each.name)[chosen] for each in fields(splits)})
 
 
-def of_engine(cohort: Cohort, splits: Splits) -> tuple[Outputs, int]:
+def count_models(cohort: Cohort, splits: Splits) -> int:
+    """Teachers without one fold, without two, and of all samples; taught students without one fold, and of all."""
+    n_singles = splits.n_inner + 1
+    n_taught = sum(len(models_of(name, teachers_of(cohort, name))) - 1 for name in cohort.modalities)
+    of_split = len(cohort.modalities) * (n_singles + comb(splits.n_inner, 2)) + n_taught * n_singles
+    return len(splits.fold) * of_split
+
+
+def of_engine(cohort: Cohort, splits: Splits) -> Outputs:
     """Encoders and students of the package, with those of permuted soft targets: each a network and ridge members."""
     common: dict[str, Any] = {"seed": SEED, "device": CPU}
     encodings = {name: encode(cohort, splits, name, ENCODER, **common) for name in cohort.modalities}
-    students = {
-        name: distil(cohort, splits, encodings, name, teachers_of(cohort, name), DISTILLATION, ENCODER, **common)
+    return {
+        name: distil(
+            cohort, splits, encodings, name, teachers_of(cohort, name), DISTILLATION, ENCODER, **common
+        ).outputs
         for name in cohort.modalities
     }
-    n_singles, n_encoders = splits.n_inner + 1, splits.n_inner + 1 + comb(splits.n_inner, 2)
-    n_taught = sum(len(each.models) - 1 for each in students.values())
-    n_models = len(splits.fold) * (len(encodings) * n_encoders + n_taught * n_singles)
-    return {name: each.outputs for name, each in students.items()}, n_models
 
 
 @dataclass(frozen=True)
@@ -137,37 +138,32 @@ class Lesson:
 Learn = Callable[[BySet, NDArray[np.int64], Lesson], BySet]
 
 
-def distilled(cohort: Cohort, splits: Splits, learn: Learn, jobs: int = 1) -> tuple[Outputs, int]:
-    """Outputs (M, S, n, C) of the students of each modality, in the order of `models_of`; and how many were trained."""
-    parts = joblib.Parallel(jobs)(
-        joblib.delayed(distilled_in_split)(cohort, splits, s, learn) for s in range(len(splits.fold))
-    )
-    outputs = {name: np.stack([part[name] for part, _ in parts], axis=1) for name in cohort.modalities}
-    return outputs, sum(n_models for _, n_models in parts)
+def distilled(cohort: Cohort, splits: Splits, learn: Learn, jobs: int = 1) -> Outputs:
+    """Outputs of the students of each modality, in the order of `models_of`."""
+    work = joblib.delayed(distilled_in_split)
+    parts = joblib.Parallel(jobs)(work(cohort, splits, s, learn) for s in range(len(splits.fold)))
+    return {name: np.stack([part[name] for part in parts], axis=1) for name in cohort.modalities}
 
 
-def distilled_in_split(cohort: Cohort, splits: Splits, s: int, learn: Learn) -> tuple[Outputs, int]:
-    """(M, n, C) of each modality, and how many models were trained."""
+def distilled_in_split(cohort: Cohort, splits: Splits, s: int, learn: Learn) -> Outputs:
+    """(M, n, C) of each modality."""
     inner, classes = splits.inner[s], np.arange(len(cohort.target.task.strata_names))
     label = ((cohort.target.strata[:, None] == classes) & splits.labelled[s][:, None]).astype(np.float64)
     sets = [Without(out) for size in (1, 2, 0) for out in combinations(range(splits.n_inner), size)]
-    of_students = [without for without in sets if len(without) < 2]
-    inputs, teachers, outputs, n_models = {}, {}, {}, 0
+    inputs, teachers, outputs = {}, {}, {}
     for name, modality in cohort.modalities.items():
         inputs[name] = {without: components(modality.values, train_of(inner, without)) for without in sets}
         teachers[name] = learn(inputs[name], inner, Lesson(label))
-        n_models += len(sets)
     for student in cohort.modalities:
-        own = {without: inputs[student][without] for without in of_students}
+        own = {without: values for without, values in inputs[student].items() if len(without) < 2}
         of_models = [out_of_fold(teachers[student], inner)]
         for model in models_of(student, teachers_of(cohort, student))[1:]:
             soft = {without: soft_targets(teachers[model.teacher], inner, without) for without in own}
             if model.control == "shuffled":
                 soft = {without: permuted(each, inner, without) for without, each in soft.items()}
             of_models.append(out_of_fold(learn(own, inner, Lesson(label, soft)), inner))
-            n_models += len(own)
         outputs[student] = np.stack(of_models)
-    return outputs, n_models
+    return outputs
 
 
 def train_of(inner: NDArray[np.int64], without: Without) -> NDArray[np.bool_]:
@@ -293,7 +289,7 @@ def write_tables(cohort: Cohort, splits: Splits, folder: Path) -> None:
             table.to_csv(folder / part / f"{name}.csv")
 
 
-RIVALS: dict[str, Callable[[Cohort, Splits], tuple[Outputs, int]]] = {
+RIVALS: dict[str, Callable[[Cohort, Splits], Outputs]] = {
     "engine": of_engine,
     "loop": partial(distilled, learn=networks),
     "pipelines": partial(distilled, learn=logistic_regressions),

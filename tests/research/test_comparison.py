@@ -1,18 +1,22 @@
-"""What users would write instead of the package: it is the same work, and no teacher passes on a label it should not."""
+"""What users would write instead of the package is the same work, and no teacher passes on a label it should not."""
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from cch_omics.config import EncoderConfig
 from cch_omics.evaluation.gains import score_models
 from cch_omics.models.distil import models_of
 from cch_omics.models.fit import fit
 from cch_omics.models.training_sets import Teaching, training_sets
+from research.benchmarks import comparison, growth
 from research.benchmarks import comparison_rivals as rivals
-from research.benchmarks import growth
 from research.benchmarks.cases import CPU
 from research.benchmarks.comparison_rivals import Lesson, Without, logistic_regressions, networks
 
@@ -58,9 +62,30 @@ def test_soft_targets_know_no_label_of_their_own_fold_or_the_fold_left_out(learn
 
 
 def test_students_of_a_cohort_are_distilled_and_scored() -> None:
-    outputs, n_models = rivals.distilled(COHORT, SPLITS, logistic_regressions)
-    names = models_of("omics0", ["omics1"])
-    # Of three folds: seven encoders of each omics, and four sets of each taught student, in two splits.
-    assert n_models == 2 * 2 * (7 + (len(names) - 1) * 4)
+    trained = 0
+
+    def counted(inputs: rivals.BySet, inner: NDArray[np.int64], lesson: Lesson) -> rivals.BySet:
+        nonlocal trained
+        trained += len(inputs)
+        return logistic_regressions(inputs, inner, lesson)
+
+    outputs = rivals.distilled(COHORT, SPLITS, counted)
+    assert trained == rivals.count_models(COHORT, SPLITS)
     scores, _ = score_models(COHORT, SPLITS, "omics0", outputs["omics0"])
-    assert len(scores) == len(names) and np.isfinite(scores).all()
+    assert len(scores) == len(models_of("omics0", ["omics1"])) and np.isfinite(scores).all()
+
+
+def test_what_children_of_a_process_hold_is_measured_and_a_failure_is_said(tmp_path: Path) -> None:
+    # From a small process, as in the benchmark: a child begins with what the one that started it held.
+    program = """
+import sys, pathlib
+from research.benchmarks.comparison import measured
+child = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+for held in ("None", "b'x' * (2 * 10**8)"):
+    print(measured([sys.executable, "-c", child, held], pathlib.Path(sys.argv[1])).peak)
+"""
+    said = subprocess.run([sys.executable, "-c", program, tmp_path], check=True, capture_output=True, text=True)
+    nothing, much = map(float, said.stdout.split())
+    assert nothing < 100 and much > 190
+    with pytest.raises(SystemExit, match="no such thing"):
+        comparison.measured([sys.executable, "-c", "raise ValueError('no such thing')"], tmp_path)
