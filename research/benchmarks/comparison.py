@@ -1,7 +1,6 @@
 """What a user would do instead, on the same cohort: seconds of the processor, on the clock, and memory.
 
-    python -m research.benchmarks.comparison --data DIR
-    python -m research.benchmarks.comparison --data DIR --flexynesis VENV/bin/python --outer 2
+    python -m research.benchmarks.comparison --data DIR --flexynesis VENV/bin/python
     python -m research.benchmarks.comparison --data DIR --outer 1 --only pipelines        (the smallest run)
 
 DIR has the folder `brca-paired`: oestrogen receptor status from four omics, the default 2 x 5 outer splits with 5 inner
@@ -51,7 +50,7 @@ class Used:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--outer", type=int, help="outer splits, besides the full cohort; by default all")
+    parser.add_argument("--outer", type=int, help="outer splits of teachers and students, by default all")
     parser.add_argument("--flexynesis", type=Path, help="the Python of an environment that has it")
     parser.add_argument("--only", nargs="+", choices=tuple(RIVALS), default=tuple(RIVALS))
     args = parser.parse_args()
@@ -80,14 +79,14 @@ def measured(command: list[Any], folder: Path, *, ours: bool = True) -> Used:
 
 
 def row(
-    used: Used, trained: str, alone: object = "", taught: object = "", whole: float | None = None
+    used: Used | None, trained: str, alone: object = "", taught: object = "", whole: float | None = None
 ) -> dict[str, Any]:
     """Of the table; `whole` are the processor seconds for all splits, where only some were done."""
     return {
-        "processor, s": used.processor,
-        "scaled to all splits, s": "" if whole is None else f"**{whole:.0f}**",
-        "clock, s": used.clock,
-        "peak, MB": used.peak,
+        "processor, s": used.processor if used else "",
+        "scaled to all splits, s": "" if whole is None else f"{whole:.0f}",
+        "clock, s": used.clock if used else "",
+        "peak, MB": used.peak if used else "",
         "trained": trained,
         f"{STUDENT} alone": alone,
         f"{STUDENT} taught by {TEACHER}": taught,
@@ -106,7 +105,7 @@ def package(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with (folder / "intermediate" / "performance.tsv").open() as file:
         lines = [line for line in csv.DictReader(file, delimiter="\t") if line["metric"] == "balanced_accuracy"]
     score = {(line["student"], line["model"]): float(line["mean"]) for line in lines}
-    trained = "as below, and the reference models"
+    trained = "as below, of all splits, and the reference models"
     return row(used, trained, score[STUDENT, "alone"], score[STUDENT, f"soft_targets:{TEACHER}"])
 
 
@@ -127,14 +126,14 @@ def rival(name: str) -> Callable[[argparse.Namespace, Path], dict[str, Any]]:
 
 def importing(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if not args.flexynesis:
-        return row(Used(0, 0, 0), "not measured: no --flexynesis")
+        return row(None, "not measured: no --flexynesis")
     return row(measured([args.flexynesis.absolute(), "-c", IMPORTS], folder, ours=False), "nothing")
 
 
 def flexynesis(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Its command, from tables to scores of the test fold; the tables are written before the clock starts."""
     if not args.flexynesis:
-        return row(Used(0, 0, 0), "not measured: no --flexynesis")
+        return row(None, "not measured: no --flexynesis")
     command = [sys.executable, "-m", "research.benchmarks.comparison_rivals", "tables", "--data", args.data.resolve()]
     measured([*command, "--output", "tables"], folder)
     command = [args.flexynesis.absolute().parent / "flexynesis", "--data_path", "tables", "--outdir", "."]
