@@ -239,21 +239,21 @@ def scored(measured: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean score over students in each of the ways, and the mean over the cases of a metric and budget."""
+    """Mean score over students in each of the ways."""
     of_students = rows.groupby([*CASE, "student", "way"])["score"].mean()
-    return with_means(of_students.groupby([*CASE, "way"]).mean().unstack("way")[list(WAYS)])
+    return with_means(of_students.groupby([*CASE, "way"]).mean().unstack("way")[list(WAYS)], cases=False)
 
 
-def with_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of cases, then their mean, of each metric and budget."""
+def with_means(table: pd.DataFrame, *, cases: bool = True) -> pd.DataFrame:
+    """Rows of cases if they are asked for, then their mean, of each metric and budget."""
     parts = []
     for key, part in table.groupby(CASE[:2]):
         mean = (
             part.mean().to_frame().T.set_axis(pd.MultiIndex.from_tuples([(*key, f"mean of {len(part)}")], names=CASE))
         )
-        both = pd.concat([part, mean] if len(part) > 1 else [part])
+        shown = [part] if len(part) == 1 else [part, mean] if cases else [mean]
         # Zero, and not minus zero.
-        parts.append(both.round(digits(str(key[0]))) + 0.0)
+        parts.append(pd.concat(shown).round(digits(str(key[0]))) + 0.0)
     return pd.concat(parts).reset_index()
 
 
@@ -282,7 +282,7 @@ def controls(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = [name + kind for kind in ("taught", ADVISED) for name in ("", "self ", "shuffled ")]
     gained = score[kinds].sub(score["alone"], axis=0)
     gained["taught as advised, %"] = 100 * rows[rows["kind"] == ADVISED].set_index(index)["taught"]
-    return with_means(gained.groupby(CASE).mean())
+    return with_means(gained.groupby(CASE).mean(), cases=False)
 
 
 def against(rows: pd.DataFrame) -> pd.DataFrame:
