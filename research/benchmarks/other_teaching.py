@@ -1,8 +1,7 @@
 """What else could teach: the student itself on patients without the teacher's omics, omics together, and boosting.
 
     python -m research.benchmarks.other_teaching --data DIR --output DIR
-    python -m research.benchmarks.other_teaching --data DIR --output DIR --only brca-paired/er_status --budgets 0.15
-    python -m research.benchmarks.other_teaching --output DIR --tables          (of what is measured so far)
+    python -m research.benchmarks.other_teaching --output DIR          (of what is measured so far)
 
 DIR of --data has the folders of the clean cases of `decisions.measure`. Each cohort, target and label budget is one
 file of DIR of --output, and is not measured again. Splits, teaching, pilots and the choice by them are those of the
@@ -38,11 +37,10 @@ from cch_omics.verdict.pilot import pilots
 from research.benchmarks.cases import CLEAN, SEED, Case
 from research.benchmarks.coverage import of_split
 from research.benchmarks.decisions.measure import CASES
-from research.benchmarks.decisions.page import over_patients, percent, shown
+from research.benchmarks.decisions.page import CASE, over_patients, percent, shown
 from research.benchmarks.kept import keep
 from research.benchmarks.recipes import BUDGETS, DISTILLATION, primary, promised_most
 
-SPLITS = SplitsConfig(repeats=1)
 # What a student may be taught by.
 OTHER, WITH_OWN, TOGETHER, ALL = "another omics", "another and its own", "all others together", "all and its own"
 BOOSTED = "another omics, boosting"
@@ -50,32 +48,28 @@ HALF = "another omics of half the patients"
 HALF_AND_OWN, HALF_THEN_OWN = "the same, itself on the other half", "the same, then itself on the other half"
 ITSELF, UNLABELLED = "itself", "itself on unlabelled patients"
 # Among whom pilots may choose, for the advised gain.
+ANY = "any of these"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     **{kind: (kind,) for kind in (OTHER, WITH_OWN, TOGETHER, ALL, BOOSTED)},
-    "any of these": (OTHER, WITH_OWN, TOGETHER, ALL, BOOSTED),
+    ANY: (OTHER, WITH_OWN, TOGETHER, ALL, BOOSTED),
     **{kind: (kind,) for kind in (ITSELF, UNLABELLED, HALF, HALF_AND_OWN, HALF_THEN_OWN)},
 }
-AGAIN = ", then itself"
-# More than a hundredth of balanced accuracy, R² or C lost.
-HARM = -0.01
+# What each is compared with.
+BEFORE = {kind: OTHER for kind in (WITH_OWN, TOGETHER, ALL, BOOSTED, ANY)} | {HALF_AND_OWN: HALF, HALF_THEN_OWN: HALF}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data", type=Path, help="without it nothing is measured")
     parser.add_argument("--output", type=Path, required=True, help="a file for each case; not for the repository")
     parser.add_argument("--only", nargs="+", metavar="COHORT[/TARGET]")
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS)
-    parser.add_argument("--tables", action="store_true", help="measure nothing")
     args = parser.parse_args()
     cases = [judged.case for judged in CASES if judged.kind == CLEAN]
-    if not args.tables:
-        if args.data is None:
-            parser.error("--data is needed, or --tables")
-        for budget, case in product(args.budgets, cases):
-            if args.only is None or {case.cohort, f"{case.cohort}/{case.target}"} & set(args.only):
-                path = args.output / f"{case.cohort}-{case.target}-{budget:g}.json"
-                keep(path, partial(measure, replace(case, budget=budget), args.data))
+    for budget, case in product(args.budgets, cases if args.data else ()):
+        if args.only is None or {case.cohort, f"{case.cohort}/{case.target}"} & set(args.only):
+            path = args.output / f"{case.cohort}-{case.target}-{budget:g}.json"
+            keep(path, partial(measure, replace(case, budget=budget), args.data))
     print("\n\n".join(tables(args.output)))
 
 
@@ -86,12 +80,10 @@ def measure(case: Case, data: Path | None) -> dict[str, Any]:
     """Gains of the students of a case, mean over outer splits, by what teaches them."""
     begun = time.process_time()
     cohort = case.read(data)
-    splits = make_splits(cohort, SPLITS, seed=SEED)
-    rows = [row for student, kinds, encodings in taught_by(cohort, splits)
-            for row in gains_of(cohort, splits, student, kinds, encodings)]  # fmt: skip
-    about = {"cluster": case.cluster, "cohort": case.cohort, "target": case.target, "budget": case.budget}
-    about |= {"task": cohort.target.task.name, "seconds": time.process_time() - begun}
-    return {"about": about, "rows": rows}
+    splits = make_splits(cohort, SplitsConfig(repeats=1), seed=SEED)
+    rows = [row for taught in taught_by(cohort, splits) for row in gains_of(cohort, splits, *taught)]
+    about = {name: getattr(case, name) for name in ("cluster", "cohort", "target", "budget")}
+    return {"about": about | {"seconds": time.process_time() - begun}, "rows": rows}
 
 
 def taught_by(cohort: Cohort, splits: Splits) -> Iterator[tuple[str, dict[str, str], dict[str, Encoding]]]:
@@ -105,11 +97,8 @@ def taught_by(cohort: Cohort, splits: Splits) -> Iterator[tuple[str, dict[str, s
     for student in names:
         others = [name for name in names if name != student]
         kinds = {other: OTHER for other in others}
-        for kind, members in [
-            *((WITH_OWN, {other, student}) for other in others),
-            (TOGETHER, {*others}),
-            (ALL, {*names}),
-        ]:
+        with_own = [(WITH_OWN, [other, student]) for other in others]
+        for kind, members in [*with_own, (TOGETHER, others), (ALL, names)]:
             view = "+".join(name for name in names if name in members)
             kinds[view] = kind
             if view not in fused:
@@ -119,7 +108,7 @@ def taught_by(cohort: Cohort, splits: Splits) -> Iterator[tuple[str, dict[str, s
         for other in others:
             kinds |= {f"boosting {other}": BOOSTED, f"half {other}": HALF, f"half {other} and own": HALF_AND_OWN}
             encodings[f"boosting {other}"] = trees[other]
-            encodings[f"half {other}"] = encodings[f"half {other}{AGAIN}"] = halves[other]
+            encodings[f"half {other}"] = encodings[f"half {other}, then itself"] = halves[other]
             encodings[f"half {other} and own"] = filled(halves[other], own)
         labelled = splits.labelled[:, None, :, None]
         encodings["unlabelled"] = replace(own, soft_targets=np.where(labelled, np.float32(np.nan), own.soft_targets))
@@ -135,10 +124,9 @@ def half_of(cohort: Cohort) -> NDArray[np.bool_]:
 
 def fewer(cohort: Cohort, some: NDArray[np.bool_]) -> Cohort:
     """The cohort in which only (n,) some samples have omics."""
-    modalities = {}
-    for name, modality in cohort.modalities.items():
-        known = some[modality.rows]
-        modalities[name] = replace(modality, values=modality.values[known], rows=modality.rows[known])
+    modalities = dict(cohort.modalities)
+    for name, each in modalities.items():
+        modalities[name] = replace(each, values=each.values[some[each.rows]], rows=each.rows[some[each.rows]])
     return replace(cohort, modalities=modalities)
 
 
@@ -157,8 +145,7 @@ def boosted(cohort: Cohort, name: str, sets: TrainingSets) -> NDArray[np.float32
     for g in range(sets.n_inner):
         judged = sets.predicted[g] & sets.labelled
         loss[:, g] = sets.task.loss(outputs[:, g][:, judged], sets.values[judged]).sum(1)
-    may_look = sets.judges()[:, : sets.n_inner] > 0
-    rounds = (may_look @ loss.T).argmin(1)
+    rounds = ((sets.judges()[:, : sets.n_inner] > 0) @ loss.T).argmin(1)
     return outputs[rounds, np.arange(len(rounds))][:, None].astype(np.float32)
 
 
@@ -193,15 +180,14 @@ def gains_of(
     kinds = {model.teacher: kinds.get(model.teacher, HALF_THEN_OWN) for model in predicted.taught}
     found = primary(cohort, splits, {student: predicted})
     scores = {model.teacher: np.array(each) for (_, model), each in found.items()}
-    alone = scores[""]
     for teacher, kind in kinds.items():
-        gain = np.nanmean(scores[teacher] - alone)
-        yield {"student": student, "teacher": teacher, "kind": kind, "advised": False, "gain": float(gain)}
+        gain = float(np.nanmean(scores[teacher] - scores[""]))
+        yield {"student": student, "teacher": teacher, "kind": kind, "advised": False, "gain": gain}
     gained = pilots(cohort, splits, encodings, {student: predicted})
     for name, among in CHOICES.items():
         chosen = promised_most(cohort, splits, gained[gained["teacher"].map(kinds).isin(among)])
         score = np.array([scores[model.teacher][s] for s, model in enumerate(chosen)])
-        yield {"student": student, "kind": name, "advised": True, "gain": float(np.nanmean(score - alone))}
+        yield {"student": student, "kind": name, "advised": True, "gain": float(np.nanmean(score - scores[""]))}
 
 
 def students(
@@ -210,7 +196,7 @@ def students(
     """The student trained alone, taught by each teacher, and once more by what it was made with half the patients."""
     models = [Model(ALONE.name), *(Model(SOFT_TARGETS.name, teacher) for teacher in kinds)]
     halves = [m for m, kind in enumerate(kinds.values()) if kind == HALF]
-    more = [Model(SOFT_TARGETS.name, models[1 + m].teacher + AGAIN) for m in halves]
+    more = [Model(SOFT_TARGETS.name, f"{models[1 + m].teacher}, then itself") for m in halves]
     own = encodings[student].outputs
     outputs = np.full((len(models) + len(more), *own.shape), np.nan, dtype=np.float32)
     outputs[0] = own
@@ -235,25 +221,28 @@ def tables(output: Path) -> Iterator[str]:
     """What has been measured so far, in Markdown."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.json"))]
     if measured:
-        rows = pd.concat([pd.DataFrame(each["rows"]).assign(**each["about"]) for each in measured])
-        rows = rows.assign(draw=0, half=0)
-        yield str(pd.DataFrame(by_kind(rows)).to_markdown(index=False, disable_numparse=True))
+        rows = pd.concat([pd.DataFrame(each["rows"]).assign(**each["about"], draw=0, half=0) for each in measured])
+        yield str(pd.DataFrame(by_kind(rows)).fillna("").to_markdown(index=False, disable_numparse=True))
     yield f"{len(measured)} cases, {sum(each['about']['seconds'] for each in measured) / 60:.0f} minutes of processor."
 
 
 def by_kind(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """A row for each kind of teacher and budget; means and intervals are over groups of patients, in points."""
-    for (budget, kind), part in rows.groupby(["budget", "kind"], sort=False):
-        pairs, advised = part[~part["advised"].astype(bool)], part[part["advised"].astype(bool)]
-        row = {"labels": percent(budget), "taught by": kind, "pairs": "", "mean gain": "", "worst": "", "harmed, %": ""}
-        if len(pairs):
-            row |= {
-                "pairs": str(len(pairs)),
-                "mean gain": shown(*over_patients(pairs, "gain")),
-                "worst": f"{100 * pairs['gain'].min():+.1f}",
-                "harmed, %": f"{100 * (pairs['gain'] < HARM).mean():.0f}",
-            }
-        yield row | {"advised gain": shown(*over_patients(advised, "gain"))}
+    """A row for each budget and kind of teacher; means and intervals are over groups of patients, in points."""
+    of_cases = rows.groupby(["cluster", *CASE, "advised", "kind"])["gain"].mean().unstack("kind")
+    for budget, kind in product(sorted(rows["budget"].unique()), CHOICES):
+        pairs = rows[(rows["budget"] == budget) & (rows["kind"] == kind) & ~rows["advised"].astype(bool)]["gain"]
+        row = {"labels": percent(budget), "taught by": kind, "pairs": str(len(pairs))}
+        for title, advised in (("mean gain", False), ("advised gain", True)):
+            gain = of_cases.xs((budget, advised), level=("budget", "advised"), drop_level=False)
+            row[title] = over_groups(gain[kind])
+            row[f"{title}, more"] = over_groups(gain[kind] - gain[BEFORE[kind]]) if kind in BEFORE else ""
+        # Harmed: more than a hundredth of balanced accuracy, R² or C lost.
+        of_pairs = {"worst": f"{100 * pairs.min():+.1f}", "harmed": f"{(pairs < -0.01).mean():.0%}"}
+        yield row | (of_pairs if len(pairs) else {})
+
+
+def over_groups(gain: "pd.Series[float]") -> str:
+    return "" if gain.isna().all() else shown(*over_patients(gain.rename("gain").reset_index(), "gain"))
 
 
 if __name__ == "__main__":
