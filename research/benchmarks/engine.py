@@ -200,6 +200,20 @@ class Plain(nn.Module):
         return self.head(torch.tanh(self.first(self.dropout(inputs))))
 
 
+def adamw(network: Plain, learning_rate: float, weight_decay: float, *, eps: float = 1e-8) -> torch.optim.AdamW:
+    """Weights decay, and biases do not."""
+    named = list(network.named_parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": [parameter for name, parameter in named if name.endswith("weight")]},
+            {"params": [parameter for name, parameter in named if name.endswith("bias")], "weight_decay": 0.0},
+        ],
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        eps=eps,
+    )
+
+
 @dataclass
 class Looped:
     """Networks of one model on all training sets of a split, one after the other.
@@ -232,15 +246,7 @@ def loop(call: Call, split: int, m: int, device: torch.device, *, own_masks: boo
     losses = []
     for f, g in enumerate(groups):
         network = Plain([parameter[g, m] for parameter in call.start], rate).to(device)
-        named = list(network.named_parameters())
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [parameter for name, parameter in named if name.endswith("weight")]},
-                {"params": [parameter for name, parameter in named if name.endswith("bias")], "weight_decay": 0.0},
-            ],
-            lr=schedule.learning_rate,
-            weight_decay=schedule.weight_decay,
-        )
+        optimizer = adamw(network, schedule.learning_rate, schedule.weight_decay)
         kept.append({})
         for epoch in range(1, n_epochs + 1):
             network.train(own_masks)

@@ -171,21 +171,10 @@ def advised(
     students: Mapping[str, OutOfFold],
     scores: Mapping[tuple[str, Model], list[float]],
 ) -> Iterator[dict[str, Any]]:
-    """Of each student: taught by whom the pilots of each outer training set promise most, or alone; and its controls.
-
-    The teacher is that of the largest P(gain > 0), if it is above one half.
-    """
-    split, pair = list(keys.SPLIT_COLUMNS), list(keys.PAIR_COLUMNS)
+    """Of each student: taught by whom pilots promise most in each outer training set, or alone; and its controls."""
     gained = pilots(cohort, splits, encodings, students)
-    promising = with_pilots(gained[split + pair], gained, cohort.target.task).query("p_gain_positive > 0.5")
-    best = promising.sort_values("p_gain_positive", kind="stable").drop_duplicates([*split, "student"], keep="last")
-    chosen = {
-        tuple(row[name] for name in (*split, "student")): Model(row["recipe"], row["teacher"])
-        for row in best.to_dict("records")
-    }
-    outer = list(zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True))[: splits.full]
     for student in students:
-        models = [chosen.get((*where, student), Model(ALONE.name)) for where in outer]
+        models = promised_most(cohort, splits, gained[gained["student"] == student])
         taught = [bool(model.teacher) for model in models]
         for control in keys.CONTROLS:
             controls = [
@@ -197,6 +186,19 @@ def advised(
             found = [scores[student, model][s] for s, model in enumerate(controls)]
             about = asdict(Model(ADVISED, control=control)) | {"taught": float(np.mean(taught))}
             yield {"student": student, **about, "scores": found}
+
+
+def promised_most(cohort: Cohort, splits: Splits, gained: pd.DataFrame) -> list[Model]:
+    """Of the pilots of one student (`gained`), what it is in each outer split.
+
+    The teacher is that of the largest P(gain > 0), if it is above one half.
+    """
+    split, pair = list(keys.SPLIT_COLUMNS), list(keys.PAIR_COLUMNS)
+    promising = with_pilots(gained[split + pair], gained, cohort.target.task).query("p_gain_positive > 0.5")
+    best = promising.sort_values("p_gain_positive", kind="stable").drop_duplicates(split, keep="last")
+    chosen = {(row["repeat"], row["fold"]): Model(row["recipe"], row["teacher"]) for row in best.to_dict("records")}
+    outer = zip(splits.repeat.tolist(), splits.fold.tolist(), strict=True)
+    return [chosen.get(where, Model(ALONE.name)) for where in outer][: splits.full]
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
@@ -237,21 +239,21 @@ def scored(measured: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean score over students in each of the ways, and the mean over the cases of a metric and budget."""
+    """Mean score over students in each of the ways."""
     of_students = rows.groupby([*CASE, "student", "way"])["score"].mean()
-    return with_means(of_students.groupby([*CASE, "way"]).mean().unstack("way")[list(WAYS)])
+    return with_means(of_students.groupby([*CASE, "way"]).mean().unstack("way")[list(WAYS)], cases=False)
 
 
-def with_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of cases, then their mean, of each metric and budget."""
+def with_means(table: pd.DataFrame, *, cases: bool = True) -> pd.DataFrame:
+    """Rows of cases if they are asked for, then their mean, of each metric and budget."""
     parts = []
     for key, part in table.groupby(CASE[:2]):
         mean = (
             part.mean().to_frame().T.set_axis(pd.MultiIndex.from_tuples([(*key, f"mean of {len(part)}")], names=CASE))
         )
-        both = pd.concat([part, mean] if len(part) > 1 else [part])
+        shown = [part] if len(part) == 1 else [part, mean] if cases else [mean]
         # Zero, and not minus zero.
-        parts.append(both.round(digits(str(key[0]))) + 0.0)
+        parts.append(pd.concat(shown).round(digits(str(key[0]))) + 0.0)
     return pd.concat(parts).reset_index()
 
 
@@ -280,7 +282,7 @@ def controls(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = [name + kind for kind in ("taught", ADVISED) for name in ("", "self ", "shuffled ")]
     gained = score[kinds].sub(score["alone"], axis=0)
     gained["taught as advised, %"] = 100 * rows[rows["kind"] == ADVISED].set_index(index)["taught"]
-    return with_means(gained.groupby(CASE).mean())
+    return with_means(gained.groupby(CASE).mean(), cases=False)
 
 
 def against(rows: pd.DataFrame) -> pd.DataFrame:
