@@ -153,7 +153,7 @@ def _ridge(scaled: Tensor, problem: _Problem, unit: float) -> _Paths:
     """Ridge regression on all features.
 
     Features and responses are centred by the weights w, which sum to one. Systems of equations have the size of the
-    features or of the samples, whichever are fewer.
+    features or of the samples that are used, whichever are fewer.
     """
     (responses, weights), device = problem.fitted, scaled.device
     n_sets, n_models, n, n_responses = responses.shape
@@ -163,9 +163,11 @@ def _ridge(scaled: Tensor, problem: _Problem, unit: float) -> _Paths:
     intercept = np.empty((len(PENALTIES), n_models, n_responses))
     for g in range(n_sets):
         # Models of the same samples and weights share a matrix.
-        patterns, of_model = np.unique(weights[g], axis=0, return_inverse=True)
-        for pattern, row in enumerate(patterns):
-            models = np.flatnonzero(of_model.ravel() == pattern)
+        of_pattern: dict[bytes, list[int]] = {}
+        for m, row in enumerate(weights[g]):
+            of_pattern.setdefault(row.tobytes(), []).append(m)
+        for models in of_pattern.values():
+            row = weights[g, models[0]]
             used = torch.as_tensor(np.flatnonzero(row), device=device)
             w = torch.as_tensor(row[row > 0], device=device)
             y = torch.as_tensor(responses[g, models][:, row > 0].transpose(1, 0, 2), device=device).flatten(1)
@@ -194,24 +196,41 @@ def _by_samples(gram: Tensor, used: Tensor, w: Tensor, y: Tensor) -> tuple[Tenso
     column = own @ w
     centred = own - column[:, None] - column + w @ column
     coefficients = root * _for_penalties(root * centred * root.T, root * y)
-    return gram[:, used] @ coefficients, coefficients
+    return _times(gram[:, used], coefficients), coefficients
 
 
 def _by_features(scaled: Tensor, used: Tensor, w: Tensor, y: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """(P, n, R) predictions but for a constant, and (P, q, R) coefficients of the features."""
+    """(P, n, R) predictions but for a constant, and (P, q, R) coefficients of the features.
+
+    With A = diag(sqrt(w)) X of the centred features X, (A' A + penalty I)^-1 A' y = A' (A A' + penalty I)^-1 y.
+    """
     own = scaled[used]
     centred = own - w @ own
-    side = (w[:, None] * centred).T / unit
-    coefficients = _for_penalties(side @ centred, side @ y)
-    return scaled @ coefficients, coefficients
+    if len(used) < scaled.shape[1]:
+        root = (w / unit).sqrt()[:, None]
+        rows = root * centred
+        coefficients = _times(rows.T, _for_penalties(rows @ rows.T, root * y))
+    else:
+        side = (w[:, None] * centred).T / unit
+        coefficients = _for_penalties(side @ centred, side @ y)
+    return _times(scaled, coefficients), coefficients
+
+
+def _times(matrix: Tensor, coefficients: Tensor) -> Tensor:
+    """(n, k), (P, k, R) -> (P, n, R): one product reads the matrix once, and not for each penalty."""
+    n_penalties, k, n_responses = coefficients.shape
+    product = matrix @ coefficients.permute(1, 0, 2).reshape(k, -1)
+    return product.reshape(-1, n_penalties, n_responses).permute(1, 0, 2)
 
 
 def _for_penalties(system: Tensor, right: Tensor) -> Tensor:
     """(P, k, R) solutions of (system + penalty I) x = right: one after the other, as all at once take more memory."""
-    identity = torch.eye(len(system), dtype=system.dtype, device=system.device)
-    return torch.stack(
-        [torch.cholesky_solve(right, torch.linalg.cholesky(system + penalty * identity)) for penalty in PENALTIES]
-    )
+    solutions = []
+    for penalty in PENALTIES:
+        penalised = system.clone()
+        penalised.diagonal().add_(penalty)
+        solutions.append(torch.cholesky_solve(right, torch.linalg.cholesky(penalised)))
+    return torch.stack(solutions)
 
 
 def _screened_ridge(scaled: Tensor, problem: _Problem, n_features: int) -> _Paths:

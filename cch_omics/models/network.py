@@ -122,9 +122,14 @@ class InputDropout:
         self._hold(inputs * (256 / (256 - self._threshold)))
 
     def _hold(self, inputs: Tensor) -> None:
-        self._inputs = inputs
+        self._inputs, self._left = inputs, torch.empty_like(inputs)
         self._bytes = np.zeros(inputs.shape, dtype=np.uint8)
-        self._kept, self._left = torch.empty_like(inputs), torch.empty_like(inputs)
+        # On a CPU one group after the other, whose mask stays in the cache; elsewhere all at once.
+        at_once = 1 if inputs.device.type == "cpu" else max(len(inputs), 1)
+        self._kept = torch.empty_like(inputs[:at_once])
+        self._parts = list(
+            zip(*(each.split(at_once) for each in (inputs, torch.from_numpy(self._bytes), self._left)), strict=True)
+        )
 
     def keep(self, groups: Tensor) -> None:
         """Forget all groups but these."""
@@ -140,7 +145,10 @@ class InputDropout:
         for mask, drawn, random in zip(self._bytes, self._drawn, self._random, strict=True):
             n, k = drawn.n_samples, drawn.n_inputs
             every = random.random_raw(-(-n * k // 8)).view(np.uint8)[: n * k].reshape(n, k)
-            mask[: len(drawn.samples), :k] = every[drawn.samples]
+            # Positions are in range: "clip" does without a copy.
+            np.take(every, drawn.samples, axis=0, out=mask[: len(drawn.samples), :k], mode="clip")
+        np.greater_equal(self._bytes, self._threshold, out=self._bytes.view(np.bool_))
         # 1 where an input is kept, 0 where it is dropped: a product is ten times faster than filling in zeros.
-        torch.ge(torch.from_numpy(self._bytes).to(self._inputs.device), self._threshold, out=self._kept)
-        return torch.mul(self._inputs, self._kept, out=self._left)
+        for inputs, kept, left in self._parts:
+            torch.mul(inputs, self._kept.copy_(kept), out=left)
+        return self._left

@@ -40,9 +40,13 @@ def test_networks_of_a_batch_are_those_of_a_plain_loop() -> None:
 
 def test_growth_is_measured() -> None:
     made = growth.cohort(60, features=20)
-    for work in (growth.training(made, growth.splits_of(made)), growth.components(made), growth.ksg(40)):
+    survival = growth.cohort(60, features=20, intervals=3)
+    for work in (growth.networks(made), growth.components(made), growth.ksg(40), growth.linear(survival, 5)):
         assert growth.cpu_time(work) > 0
-    assert growth.slope([1, 10, 100], [2.0, 20.0, 200.0]) == 1
+    assert survival.target.task.n_outputs == 3
+    seconds, megabytes = growth.in_process([part.what for part in growth.PARTS].index("KSG"), 125, 1)
+    assert seconds > 0 and megabytes >= 0
+    assert growth.slope((1, 10, 100), (2.0, 20.0, 200.0)) == 1
 
 
 def test_the_sign_of_a_large_gap_is_shown() -> None:

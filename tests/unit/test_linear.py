@@ -67,13 +67,13 @@ def responses_of(sets: TrainingSets, g: int) -> Responses:
 
 @pytest.mark.parametrize("task", ["classification", "regression", "survival"])
 @pytest.mark.parametrize("taught", [False, True])
-@pytest.mark.parametrize(("screened", "more_features"), [(None, 0), (None, 100), (SCREENED, 0)])
+@pytest.mark.parametrize(("screened", "more_features"), [(None, 0), (None, 30), (None, 100), (SCREENED, 0)])
 def test_closed_forms_are_the_least_squares_of_labels_and_soft_targets(
     task: str, taught: bool, screened: int | None, more_features: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one penalty, against a plain ridge regression in which a sample with both stands twice."""
     monkeypatch.setattr(linear, "PENALTIES", (0.05,))
-    # Systems have the size of the features, and with more of these that of the samples.
+    # Systems have the size of the features; with more of these that of the samples that are used, and of all samples.
     sets = make_sets(task, more_features=more_features)
     teaching = make_teaching(sets) if taught else None
     (found,) = fit_linear(sets, teaching, soft_weight=WEIGHT, screened=[screened])

@@ -62,13 +62,15 @@ def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> Pool:
     truth = np.eye(n_classes)[labels]
     centre = np.concatenate([np.full(n_experts, 1 / max(n_experts, 1)), np.zeros(n_classes)])
 
-    def objective(theta: Floats) -> float:
-        return float(-(log_softmax(design @ theta, axis=1) * truth).sum() + 0.5 * ((theta - centre) ** 2).sum())
+    def pooled(theta: Floats) -> tuple[float, Floats]:
+        """The objective, and the log-probabilities that it is made of."""
+        logp = log_softmax(design @ theta, axis=1)
+        return float(-(logp * truth).sum() + 0.5 * ((theta - centre) ** 2).sum()), logp
 
     theta = centre
-    value = objective(theta)
+    value, logp = pooled(theta)
     for _ in range(STEPS):
-        p = np.exp(log_softmax(design @ theta, axis=1))
+        p = np.exp(logp)
         gradient = np.einsum("ncd,nc->d", design, p - truth) + theta - centre
         mean = np.einsum("ncd,nc->nd", design, p)
         weighted = (design * p[:, :, None]).reshape(-1, len(theta))
@@ -79,9 +81,9 @@ def fit_pool(logp: Floats, labels: NDArray[np.int64]) -> Pool:
             break
         # Far from the optimum a full step can overshoot.
         size = 1.0
-        while (tried := objective(theta - size * step)) > value - 1e-4 * size * decrease and size > 1e-6:
+        while (tried := pooled(theta - size * step))[0] > value - 1e-4 * size * decrease and size > 1e-6:
             size /= 2
-        theta, value = theta - size * step, tried
+        theta, (value, logp) = theta - size * step, tried
     return Pool(theta[:n_experts], theta[n_experts:], np.linalg.inv(hessian))
 
 
