@@ -128,7 +128,10 @@ class InputDropout:
         at_once = 1 if inputs.device.type == "cpu" else max(len(inputs), 1)
         self._kept = torch.empty_like(inputs[:at_once])
         self._parts = list(
-            zip(*(each.split(at_once) for each in (inputs, torch.from_numpy(self._bytes), self._left)), strict=True)
+            zip(
+                *(torch.split(each, at_once) for each in (inputs, torch.from_numpy(self._bytes), self._left)),
+                strict=True,
+            )
         )
 
     def keep(self, groups: Tensor) -> None:
