@@ -18,8 +18,9 @@ from cch_omics.splits import Splits
 from cch_omics.tasks.base import Gain
 from cch_omics.verdict.label_information import label_information
 
-# Chosen on 144 simulated cohorts; docs/decisions.md has the coverage there, on others, and on halves of real cohorts.
-MODELS = 0.25
+# Of the chance of training, with all labels. Chosen on 144 simulated cohorts; docs/decisions.md has the coverage on
+# others, and on halves of real cohorts.
+OF_TRAINING = 0.25
 
 COLUMNS = (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS, "pilot_gain", "pilot_gain_se", "taught_information")
 
@@ -76,9 +77,9 @@ def mean_gain(gains: Sequence[Gain], labelled: float) -> tuple[float, float]:
     student that will be used, which is trained once, has it again, as a student that is better or worse for everyone.
     By how much is not seen in J training sets of one cohort. Answers to single patients vary in proportion to
     1 / labels, and (1 - left) v with 1 / (labels patients). Near its best a student's gain on everyone is a quadratic
-    function of the same variation, so that its variance goes with 1 / labels^2: their ratio is proportional to
-    1 / l. `MODELS` is the factor. It is bounded, since the error is no more than that of one pilot. The third term is
-    what influences, which take trained models as given, leave unexplained of the spread.
+    function of the same variation, so that its variance goes with 1 / labels^2: their ratio is proportional to 1 / l,
+    and `OF_TRAINING` is the factor. It is bounded, since the error is no more than that of one pilot. The third term
+    is what influences, which take trained models as given, leave unexplained of the spread.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def mean_gain(gains: Sequence[Gain], labelled: float) -> tuple[float, float]:
     left = (influence.mean(0) ** 2).sum() / each if each > 0 else 1.0
     values, n = np.array([gain.value for gain in known]), len(known)
     variance = np.mean([gain.se**2 for gain in known])
-    of_patients, of_models = left * variance, (1 - left) * variance
-    unexplained = max(values.var(ddof=1) - of_models * n / (n - 1), 0.0) if n > 1 else 0.0
-    error = np.sqrt(of_patients + min(1.0, MODELS / labelled) * of_models + unexplained)
+    of_patients, of_training = left * variance, (1 - left) * variance
+    unexplained = max(values.var(ddof=1) - of_training * n / (n - 1), 0.0) if n > 1 else 0.0
+    error = np.sqrt(of_patients + min(1.0, OF_TRAINING / labelled) * of_training + unexplained)
     return float(values.mean()), float(error)
