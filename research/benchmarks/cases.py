@@ -98,9 +98,9 @@ def splits_of_some(cohort: Cohort, some: NDArray[np.bool_], settings: SplitsConf
 
 
 def trained(
-    cohort: Cohort, splits: Splits, encoder: EncoderConfig, *, seed: int = SEED
+    cohort: Cohort, splits: Splits, encoder: EncoderConfig, *, seed: int = SEED, shuffled_controls: bool = False
 ) -> tuple[dict[str, Encoding], dict[str, OutOfFold]]:
-    """Encodings and students of every modality, by the defaults; no students of permuted soft targets."""
+    """Encodings and students of every modality, by the defaults; those of permuted soft targets if asked for."""
     encodings = {name: encode(cohort, splits, name, encoder, seed=seed, device=CPU) for name in cohort.modalities}
     students = {
         name: distil(
@@ -113,7 +113,7 @@ def trained(
             encoder,
             seed=seed,
             device=CPU,
-            shuffled_controls=False,
+            shuffled_controls=shuffled_controls,
         )
         for name in cohort.modalities
     }

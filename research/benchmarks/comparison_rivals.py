@@ -30,14 +30,13 @@ from sklearn.preprocessing import StandardScaler
 from cch_omics.cohort import Cohort
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig
 from cch_omics.evaluation.gains import score_models
-from cch_omics.models.distil import distil, models_of
-from cch_omics.models.encode import encode
+from cch_omics.models.distil import models_of
 from cch_omics.models.fit import CHECK_EVERY
 from cch_omics.models.out_of_fold import Model
 from cch_omics.models.train import EPSILON
 from cch_omics.splits import Splits, make_splits
 from cch_omics.views import teachers_of
-from research.benchmarks.cases import CPU, SEED, Case
+from research.benchmarks.cases import SEED, Case, trained
 from research.benchmarks.comparison import ROW, STUDENT, TEACHER
 from research.benchmarks.engine import Plain, adamw
 
@@ -99,14 +98,8 @@ def count_models(cohort: Cohort, splits: Splits) -> int:
 
 def of_engine(cohort: Cohort, splits: Splits) -> Outputs:
     """Encoders and students of the package, with those of permuted soft targets: each a network and ridge members."""
-    common: dict[str, Any] = {"seed": SEED, "device": CPU}
-    encodings = {name: encode(cohort, splits, name, ENCODER, **common) for name in cohort.modalities}
-    return {
-        name: distil(
-            cohort, splits, encodings, name, teachers_of(cohort, name), DISTILLATION, ENCODER, **common
-        ).outputs
-        for name in cohort.modalities
-    }
+    _, students = trained(cohort, splits, ENCODER, shuffled_controls=True)
+    return {name: each.outputs for name, each in students.items()}
 
 
 @dataclass(frozen=True)
@@ -238,7 +231,7 @@ def networks(
         values, weights = inputs[without][members], lesson.weights(without, members)
         return torch.as_tensor(values, dtype=torch.float32), torch.as_tensor(weights, dtype=torch.float32)
 
-    def trained(without: Without, epochs: int) -> Plain:
+    def made(without: Without, epochs: int) -> Plain:
         values, weights = tensors(without, train_of(inner, without))
         torch.manual_seed(seeds[without])
         first = torch.randn(settings.units, values.shape[1]) / values.shape[1] ** 0.5
@@ -261,7 +254,7 @@ def networks(
 
     chosen = {}
     for fold in folds:
-        chosen[Without({fold})] = trained(Without({fold}), settings.max_epochs)
+        chosen[Without({fold})] = made(Without({fold}), settings.max_epochs)
     n_labels = np.array([lesson.label[inner == fold].sum() for fold in folds])
     outputs = {}
     for without in inputs:
@@ -270,7 +263,7 @@ def networks(
             network = chosen[without]
             network.load_state_dict(kept[min(without)][look])
         else:
-            network = trained(without, looks[look])
+            network = made(without, looks[look])
         with torch.no_grad():
             outputs[without] = network(torch.as_tensor(inputs[without], dtype=torch.float32)).double().numpy()
     return outputs

@@ -39,6 +39,7 @@ from cch_omics.tasks.classification import Classification
 from cch_omics.tasks.survival import Survival
 from cch_omics.tasks.survival.hazards import interval_ends
 from cch_omics.views import teachers_of
+from research.benchmarks.memory import resident
 
 CPU = torch.device("cpu")
 # So few epochs that no network stops before: the same number for all sizes.
@@ -103,12 +104,6 @@ def measured(part: int, size: int, runs: int) -> tuple[float, float]:
     work()
     peak = resident("VmHWM")
     return statistics.median(cpu_time(work) for _ in range(runs)), peak - before
-
-
-def resident(which: str) -> float:
-    """Megabytes of this process: those it has (VmRSS), or had at most (VmHWM)."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines[which].split()[0]) / 1024
 
 
 def cpu_time(work: Work) -> float:

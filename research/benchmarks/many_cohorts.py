@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from research.benchmarks.memory import resident
 from research.benchmarks.steps import of_steps, start_stopwatch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -255,9 +256,8 @@ def of_process(number: int) -> tuple[float, float]:
     """Seconds of processor of a process, and MB of memory at its largest."""
     # After the name, which may hold blanks: user and system time are fields 14 and 15 of the line.
     fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{number}/status").read_text().splitlines())
     ticks = int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK"), int(status["VmHWM"].split()[0]) / 1024
+    return ticks / os.sysconf("SC_CLK_TCK"), resident("VmHWM", number)
 
 
 def n_done(said: Path) -> int:

@@ -300,17 +300,10 @@ def main() -> None:
     cells += [(n, 0.5, 1.0, "permuted") for n in args.sizes]
     started = time.perf_counter()
     # The first cohorts of each cell come first.
+    last = args.first + args.replicates
     jobs = [
-        (
-            args.kept,
-            n,
-            censored,
-            budget,
-            kind,
-            (args.first + start) * times,
-            min(AT_ONCE, args.replicates - start) * times,
-        )
-        for start in range(0, args.replicates, AT_ONCE)
+        (args.kept, n, censored, budget, kind, start * times, min(AT_ONCE, last - start) * times)
+        for start in range(args.first, last, AT_ONCE)
         for n, censored, budget, kind in cells
         for times in [MORE_OF.get(kind, 1)]
     ]
