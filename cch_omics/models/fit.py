@@ -71,6 +71,7 @@ def fit(
     *,
     weight: float = 0.0,
     temperature: float = 1.0,
+    initial: Callable[..., Networks] = initialise,
 ) -> list[Fitted]:
     """Train M networks on each training set of some splits, as one batch if memory holds it.
 
@@ -82,6 +83,8 @@ def fit(
         Of each split, all of M networks; None for one network without a teacher.
     weight, temperature
         Of the soft targets.
+    initial
+        What the networks are, and where they start: as `network.initialise`.
     """
     schedule = Schedule(
         epochs=settings.max_epochs,
@@ -98,8 +101,9 @@ def fit(
         taught = [None] * len(batch) if teachings is None else [each.models(models) for each in teachings[splits]]
         targets = [each.task.group_targets(each.values, each.train & each.labelled) for each in batch]
         n_models, width = models.stop - models.start, max(each.inputs.shape[2] for each in batch)
+        padding = [width - each.inputs.shape[2] for each in batch]
         starts = [
-            initialise(
+            initial(
                 each.seeds, n_models, each.inputs.shape[2], settings.units, target.start, shared=each.task.shared_head
             )
             for each, target in zip(batch, targets, strict=True)
@@ -114,7 +118,7 @@ def fit(
 
         samples, drawn = gathered("train")
         networks, epochs = train(
-            _joined(starts, width).to(device),
+            _joined(starts, padding).to(device),
             # The losses of the others are the same: what was fitted in a split is in its targets.
             batch[0].task,
             samples,
@@ -127,12 +131,12 @@ def fit(
         )
         n_sets = len(batch[0].train)
         fitted = []
-        for i, (each, target) in enumerate(zip(batch, targets, strict=True)):
+        for i, target in enumerate(targets):
             groups = slice(i * n_sets, (i + 1) * n_sets)
             own = [parameter.detach()[groups] for parameter in networks.parameters()]
-            own[0] = own[0][..., : each.inputs.shape[2]]
+            own[0] = own[0][..., : own[0].shape[-1] - padding[i]]
             units = (torch.as_tensor(unit, device=device) for unit in (target.centre, target.scale))
-            fitted.append(Fitted(Networks(*own), epochs[groups], *units))
+            fitted.append(Fitted(type(networks)(*own), epochs[groups], *units))
         return fitted
 
     n_models = 1 if teachings is None else len(teachings[0].samples)
@@ -188,11 +192,13 @@ def _stacked(parts: list[Samples]) -> Samples:
     )
 
 
-def _joined(parts: list[Networks], width: int) -> Networks:
+def _joined(parts: list[Networks], padding: list[int]) -> Networks:
     """Groups of several splits one after the other; where some have fewer inputs, the rest of their weights is zero."""
-    weight = stack_padded([torch.nn.functional.pad(p.weight, (0, width - p.weight.shape[3])) for p in parts], ())
+    weight = torch.cat(
+        [torch.nn.functional.pad(part.weight, (0, more)) for part, more in zip(parts, padding, strict=True)]
+    )
     others = zip(*(list(part.parameters())[1:] for part in parts), strict=True)
-    return Networks(weight.detach(), *(torch.cat(parameters).detach() for parameters in others))
+    return type(parts[0])(weight.detach(), *(torch.cat(parameters).detach() for parameters in others))
 
 
 def _within_memory(train_part: Callable[[slice, slice], list[Fitted]], splits: slice, models: slice) -> list[Fitted]:
@@ -225,7 +231,7 @@ def _within_memory(train_part: Callable[[slice, slice], list[Fitted]], splits: s
 def _join_models(parts: list[Fitted]) -> Fitted:
     """The networks of the same groups that were trained in several batches."""
     of_one_kind = zip(*(part.networks.parameters() for part in parts), strict=True)
-    networks = Networks(*(torch.cat(parameters, 1).detach() for parameters in of_one_kind))
+    networks = type(parts[0].networks)(*(torch.cat(parameters, 1).detach() for parameters in of_one_kind))
     return Fitted(networks, torch.cat([part.epochs for part in parts], 1), parts[0].centre, parts[0].scale)
 
 

@@ -230,9 +230,9 @@ def train(
                 break
             samples, held_out = leaving.of_samples(samples), leaving.of_samples(held_out)
             dropout.keep(leaving.groups)
-            networks = Networks(*(leaving.of_networks(parameter) for parameter in networks.parameters()))
+            networks = type(networks)(*(leaving.of_networks(parameter) for parameter in networks.parameters()))
             moments = moments.of_networks(leaving)
-    return Networks(**stopping.best), stopping.epochs.flatten(0, 1)
+    return type(networks)(**stopping.best), stopping.epochs.flatten(0, 1)
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,13 @@ from cch_omics.models.distil import models_of, teaching
 from cch_omics.models.encode import out_of_fold_soft_targets
 from cch_omics.models.fit import CPU_ACTIVATIONS, fit
 from cch_omics.models.linear import fit_linear
+from cch_omics.models.network import initialise
 from cch_omics.models.out_of_fold import Encoding, Model
 from cch_omics.models.recipes import SOFT_TARGETS
 from cch_omics.models.training_sets import Teaching, TrainingSets, training_sets
 from cch_omics.splits import Splits
 from cch_omics.tasks.base import Task, Values
+from research.paper import convolution
 
 Array = NDArray[Any]
 CPU = torch.device("cpu")
@@ -47,10 +49,18 @@ OF_CLASSES = {"ksg": "ross", "latent": "ross", "mine": "mine"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model is: a network, whose representation is its hidden layer; or linear, with its output as one."""
+    """What a model is: a network, whose representation is its hidden layer; or linear, with its output as one.
 
-    model: Literal["network", "linear"] = "network"
+    A convolutional network has the pixels of a square image as inputs, and the others have principal components.
+    """
+
+    model: Literal["network", "linear", "convolutional"] = "network"
     units: int = 12
+
+    @property
+    def activations(self) -> int:
+        """Of one sample."""
+        return self.units + (convolution.ACTIVATIONS if self.model == "convolutional" else 0)
 
 
 @dataclass(frozen=True)
@@ -178,6 +188,13 @@ def _sets(draw: Draw, view: str, config: EncoderConfig, **more: Any) -> Training
     return training_sets(draw.cohort, draw.splits, 0, view, config, seed=draw.seed, device=CPU, **more)
 
 
+def _pixels(draw: Draw, view: str) -> NDArray[np.float32]:
+    """(K + 1, n, k): the same for each training set, in units of the training samples' one standard deviation."""
+    values = draw.cohort.modalities[view].values
+    of_train = values[draw.splits.train[0]]
+    return np.repeat(((values - of_train.mean()) / of_train.std())[None], draw.splits.n_inner + 1, axis=0)
+
+
 def _trained(
     sets: Sequence[TrainingSets],
     architecture: Architecture,
@@ -192,8 +209,14 @@ def _trained(
             (linear,) = fit_linear(each, taught, soft_weight=weight, screened=[None])
             yield linear.predicted, linear.predicted[:, 0]
         return
-    config = setting.encoder(architecture)
-    fitted = fit(sets, config, teachings, weight=weight, temperature=setting.temperature)
+    fitted = fit(
+        sets,
+        setting.encoder(architecture),
+        teachings,
+        weight=weight,
+        temperature=setting.temperature,
+        initial=convolution.initialise if architecture.model == "convolutional" else initialise,
+    )
     for each, networks in zip(sets, fitted, strict=True):
         hidden = networks.represent(each.inputs)[:, 0] if teachings is None else np.empty(0, dtype=np.float32)
         yield networks.predict(each.inputs), hidden
@@ -210,8 +233,11 @@ def encode(draws: Sequence[Draw], view: str, architecture: Architecture, setting
     """As `models.encode.encode`, with one model in place of an average: held out, but for the outputs of tests."""
     n_inner, config = draws[0].splits.n_inner, setting.encoder(architecture)
     found = []
-    for batch in _batches(draws, 1 + n_inner * (n_inner + 1) // 2, 1, architecture.units):
-        sets = [_sets(draw, view, config, without_pairs=True) for draw in batch]
+    for batch in _batches(draws, 1 + n_inner * (n_inner + 1) // 2, 1, architecture.activations):
+        inputs = [_pixels(draw, view) if architecture.model == "convolutional" else None for draw in batch]
+        sets = [
+            _sets(draw, view, config, without_pairs=True, inputs=own) for draw, own in zip(batch, inputs, strict=True)
+        ]
         trained = _trained(sets, architecture, setting, None, 0.0)
         for draw, each, (predicted, hidden) in zip(batch, sets, trained, strict=True):
             n, rows = len(draw.cohort.samples), each.rows
@@ -224,9 +250,9 @@ def encode(draws: Sequence[Draw], view: str, architecture: Architecture, setting
                 outputs[0, rows[held_out]] = predicted[g, 0, held_out]
                 if g < n_inner:
                     representation[0, rows[held_out]] = hidden[g, held_out]
-            inputs = each.inputs[each.singles].numpy()[None]
             nothing = np.zeros(1, dtype=np.int64), np.zeros((1, 1))
-            found.append(Encoding(representation, outputs, soft, *nothing, inputs=inputs))
+            used = each.inputs[each.singles].numpy()[None]
+            found.append(Encoding(representation, outputs, soft, *nothing, inputs=used))
     return found
 
 
@@ -246,7 +272,7 @@ def distilled(
         setting.encoder(setting.student),
     )
     rows, first = [], 0
-    for batch in _batches(draws, draws[0].splits.n_inner + 1, len(models), setting.student.units):
+    for batch in _batches(draws, draws[0].splits.n_inner + 1, len(models), setting.student.activations):
         numbers = range(first, first + len(batch))
         first += len(batch)
         sets = [_sets(draw, student, config, inputs=own[i].inputs[0]) for i, draw in zip(numbers, batch, strict=True)]  # type: ignore[index]

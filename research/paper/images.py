@@ -1,6 +1,7 @@
 """Part 2: digits as teacher and student, one of them under texture, blur or noise; and the halves of an image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +25,15 @@ from research.paper.analysis import (
     markdown,
     sweeps_claim,
 )
-from research.paper.experiment import LARGE, SMALL, Pair, Setting, experiment, make_draw, read
+from research.paper.experiment import LARGE, SMALL, Architecture, Pair, Setting, experiment, make_draw, read
 
 Floats = NDArray[np.float64]
 TRAIN, TEST = 300, 500
 SEEDS = 20
 # Steps are larger than elsewhere, and fewer: the same accuracy in a third of the time.
 SETTING = Setting(epochs=100, learning_rate=0.05)
+_CONVOLUTIONAL = Architecture("convolutional")
+CONVOLUTIONAL = replace(SETTING, student=_CONVOLUTIONAL, teacher=_CONVOLUTIONAL, learning_rate=0.01)
 SIDE = 28
 # By sweep, how strong: weight of the photograph in |weight * patch - digit|, which is MNIST-M at 1; standard deviation,
 # in pixels, of a blur of such an image with weight 1; standard deviation of noise, with pixels in 0 to 1.
@@ -55,12 +58,18 @@ PAIRS: dict[str, dict[str, list[Pair]]] = {
     **{f"{sweep}-reverse": {"reverse": _pairs(sweep)[1]} for sweep in SWEEPS},
     "halves": {"halves": list(HALVES)},
 }
+# With convolutional networks on both sides.
+BY_CONVOLUTION = ("texture-forward", "texture-reverse")
+OF_CONVOLUTION = "texture, convolutional"
+ALL_SWEEPS = (*SWEEPS, OF_CONVOLUTION)
 
 
 def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
     """The name of each case and what measures it."""
     for name in ("halves",) if quick else PAIRS:
         yield name, partial(measured, data, PAIRS[name], 3 if quick else SEEDS)
+    for name in () if quick else BY_CONVOLUTION:
+        yield f"{name}-convolutional", partial(measured, data, PAIRS[name], SEEDS, CONVOLUTIONAL)
 
 
 def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: Setting = SETTING) -> pd.DataFrame:
@@ -81,7 +90,7 @@ def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: S
     other = rows["teacher"].where(rows["teacher"] != CLEAN, rows["student"])
     return rows.assign(
         kind=[kind[pair] for pair in zip(rows["teacher"], rows["student"], strict=True)],
-        sweep=other.str.extract(r"^([a-z]+)")[0],
+        sweep=OF_CONVOLUTION if setting == CONVOLUTIONAL else other.str.extract(r"^([a-z]+)")[0],
     )
 
 
@@ -144,7 +153,7 @@ WHY = {
 def of_sweeps(rows: pd.DataFrame, kind: str, weight: float) -> dict[str, pd.DataFrame]:
     """The sweeps of one direction."""
     chosen = rows[(rows["kind"] == kind) & (rows["weight"] == weight)]
-    return {name: part for name in SWEEPS if len(part := chosen[chosen["sweep"] == name])}
+    return {name: part for name in ALL_SWEEPS if len(part := chosen[chosen["sweep"] == name])}
 
 
 def claims(rows: pd.DataFrame) -> list[Claim]:
@@ -217,7 +226,10 @@ def orders_table(rows: pd.DataFrame) -> str:
             row: dict[str, object] = {"direction": TITLES[kind], "weight": weight}
             found.append(
                 row
-                | {name: str(agreement(sweeps[name], gain="over_self")) if name in sweeps else "" for name in SWEEPS}
+                | {
+                    name: str(agreement(sweeps[name], gain="over_self")) if name in sweeps else ""
+                    for name in ALL_SWEEPS
+                }
             )
     return markdown(found)
 
@@ -232,6 +244,6 @@ def draw(rows: pd.DataFrame) -> Figure:
                 mark(ax, agreement(part), number)
             halves = rows[(rows["kind"] == "halves") & (rows["weight"] == weight)]
             if len(halves):
-                draw_points(ax, halves, label="halves", number=len(SWEEPS), line=False)
+                draw_points(ax, halves, label="halves", number=len(ALL_SWEEPS), line=False)
             finish(ax, f"{TITLES[kind]}, weight {weight:g}", "gain in accuracy")
     return figure

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import ndtr
+from torch.nn import functional
 
 from research.paper import __main__ as command
-from research.paper import images, page, sound, synthetic
+from research.paper import convolution, images, page, sound, synthetic
 from research.paper.analysis import agreement, crossing, with_gains
 from research.paper.experiment import Architecture, Draw, Setting, experiment
 from research.paper.gaussian import World, label_information
@@ -23,6 +26,18 @@ QUICK = Setting(weights=(0.75,), epochs=30)
 
 def correlation_information(first: np.ndarray, second: np.ndarray) -> float:
     return float(-0.5 * np.log1p(-(np.corrcoef(first, second)[0, 1] ** 2)))
+
+
+def as_images(draw: Draw) -> Draw:
+    """With images of 9 x 9 pixels that are combinations of the features."""
+    random = np.random.default_rng(0)
+    modalities = {
+        name: dataclasses.replace(
+            each, values=(each.values @ random.normal(size=(each.values.shape[1], 81))).astype(np.float32)
+        )
+        for name, each in draw.cohort.modalities.items()
+    }
+    return dataclasses.replace(draw, cohort=dataclasses.replace(draw.cohort, modalities=modalities))
 
 
 @pytest.mark.parametrize("teacher", ["a", "a+b"])
@@ -74,15 +89,34 @@ def test_nothing_of_a_test_sample_enters_a_gap_or_a_student() -> None:
     assert len(first) == len(pairs)
 
 
-@pytest.mark.parametrize("model", ["network", "linear"])
+@pytest.mark.parametrize("model", ["network", "linear", "convolutional"])
 def test_a_draw_is_the_same_alone_and_beside_others(model: str) -> None:
     draws = [WORLD.draw("regression", 60, 30, seed=seed) for seed in range(2)]
+    if model == "convolutional":
+        draws = [as_images(draw) for draw in draws]
     setting = dataclasses.replace(QUICK, student=Architecture(model), teacher=Architecture(model))  # type: ignore[arg-type]
     both = experiment(draws, [("a", "student")], setting)
     (alone,) = experiment(draws[1:], [("a", "student")], setting).to_dict("records")
     beside = both[both["draw"] == 1].to_dict("records")[0]
     for name in ("gap_ksg", "alone", "taught", "self", "shuffled"):
         assert alone[name] == pytest.approx(beside[name], abs=1e-3), name
+
+
+def test_convolutional_networks_are_those_of_torch() -> None:
+    random = torch.Generator().manual_seed(0)
+    networks = convolution.initialise([1, 2], 2, 14 * 14, 3, np.zeros((2, 4), np.float32), shared=False)
+    for parameter in networks.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random)
+    pixels = torch.randn(2, 5, 14 * 14, generator=random)
+    found = networks.represent(pixels)
+    for g, m in product(range(2), range(2)):
+        filters = networks.filters[g, m].view(-1, 1, convolution.KERNEL, convolution.KERNEL)
+        maps = functional.conv2d(
+            pixels[g].view(-1, 1, 14, 14), filters, networks.filters_bias[g, m, :, 0], stride=convolution.STRIDE
+        )
+        hidden = torch.tanh(functional.linear(maps.relu().flatten(1), networks.weight[g, m], networks.bias[g, m, :, 0]))
+        torch.testing.assert_close(found[g, m].T, hidden, atol=1e-4, rtol=1e-4)
+    assert maps.shape == (5, convolution.FILTERS, 5, 5)
 
 
 def test_pairs_within_a_class_share_the_class_alone() -> None:
