@@ -104,7 +104,7 @@ def samples_of(source: str) -> int:
     """Samples that a source lists, without reading its tables of numbers; 0 of one that has to be downloaded first."""
     kind, _, name = source.partition(":")
     if kind == "simulated":
-        from cch_omics.data.simulate import SIMULATED
+        from cch_omics.data.simulate.cohorts import SIMULATED
 
         return SIMULATED[name].n
     if kind == "demo":

@@ -26,7 +26,9 @@ from sklearn.feature_selection import mutual_info_classif, mutual_info_regressio
 from cch_omics.config import EncoderConfig, InformationConfig, SplitsConfig, make_row
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import from_mudata
-from cch_omics.data.simulate import SIMULATED, draw, information_of
+from cch_omics.data.simulate import draw
+from cch_omics.data.simulate.cohorts import SIMULATED
+from cch_omics.data.simulate.information import information_of
 from cch_omics.information.estimators import run
 from cch_omics.information.half_samples import compress, half_samples, half_to_whole
 from cch_omics.information.pairs import estimate_pairs

@@ -31,7 +31,9 @@ from scipy.stats import kendalltau
 from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.config import CriterionConfig, EncoderConfig, InformationConfig, SplitsConfig
-from cch_omics.data.simulate import SIMULATED, draw, follow_up, information_of
+from cch_omics.data.simulate import draw, follow_up
+from cch_omics.data.simulate.cohorts import SIMULATED
+from cch_omics.data.simulate.information import information_of
 from cch_omics.evaluation.gains import gains, summarise
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.out_of_fold import OutOfFold

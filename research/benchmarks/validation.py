@@ -29,7 +29,8 @@ from cch_omics.config import BaselinesConfig, DistillationConfig, EncoderConfig,
 from cch_omics.data.assemble import assemble
 from cch_omics.data.external import OtherPatients, other_patients
 from cch_omics.data.mudata import from_mudata
-from cch_omics.data.simulate import SIMULATED, draw
+from cch_omics.data.simulate import draw
+from cch_omics.data.simulate.cohorts import SIMULATED
 from cch_omics.data.source import Source
 from cch_omics.data.sources import read_source
 from cch_omics.models.baselines import predict_others

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cch_omics.config import DistillationConfig, EncoderConfig, SplitsConfig, make_row
 from cch_omics.data.assemble import assemble
 from cch_omics.data.mudata import from_mudata
-from cch_omics.data.simulate import PRIORS, SIMULATED, Channel, Simulated, draw
+from cch_omics.data.simulate import draw
+from cch_omics.data.simulate.cohorts import PRIORS, SIMULATED, Channel, Simulated
 from cch_omics.models.distil import teaching
 from cch_omics.models.encode import encode
 from cch_omics.models.ensemble import fit_ensembles

@@ -360,7 +360,7 @@ def test_modalities_of_a_folder_are_its_tables(tmp_path: Path) -> None:
 
 
 def test_modalities_of_simulated_cohorts_are_as_planned() -> None:
-    from cch_omics.data.simulate import SIMULATED
+    from cch_omics.data.simulate.cohorts import SIMULATED
     from cch_omics.planning import sources
 
     assert {name: tuple(made.modalities) for name, made in SIMULATED.items()} == sources.SIMULATIONS

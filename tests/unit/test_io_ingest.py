@@ -521,7 +521,8 @@ def test_a_relative_source_starts_at_the_working_directory(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", ["misleading", "number", "survival"])
 def test_a_simulated_cohort_is_the_same_by_name_and_by_file(tmp_path, name):
-    from cch_omics.data.simulate import SIMULATED, write_simulated
+    from cch_omics.data.simulate import write_simulated
+    from cch_omics.data.simulate.cohorts import SIMULATED
 
     target = SIMULATED[name].target
     write_simulated(name, tmp_path / "a.h5mu")

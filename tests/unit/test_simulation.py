@@ -9,15 +9,9 @@ import pandas as pd
 import pytest
 
 from cch_omics.data.scale import told_scale
-from cch_omics.data.simulate import (
-    SIMULATED,
-    draw,
-    information_of,
-    known_information,
-    of_follow_up,
-    simulate,
-    write_simulated,
-)
+from cch_omics.data.simulate import draw, known_information, simulate, write_simulated
+from cch_omics.data.simulate.cohorts import SIMULATED
+from cch_omics.data.simulate.information import information_of, of_follow_up
 from cch_omics.errors import InputError
 from research.information.single import mutual_information
 

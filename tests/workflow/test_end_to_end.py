@@ -9,7 +9,7 @@ import pytest
 
 from cch_omics import keys
 from cch_omics.cli import main
-from cch_omics.data.simulate import SIMULATED
+from cch_omics.data.simulate.cohorts import SIMULATED
 from cch_omics.runtime.formats import read_table
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
