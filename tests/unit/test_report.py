@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from browser import needs_browser, shown
 from report_tables import DOSE, OS, SUBTYPE, audit, tables, write_results
 
 from cch_omics import keys
 from cch_omics.config import ReportConfig
 from cch_omics.errors import InputError
-from cch_omics.report import write_pooled_report, write_report
+from cch_omics.report import write_multiqc, write_pooled_report, write_report
 from cch_omics.report.answers import answers
 from cch_omics.report.page import cohort_page
 from cch_omics.report.pooled import pooled_page
@@ -417,6 +418,24 @@ def test_pooled_page_never_mixes_metrics(tmp_path):
     assert "one, subtype" in first and "two, dose" not in first and "R²" not in first
     assert "two, dose" in other and "one, subtype" not in other and "balanced accuracy" not in other
     assert "all cohorts pilot students 71" in first and "all cohorts pilot students 72" in other
+
+
+@TASKS
+def test_multiqc_is_told_the_verdict_of_every_pair(tmp_path, task):
+    folders = [write_results(tmp_path / name / "target", MODALITIES, task) for name in ("one", "two")]
+    write_multiqc(folders, tmp_path / "verdicts_mqc.tsv")
+    lines = (tmp_path / "verdicts_mqc.tsv").read_text(encoding="utf-8").splitlines()
+    head = yaml.safe_load("\n".join(line[1:] for line in lines if line.startswith("#")))
+    assert head["plot_type"] == "table" and head["file_format"] == "tsv"
+    table = pd.read_csv(io.StringIO("\n".join(line for line in lines if not line.startswith("#"))), sep="\t")
+    # What MultiQC takes for one sample has one row.
+    assert table.columns[0] == "Sample" and table["Sample"].is_unique
+    assert set(table["Sample"].str.partition(",")[0]) == {"one", "two"}
+    results = read_results(folders[0])
+    assert len(table) == 2 * len(results.verdicts)
+    assert (table["Chosen"] == "yes").sum() == 2 * results.teachers["teacher"].ne("").sum()
+    assert table["Gap, nats"].to_numpy()[: len(results.verdicts)] == pytest.approx(results.verdicts["gap"].to_numpy())
+    assert set(table["Verdict"]) <= set(VERDICTS.values())
 
 
 def test_pooled_page_names_the_cohorts_that_failed(tmp_path):
