@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cch_omics import keys
+from cch_omics.evaluation.gains import concatenated
 from cch_omics.report.results import checked_table
 from cch_omics.runtime.files import atomic
 from cch_omics.runtime.formats import table_text
@@ -55,6 +56,6 @@ def write_multiqc(folders: Sequence[str | os.PathLike[str]], output: str | os.Pa
                 }
             )
         )
-    table = pd.concat(parts, ignore_index=True)
+    table = concatenated(parts, tuple(parts[0].columns))
     with atomic(output) as draft:
         draft.write_text(HEAD + table_text(table), encoding="utf-8", newline="")
