@@ -3,6 +3,7 @@
 `keys` has the names themselves. What is returned is plain text: whoever shows it escapes it.
 """
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,11 @@ def signed(value: float, digits: int = 2) -> str:
     # "-0.00" has no sign that means anything, nor has "+0.00".
     text = f"{value:+z.{digits}f}"
     return text.replace("-", "−") if float(text) else text.lstrip("+")
+
+
+def with_minus(text: str) -> str:
+    """Write the minus of numbers in a sentence of the tables as `signed` does; hyphens of names stay."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
 
 
 def probability(value: object) -> str:

@@ -35,7 +35,9 @@ nb_execution_raise_on_error = True
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"
+# Types stand in the signature, a parameter a line where they are many; what they mean, in the list below it.
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 88
 numpydoc_show_class_members = False
 # Parameters as in the signature, each described; what is returned; an example.
 numpydoc_validation_checks = {"GL08", "SS01", "PR01", "PR02", "PR07", "RT01", "EX01"}

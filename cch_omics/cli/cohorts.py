@@ -12,7 +12,7 @@ from cch_omics.keys import ADVISED_COLUMNS, CRITERIA_COLUMNS
 
 
 @command
-def demo(name: str, output: CohortOutput, log: Log = None) -> None:
+def demo(name: Annotated[str, typer.Argument(help="tcga-brca")], output: CohortOutput, log: Log = None) -> None:
     """Download a public cohort and write it as MuData."""
     from cch_omics.data.demo import download_demo
 
@@ -34,7 +34,12 @@ def download(
 
 
 @command
-def simulate(name: str, output: CohortOutput, seed: Seed = 0, log: Log = None) -> None:
+def simulate(
+    name: Annotated[str, typer.Argument(help="what follows simulated: in a sheet, such as complementary or survival")],
+    output: CohortOutput,
+    seed: Seed = 0,
+    log: Log = None,
+) -> None:
     """Write a simulated cohort with known mutual information as MuData."""
     from cch_omics.data.simulate import write_simulated
 
@@ -46,16 +51,17 @@ def pool(
     folders: Annotated[list[Path], file("DIR", "results of a cohort and target; may be repeated")],
     scorecard: Annotated[Path, Written("TSV", "how well the criteria foretold the gains")],
     output: PageOutput,
+    multiqc: Annotated[Path, Written("TSV", "the verdicts, for a page of MultiQC")],
     unfinished: Annotated[list[str] | None, typer.Option(help="what to say of a missing cohort")] = None,
     settings: Settings = "{}",
     log: Log = None,
 ) -> None:
-    """Write the scorecard and the page of all cohorts together."""
+    """Write the scorecard, the page and the verdicts of all cohorts together."""
     import pandas as pd
 
     from cch_omics.evaluation.gains import concatenated
     from cch_omics.evaluation.scorecard import scorecard as score
-    from cch_omics.report import write_pooled_report
+    from cch_omics.report import write_multiqc, write_pooled_report
     from cch_omics.runtime.formats import read_table, write_table
 
     criteria, advised = (
@@ -65,5 +71,6 @@ def pool(
     cards = [score(criteria, advised, pooled=pooled) for pooled in (True, False)]
     card = pd.concat(cards, ignore_index=True)
     write_table(card, scorecard)
+    write_multiqc(folders, multiqc)
     config = sections("pool", settings).report
     write_pooled_report(folders, output, config, scorecard=card, unfinished=unfinished or [])

@@ -209,7 +209,7 @@ def _gains(pair: Row, metric: Metric) -> tuple[ShownGain, ...]:
 
 
 def _shown_gain(over: str, mean: float, low: float, high: float, metric: Metric) -> ShownGain:
-    interval = f"95%: {difference(metric, low)} to {difference(metric, high)}" if np.isfinite(low) else ""
+    interval = f"{difference(metric, low)} to {difference(metric, high)}" if np.isfinite(low) else ""
     return ShownGain(difference(metric, mean), over if np.isfinite(mean) else f"{over}: not measured", interval)
 
 

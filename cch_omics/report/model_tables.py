@@ -118,21 +118,19 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
                 f"{results.cohort}, {results.target}",
                 answer.student,
                 answer.verdict,
-                answer.teacher or "–",
+                answer.teacher or (f"–\nnearest: {answer.candidate}" if answer.candidate else "–"),
                 answer.score or "not measured",
-                answer.candidate or "–",
                 *([f"{gain.mean}\n{gain.interval}".strip() for gain in answer.gains] or ["–", "–"]),
                 str(len(answer.caveats)),
                 link,
             )
             rows.append(Row(cells))
     columns = (
-        Column("Cohort, target"),
+        Column("Cohort, target", long=True),
         Column("Student"),
         Column("Verdict", verdict=True),
         Column("Teacher"),
         Column("The advised model on test patients", long=True),
-        Column("Gains are from"),
         Column("Gain over alone", number=True),
         Column("Gain over self", number=True),
         Column("Caveats", number=True),
@@ -140,7 +138,8 @@ def answers_table(given: Sequence[tuple[Results, Sequence[Answer], str]], metric
     )
     caption = (
         "One row per student. Where no teacher is advised, the gains are those of the nearest candidate, had it been "
-        f"used all the same. Gains are in {difference_heading(metric)}, on test patients. The page has the caveats."
+        f"used all the same. Gains are in {difference_heading(metric)}, on test patients, with 95% intervals. The page "
+        "has the caveats."
     )
     return Table(caption, columns, rows, "teachers.tsv")
 
@@ -150,7 +149,8 @@ def scorecard_table(scorecard: pd.DataFrame, metric: Metric) -> Table:
     rows = []
     for row in scorecard.to_dict("records"):
         cells = (
-            f"{row['cohort']}, {row['target']}",
+            # The name that rows of several cohorts have in the table.
+            "all cohorts" if row["cohort"] == row["target"] == "all" else f"{row['cohort']}, {row['target']}",
             rule_title(row["criterion"]),
             unsigned(row["n_pairs"], 0),
             signed(row["spearman"]),
@@ -160,7 +160,7 @@ def scorecard_table(scorecard: pd.DataFrame, metric: Metric) -> Table:
         )
         rows.append(Row(cells))
     columns = (
-        Column("Cohort, target"),
+        Column("Cohort, target", long=True),
         Column("Criterion"),
         Column("Pairs", number=True),
         Column("Spearman", number=True),

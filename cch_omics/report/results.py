@@ -12,7 +12,7 @@ from cch_omics import keys
 from cch_omics.runtime.formats import read_json, read_table
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Metric, Task
-from cch_omics.vocabulary import better_than_chance, is_harm, shows
+from cch_omics.vocabulary import better_than_chance, is_harm, shows, with_minus
 
 PAIR = list(keys.PAIR_COLUMNS)
 INTERVAL = ["gain", "ci_low", "ci_high"]
@@ -151,6 +151,7 @@ def read_results(folder: Path) -> Results:
     files = folder / "intermediate"
     audit = read_json(folder / "audit.json")
     verdicts = checked_table(folder / "verdicts.tsv", keys.VERDICT_COLUMNS)
+    verdicts["reason"] = verdicts["reason"].map(with_minus)
     evidence = checked_table(folder / "evidence.tsv", (*keys.SPLIT_COLUMNS, *keys.PAIR_COLUMNS))
     of_cohort = evidence[evidence["repeat"] == -1].reindex(columns=[*PAIR, *EVIDENCE_COLUMNS])
     teachers = checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS)

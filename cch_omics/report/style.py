@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from cch_omics import keys
 from cch_omics.errors import visible
 from cch_omics.runtime.formats import table_text
+from cch_omics.vocabulary import with_minus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ _HOVER: "WeakKeyDictionary[Axes, list[tuple[float, float, str, float]]]" = WeakK
 def hover(ax: "Axes", x: float, y: float, text: str, radius: float = 7.0) -> None:
     """Let a page say a text where the pointer is on a place of Axes; nothing where x or y is missing."""
     if np.isfinite(x) and np.isfinite(y):
-        _HOVER.setdefault(ax, []).append((x, y, text, radius))
+        _HOVER.setdefault(ax, []).append((x, y, with_minus(text), radius))
 
 
 def svg(drawn: Figure, *, name: str, alt: str, data: pd.DataFrame, wide: bool = False) -> Markup:

@@ -299,4 +299,18 @@ def test_the_rest_is_what_it_is_without_them(tmp_path: Path) -> None:
     assert "mono is left out" in (one / "report.html").read_text()
     for folders in ([found, one], [one]):
         words = [word for folder in folders for word in ("--folders", str(folder))]
-        assert main(["pool", *words, "--scorecard", str(tmp_path / "s.tsv"), "--output", str(tmp_path / "p.html")]) == 0
+        assert (
+            main(
+                [
+                    "pool",
+                    *words,
+                    "--scorecard",
+                    str(tmp_path / "s.tsv"),
+                    "--output",
+                    str(tmp_path / "p.html"),
+                    "--multiqc",
+                    str(tmp_path / "v_mqc.tsv"),
+                ]
+            )
+            == 0
+        )

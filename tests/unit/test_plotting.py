@@ -9,7 +9,7 @@ from report_tables import DOSE, OS, SUBTYPE, tables, verdicts, write_results
 from cch_omics import keys, pl
 from cch_omics.errors import InputError
 from cch_omics.report import model_plots, pair_plots, style
-from cch_omics.vocabulary import signed
+from cch_omics.vocabulary import signed, with_minus
 
 POINTS = SUBTYPE.metrics[SUBTYPE.primary]
 
@@ -162,6 +162,11 @@ def test_any_name_can_be_drawn(name):
 @pytest.mark.parametrize(("value", "text"), [(0.123, "+0.12"), (-0.5, "−0.50"), (-0.001, "0.00"), (np.nan, "–")])
 def test_signed(value, text):
     assert signed(value) == text
+
+
+def test_hyphens_of_names_are_no_minus():
+    text = "BRCA-1 of tcga-brca gained -0.3 (-1 to 2.5e-05), chr7:-12"
+    assert with_minus(text) == "BRCA-1 of tcga-brca gained −0.3 (−1 to 2.5e-05), chr7:−12"
 
 
 class Stored:

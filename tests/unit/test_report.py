@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from browser import needs_browser, shown
 from report_tables import DOSE, OS, SUBTYPE, audit, tables, write_results
 
 from cch_omics import keys
 from cch_omics.config import ReportConfig
 from cch_omics.errors import InputError
-from cch_omics.report import write_pooled_report, write_report
+from cch_omics.report import write_multiqc, write_pooled_report, write_report
 from cch_omics.report.answers import answers
 from cch_omics.report.page import cohort_page
 from cch_omics.report.pooled import pooled_page
@@ -25,7 +26,7 @@ from cch_omics.report.results import read_results
 from cch_omics.report.sentences import headline
 from cch_omics.report.tables import Column, Row, Table
 from cch_omics.runtime.formats import write_json
-from cch_omics.vocabulary import VERDICTS
+from cch_omics.vocabulary import VERDICTS, with_minus
 
 TASKS = pytest.mark.parametrize("task", [SUBTYPE, DOSE, OS], ids=lambda task: task.name)
 MODALITIES = ["rna", "mirna", "cnv"]
@@ -127,6 +128,16 @@ def test_page_is_accessible():
     assert len([tag for tag, _ in parsed.tags if tag == "caption"]) == len(tables_) > 5
     assert all("scope" in given for tag, given in parsed.tags if tag == "th")
     assert ("html", {"lang": "en"}) in parsed.tags
+
+
+@TASKS
+def test_a_negative_number_has_one_minus(task):
+    """Sentences of the tables, cells and what a pointer is told write "−0.3", and names keep their hyphens."""
+    said = Page(made_up_page(task)).text
+    assert "gained by −0." in said and "made-up" in said
+    for name in task.strata_names:
+        said = said.replace(name, "")
+    assert not re.findall(r"(?<![\w.])-\d[^ ]*", said)
 
 
 def test_same_results_make_the_same_page(tmp_path):
@@ -406,7 +417,25 @@ def test_pooled_page_never_mixes_metrics(tmp_path):
     first, other = parsed.text[start:second], parsed.text[second:]
     assert "one, subtype" in first and "two, dose" not in first and "R²" not in first
     assert "two, dose" in other and "one, subtype" not in other and "balanced accuracy" not in other
-    assert "all, all pilot students 71" in first and "all, all pilot students 72" in other
+    assert "all cohorts pilot students 71" in first and "all cohorts pilot students 72" in other
+
+
+@TASKS
+def test_multiqc_is_told_the_verdict_of_every_pair(tmp_path, task):
+    folders = [write_results(tmp_path / name / "target", MODALITIES, task) for name in ("one", "two")]
+    write_multiqc(folders, tmp_path / "verdicts_mqc.tsv")
+    lines = (tmp_path / "verdicts_mqc.tsv").read_text(encoding="utf-8").splitlines()
+    head = yaml.safe_load("\n".join(line[1:] for line in lines if line.startswith("#")))
+    assert head["plot_type"] == "table" and head["file_format"] == "tsv"
+    table = pd.read_csv(io.StringIO("\n".join(line for line in lines if not line.startswith("#"))), sep="\t")
+    # What MultiQC takes for one sample has one row.
+    assert table.columns[0] == "Sample" and table["Sample"].is_unique
+    assert set(table["Sample"].str.partition(",")[0]) == {"one", "two"}
+    results = read_results(folders[0])
+    assert len(table) == 2 * len(results.verdicts)
+    assert (table["Chosen"] == "yes").sum() == 2 * results.teachers["teacher"].ne("").sum()
+    assert table["Gap, nats"].to_numpy()[: len(results.verdicts)] == pytest.approx(results.verdicts["gap"].to_numpy())
+    assert set(table["Verdict"]) <= set(VERDICTS.values())
 
 
 def test_pooled_page_names_the_cohorts_that_failed(tmp_path):
@@ -497,6 +526,24 @@ def test_a_click_on_a_heading_sorts_the_rows_of_each_group(tmp_path):
 
 
 @needs_browser
+def test_no_table_of_the_pooled_page_is_cut_on_a_desk(tmp_path):
+    """With names of a usual length; on a phone it scrolls."""
+    names = ["methylation", "mirna", "rna"]
+    results = [
+        read_results(write_results(tmp_path / cohort / "pam50", names)) for cohort in ("tcga-brca-few-labels", "luad")
+    ]
+    entries = [(each, "page.html") for each in results]
+    page = pooled_page(entries, ReportConfig(), pd.concat([each.scorecard for each in results]), ())
+    width = """
+    document.body.style.width = "1200px";
+    const boxes = [...document.querySelectorAll(".tablebox")];
+    document.body.dataset.cut = boxes.length + ":" + boxes.map((box) => box.scrollWidth - box.clientWidth).join();
+    """
+    (cut,) = re.findall('data-cut="3:(.*?)"', acted(page, tmp_path, width))
+    assert cut == "0,0,0"
+
+
+@needs_browser
 def test_figures_give_their_data_and_picture_and_say_values_where_the_pointer_is(tmp_path):
     """Under the page's own policy the script runs; what it saves is caught."""
     page = made_up_page()
@@ -519,7 +566,7 @@ def test_figures_give_their_data_and_picture_and_say_values_where_the_pointer_is
     assert 'xmlns="http://www.w3.org/2000/svg"' in html.unescape(saved["image/svg+xml"])
     first = verdicts.iloc[0]
     said = f"{first['teacher']} → {first['student']}: gap {first['gap']:+.3g} ± {first['gap_se']:.2g} nats"
-    assert f"<title>{said}; {VERDICTS[first['verdict']]}</title>" in page
+    assert f"<title>{with_minus(said)}; {VERDICTS[first['verdict']]}</title>" in page
 
 
 @needs_browser

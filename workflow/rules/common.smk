@@ -273,6 +273,7 @@ def pool_finished(log):
         return
     page = results / "report.html"
     words = ["cch", "pool", "--scorecard", results / "scorecard.tsv", "--output", page, "--log", logs / "pool.log"]
+    words += ["--multiqc", results / "verdicts_mqc.tsv"]
     words += ["--settings", json.dumps({"report": CONFIG.report.model_dump()})]
     words += [word for folder in there for word in ("--folders", folder)]
     words += [word for found in failed for word in ("--unfinished", found.sentence())]

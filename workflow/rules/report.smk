@@ -47,6 +47,7 @@ rule pool:
         of_every_cohort("verdicts.tsv"),
     output:
         touch("<results>/.pooled"),
+        multiqc="<results>/verdicts_mqc.tsv",
         scorecard=report(
             "<results>/scorecard.tsv",
             caption="../report/pooled_scorecard.rst",
