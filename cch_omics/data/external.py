@@ -12,6 +12,7 @@ from cch_omics.config import IngestConfig
 from cch_omics.data.assemble import label_columns
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, texts_at
+from cch_omics.data.numbers import without_versions
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Source
 from cch_omics.data.tables import read_clinical, read_matrix
@@ -21,7 +22,7 @@ from cch_omics.tasks.missing import known_texts
 
 _DEFAULTS = IngestConfig()
 # Whoever is to be judged decides what is too much: a student's features are not those of the table.
-_ALL = {"max_missing_feature": 1.0, "max_missing_sample": 1.0, "max_missing_modality": 1.0}
+_ALL = {"max_missing_sample": 1.0, "max_missing_modality": 1.0}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class OtherPatients:
     samples, groups
         (n,) ids of samples and of patients.
     features
-        (p,) names, unique.
+        (p,) names; of those with one name the first counts.
     values
         (n, p); NaN marks a missing value.
     labels
@@ -63,21 +64,28 @@ class OtherPatients:
 def read_tables(
     table: str | os.PathLike[str], labels: str | os.PathLike[str], modality: str, features: tuple[str, ...]
 ) -> Source:
-    """Read a table of one omics, of any kind that `cch predict` takes, and a clinical table, text or `.h5mu`.
+    """Read a table of one omics, of any kind that `cch predict` takes, and a clinical table.
 
     Parameters
     ----------
+    labels
+        `.csv`, `.tsv` (either may be gzipped), or `.h5mu` or `.h5ad`, whose `.obs` is read.
     modality
         Its name, and the modality of a `.h5mu` file that is wanted.
     features
         Names of some of them, by which a table with features in its rows is told.
     """
-    if os.fspath(labels).lower().endswith(".h5mu"):
+    where = os.fspath(labels)
+    if where.lower().endswith(".h5mu"):
         from cch_omics.data.mudata import read_h5mu
 
-        source = read_h5mu(labels, os.fspath(labels), [modality])
+        source = read_h5mu(labels, where, [modality])
+    elif where.lower().endswith(".h5ad"):
+        from cch_omics.data.mudata import read_obs
+
+        source = Source(where, read_obs(labels), f"{where}, .obs", {}, (modality,))
     else:
-        source = Source(os.fspath(labels), read_clinical(labels), os.fspath(labels), {}, (modality,))
+        source = Source(where, read_clinical(labels), where, {}, (modality,))
     known = list(map(str, source.clinical.index))
     matrix = read_matrix(table, modality=modality, samples=known, features=features)
     return replace(source, matrices={modality: matrix})
@@ -103,10 +111,11 @@ def other_patients(
         If table, ids or labels cannot be used, or fewer than two patients have a label.
     """
     matrix, pattern = source.matrices[modality], settings.patient_pattern
-    said = [*source.remarks, *check_ids({matrix.where: matrix.ids.tolist()}, pattern)]
+    of_table = [f"{matrix.where}: {text}" for text in (*matrix.remarks, *without_versions(matrix)[1])]
+    said = [*source.remarks, *of_table, *check_ids({matrix.where: matrix.ids.tolist()}, pattern)]
     ids = [read_id(name, pattern) for name in matrix.ids.tolist()]
     by_patient = any(each.known and each.sample == each.patient for each in ids)
-    part = part_of(matrix, by_patient=by_patient, settings=settings.model_copy(update=_ALL))
+    part = part_of(matrix, by_patient=by_patient, settings=settings.model_copy(update=_ALL), every_feature=True)
     rows = clinical_rows(part.samples, source, [matrix], pattern)
     columns = []
     for name in label_columns(source, target, task.name):

@@ -99,8 +99,8 @@ def validate(
     first = next(iter(students.values()))
     task, modality = first.task, first.about.modality
     # Of a sample with few of the features that the table has next to nothing is known.
-    measured = ~np.isnan(aligned(first, other)[:, np.isin(first.features, other.features)])
-    covered = measured.mean(axis=1) >= MIN_COVERAGE
+    measured = ~np.isnan(aligned(first, other))
+    covered = measured.sum(axis=1) >= MIN_COVERAGE * max(measured.any(axis=0).sum(), 1)
     if not covered.all():
         little = f"{np.count_nonzero(~covered)} samples lack more than {1 - MIN_COVERAGE:.0%} of the features."
         other = other.part(covered, little)

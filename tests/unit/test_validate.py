@@ -389,20 +389,31 @@ def test_a_student_trained_alone_is_judged_alone(bundle: Path, tmp_path: Path) -
     assert set(found.scores["model"]) == {"alone"} and not found.scores["minus"].any()
 
 
-def test_labels_may_lie_in_the_same_mudata(bundle: Path, tmp_path: Path) -> None:
+def test_labels_may_lie_in_the_same_mudata_or_anndata(bundle: Path, tmp_path: Path) -> None:
     import anndata
     import mudata
 
     other = others_of(STATUS)
-    names = pd.Index(other.samples.astype(object))
-    var = pd.DataFrame(index=other.features.astype(object))
+    said: list[object] = list(np.array(["Negative", "Positive"])[other.labels.astype(int)])
+    said[2:4] = None, "Unknown"
+    obs = pd.DataFrame({"er_status": pd.Categorical(said)}, index=pd.Index(other.samples.astype(object)))
+    adata = anndata.AnnData(other.values, obs=obs, var=pd.DataFrame(index=other.features.astype(object)))
+    adata.write_h5ad(tmp_path / "new.h5ad")
     with mudata.set_options(pull_on_update=False):
-        mdata = mudata.MuData({"cnv": anndata.AnnData(other.values, obs=pd.DataFrame(index=names), var=var)})
-        mdata.obs["er_status"] = np.array(["Negative", "Positive"])[other.labels.astype(int)]
-        mdata.write(tmp_path / "new.h5mu")
-    source = read_tables(tmp_path / "new.h5mu", tmp_path / "new.h5mu", "cnv", tuple(FEATURES))
-    found = other_patients(source, "cnv", "er_status", STATUS)
-    assert found.labels.tolist() == other.labels.tolist()
+        mudata.MuData({"cnv": adata}).write(tmp_path / "new.h5mu")
+    expected = np.delete(other.labels, [2, 3]).tolist()
+    for labels in ("new.h5mu", "new.h5ad"):
+        for table in ("new.h5mu", "new.h5ad"):
+            source = read_tables(tmp_path / table, tmp_path / labels, "cnv", tuple(FEATURES))
+            found = other_patients(source, "cnv", "er_status", STATUS)
+            assert found.labels.tolist() == expected
+            assert "2 samples have no label that the student knows: 'Unknown' (1), the others none." in found.said
+        with pytest.raises(InputError, match=rf"{labels}, \.obs.*'ER'.*er_status"):
+            validate_file(bundle, tmp_path / "new.h5ad", tmp_path / labels, target="ER")
+    adata.obs_names = ["N000", *adata.obs_names[:-1]]
+    adata.write_h5ad(tmp_path / "twice.h5ad")
+    with pytest.raises(InputError, match=r"twice\.h5ad, \.obs: found id 'N000' more than once"):
+        validate_file(bundle, tmp_path / "new.h5ad", tmp_path / "twice.h5ad")
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
