@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from cch_omics.data.parts import part_of
 from cch_omics.data.source import Source
 from cch_omics.data.tables import read_clinical, read_matrix
 from cch_omics.errors import InputError
+from cch_omics.planning.layout import table_suffix
+from cch_omics.runtime.files import check_file
 from cch_omics.tasks.base import LabelColumn, Task
 from cch_omics.tasks.missing import known_texts
 
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DEFAULTS = IngestConfig()
 # Whoever is to be judged decides what is too much: a student's features are not those of the table.
 _ALL = {"max_missing_sample": 1.0, "max_missing_modality": 1.0}
@@ -85,6 +89,14 @@ def read_tables(
 
         source = Source(where, read_obs(labels), f"{where}, .obs", {}, (modality,))
     else:
+        check_file(labels, "a clinical table")
+        if table_suffix(labels) not in TEXT_SUFFIXES:
+            raise InputError(
+                where,
+                f"a file of an unknown format ({Path(labels).suffix or 'no ending'})",
+                f"one of {', '.join((*TEXT_SUFFIXES, '.h5ad', '.h5mu'))}",
+                "Write the table as one of these, the sample id in its first column.",
+            )
         source = Source(where, read_clinical(labels), where, {}, (modality,))
     known = list(map(str, source.clinical.index))
     matrix = read_matrix(table, modality=modality, samples=known, features=features)
@@ -155,4 +167,5 @@ def _unlabelled(count: int, others: dict[str, int]) -> list[str]:
     if not count:
         return []
     listed = ", ".join(f"{text!r} ({n})" for text, n in others.items())
-    return [f"{count} samples have no label that the student knows{f': {listed}, the others none' if others else ''}."]
+    rest = ", the others none" if sum(others.values()) < count else ""
+    return [f"{count} samples have no label that the student knows{f': {listed}{rest}' if others else ''}."]

@@ -325,9 +325,12 @@ def test_a_notebook_gets_the_same_verdicts_from_counts_from_a_backed_file_and_af
 
 
 def test_what_is_only_told_is_said_in_a_notebook() -> None:
-    with pytest.warns(UserWarning, match="rna: whole values .* look like raw counts"):
+    with pytest.warns(UserWarning, match="rna: whole values .* look like raw counts") as warned:
         tl.cch(theirs(), target="subtype", **SETTINGS)
     table = pp.working_scale(mdata := theirs())
+    for said in (str(warned[0].message), table.loc["rna", "warning"]):
+        assert "in the argument `scale`; {'rna': 'continuous'} leaves values as they are" in said
+        assert "sheet" not in said
     assert "look like raw counts" in table.loc["rna", "warning"] and table.loc["methylation", "made"] == ""
     np.testing.assert_array_equal(mdata["methylation"].X, beta()[10:])
 
@@ -338,7 +341,10 @@ def test_what_is_only_told_is_said_in_a_notebook() -> None:
         ("counts", "scale: found 'counts'; expected scales by modality"),
         ({"rna": "count"}, "'count' of 'rna'; expected one of counts, unlogged.*Did you mean 'counts'"),
         ({"protein": "counts"}, "the modality 'protein'; expected one of"),
-        ({"rna": "beta"}, r"\.mod\['rna'\], column .* in a table of beta; expected numbers from 0 to 1"),
+        (
+            {"rna": "beta"},
+            r"\.mod\['rna'\], column .* in a table of beta; .* numbers from 0 to 1.* argument `scale`; {",
+        ),
     ],
 )
 def test_scales_that_cannot_be_are_refused_and_nothing_is_changed(scale: Any, said: str) -> None:

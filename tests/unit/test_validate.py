@@ -298,6 +298,7 @@ def joined(task: Task, columns: dict[str, list[str]], **given: str) -> OtherPati
 def test_other_classes_are_counted_and_absent_ones_said() -> None:
     task = Classification(("A", "B", "C"))
     found = joined(task, {"y": ["A", "B", "D", "A", "NA", "B", "Unknown"]})
+    assert joined(task, {"y": ["A", "B", "D"]}).said[-1].endswith("the student knows: 'D' (1).")
     assert found.labels.tolist() == [0, 1, 0, 1] and found.samples.tolist() == ["S0", "S1", "S3", "S5"]
     said = " ".join(found.said)
     assert "3 samples have no label that the student knows: 'D' (1), 'Unknown' (1)" in said and "Nobody has 'C'" in said
@@ -414,6 +415,16 @@ def test_labels_may_lie_in_the_same_mudata_or_anndata(bundle: Path, tmp_path: Pa
     adata.write_h5ad(tmp_path / "twice.h5ad")
     with pytest.raises(InputError, match=r"twice\.h5ad, \.obs: found id 'N000' more than once"):
         validate_file(bundle, tmp_path / "new.h5ad", tmp_path / "twice.h5ad")
+
+
+@pytest.mark.parametrize("name", ["labels.parquet", "data_clinical_sample.txt", "labels", "labels.xlsx"])
+def test_labels_in_another_kind_of_file_are_refused(bundle: Path, tmp_path: Path, name: str) -> None:
+    files = tables(tmp_path, others_of(STATUS))
+    (tmp_path / "labels.csv").rename(tmp_path / name)
+    with pytest.raises(InputError, match=r"unknown format \((\.\w+|no ending)\); expected one of \.csv.*\.h5mu"):
+        validate_file(bundle, files[1], tmp_path / name)
+    with pytest.raises(InputError, match="a folder"):
+        validate_file(bundle, files[1], tmp_path)
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
