@@ -306,7 +306,8 @@ def _scores(
     for model, minus, name, metric, number, error in found:
         bounds = (-np.inf, np.inf) if minus else (metric.low, metric.high)
         ends = (np.nan, np.nan)
-        if np.isfinite(number + error):
+        # Where no patient changes a value, as where all are in a prediction interval, nothing says how sure it is.
+        if error > 0 and np.isfinite(number + error):
             ends = within_bounds(float(number), quantile * float(error), *bounds)
         rows.append((modality, model, minus, name, number, error, *ends, n))
     return pd.DataFrame(rows, columns=list(keys.VALIDATION_COLUMNS))

@@ -134,6 +134,20 @@ def test_metrics_are_those_of_the_task_and_differences_are_paired(task: Task) ->
     assert len(found.predictions) == 2 * len(other.samples)
 
 
+def test_where_no_patient_changes_a_difference_it_has_no_interval() -> None:
+    students, other = students_of(DOSE), others_of(DOSE)
+    # All of these are within the prediction intervals of both.
+    near = np.abs(student_outputs(students["alone"], other) - other.labels) < 1.5
+    scores = validate(students, other.part(near & (np.abs(other.values @ TRUE - other.labels) < 1.5))).scores
+    row = of(scores, "soft_targets:rna", "coverage_95", "alone")
+    assert row["value"] == 0 and row["se"] == 0 and np.isnan(row["ci_low"]) and np.isnan(row["ci_high"])
+    assert np.isfinite(of(scores, "soft_targets:rna", "r2", "alone")["ci_low"])
+
+
+def student_outputs(student: Student, other: OtherPatients) -> np.ndarray:
+    return student.network.outputs(other.values)[:, 0]
+
+
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).normal(size=60)
     ids = np.arange(60).astype(str)
