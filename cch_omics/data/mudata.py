@@ -192,7 +192,7 @@ def read_obs(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the `.obs` of a `.h5ad` file of anybody as a clinical table: by sample, values as they are."""
 
     def read() -> pd.DataFrame:
-        obs = _read(path, anndata.read_h5ad).obs
+        obs: pd.DataFrame = _read(path, anndata.read_h5ad).obs
         return obs.astype(object).set_axis(pd.Index([str(name).strip() for name in obs.index], name="sample"), axis=0)
 
     return read_apart(path, read, _ANNDATA)
