@@ -5,6 +5,7 @@ Representations are drawn by scanpy itself: `sc.pp.neighbors(mdata["rna"], use_r
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from mudata import MuData
 
-__all__ = ["estimated_gaps", "features", "gains", "gap_matrix", "models", "pilot_gains"]
+__all__ = ["budget_curve", "estimated_gaps", "features", "gains", "gap_matrix", "models", "pilot_gains"]
 
 
 def gap_matrix(data: Union["MuData", pd.DataFrame], *, key: str = "cch", ax: "Axes | None" = None) -> "Axes":
@@ -199,6 +200,44 @@ def models(results: str | os.PathLike[str], student: str, *, ax: "Axes | None" =
     ]
     ax = axes(ax)
     model_plots.model_performance(of_student, read.task, chosen="", limits=None, ax=ax)
+    return ax
+
+
+def budget_curve(results: Collection[str | os.PathLike[str]], *, ax: "Axes | None" = None) -> "Axes":
+    """Draw what following the advice gained on test patients, against how many labels there were.
+
+    Parameters
+    ----------
+    results
+        Folders of the workflow's results, `results/COHORT/TARGET`, of rows of the sheet that differ in their
+        `label_budget`.
+    ax
+        Where to draw; new Axes by default.
+
+    Returns
+    -------
+    Axes
+        A line for each student, with 95% intervals: the gain in the primary metric over training alone.
+
+    Raises
+    ------
+    InputError
+        If a file of the results is missing, there are less than two folders, or they are of several metrics.
+
+    Examples
+    --------
+    >>> cch_omics.pl.budget_curve(["results/our-brca-15/er_status", "results/our-brca/er_status"])
+    """
+    if isinstance(results, str | os.PathLike) or len(results) < 2:
+        advice = "Give the folders of rows that differ in `label_budget` (docs/few_labels.md)."
+        raise InputError("pl.budget_curve, argument results", repr(results), "a list of two folders or more", advice)
+    read = [read_results(Path(folder)) for folder in results]
+    if len(metrics := {each.task.primary for each in read}) > 1:
+        found = f"results in {' and '.join(sorted(metrics))}"
+        raise InputError("pl.budget_curve, argument results", found, "one metric", "Give results of one target.")
+    rows = [each.advised.assign(labels=each.audit["labelled"] * each.audit["label_budget"]["used"]) for each in read]
+    ax = axes(ax)
+    model_plots.budget_curve(pd.concat(rows, ignore_index=True), read[0].metric, ax=ax)
     return ax
 
 

@@ -1,10 +1,8 @@
 """Tools for notebooks."""
 
 import json
-import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import mudata
@@ -21,7 +19,7 @@ from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import from_mudata
 from cch_omics.data.scale import scale_warning
 from cch_omics.data.working_scale import named_scales
-from cch_omics.errors import InputError, near, some
+from cch_omics.errors import OF_ARGUMENTS, InputError, near, said_by, some, speaking
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
@@ -35,18 +33,6 @@ from cch_omics.verdict.rule import choose_teachers, decide
 from cch_omics.views import teachers_of, views_of
 
 _DEVICES = ("auto", "cpu", "cuda")
-# What messages of the workflow's steps call an argument, and what they are to call it here.
-_OF_ARGUMENTS = (
-    (r"cohort sheet, cohort 'mdata', column ", "tl.cch, argument "),
-    (r"(?:column )?'?(\w+)'? of the sheet", r"argument \1"),
-    (r"the sheet's column(s?) ", r"the argument\1 "),
-    ("of this row", "of mdata"),
-    (r"(?:tl\.cch, |config )key ", "tl.cch, argument "),
-    (r"Empty the cell|[Ee]mpty one of the two cells", "Leave it out"),
-    (r"an empty cell", "nothing"),
-    (r"a section( with keys)?", r"a dictionary\1"),
-    (r"Indent its keys below it\.", "Write {'KEY': VALUE}."),
-)
 
 
 def cch(
@@ -160,7 +146,7 @@ def cch(
         "scale": ";".join(f"{name}={each}" for name, each in named_scales("tl.cch", scale).items()),
         "group": group,
     }
-    with _said_of_arguments():
+    with speaking(OF_ARGUMENTS):
         row = make_row(columns, "tl.cch", "argument")
         settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
         on = choose_device(device)
@@ -168,7 +154,7 @@ def cch(
         drawn = make_splits(cohort, settings.splits, seed=seed)
     said = [f"{name}: {text}" for name, table in notes.tables.items() if (text := scale_warning(name, table.scale))]
     for reason in (*cohort.left_out.values(), *said):
-        warnings.warn(reason, stacklevel=2)
+        warnings.warn(said_by(OF_ARGUMENTS, reason), stacklevel=2)
 
     views, distils = views_of(cohort), CRITERIA[settings.criterion.rule].needs_distillation
     steps = len(views) + 1 + distils * len(cohort.modalities)
@@ -257,22 +243,6 @@ def _held_out(cohort: Cohort, splits: Splits, encoding: Encoding, modality: str,
     # The last row, of no sample, has no values.
     at = [-1 if each.normal else place.get(each.sample, place.get(each.patient, -1)) for each in said]
     return aligned[at]
-
-
-@contextmanager
-def _said_of_arguments() -> Iterator[None]:
-    """Let a refusal name arguments, where the workflow would name columns of the sheet and keys of a configuration."""
-    try:
-        yield
-    except InputError as error:
-        parts = (error.where, error.found, error.expected, error.advice)
-        raise InputError(*map(_of_arguments, parts)) from None
-
-
-def _of_arguments(text: str) -> str:
-    for pattern, instead in _OF_ARGUMENTS:
-        text = re.sub(pattern, instead, text)
-    return text
 
 
 def _check_types(mdata: object, target: object, key_added: object, device: object, **lists: Collection[object]) -> None:

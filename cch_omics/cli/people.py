@@ -26,7 +26,7 @@ def predict(
 def validate(
     student: Annotated[Path, file("DIR", "folder of a student, results/COHORT/TARGET/students/MODALITY")],
     input: Annotated[Path, file("FILE", "samples of other patients: .h5mu, .h5ad, .csv, .tsv or .parquet")],
-    labels: Annotated[Path, file("FILE", "their labels: a clinical table, .csv or .tsv, or .h5mu")],
+    labels: Annotated[Path, file("FILE", "their labels: a clinical table, .csv or .tsv, or .h5mu or .h5ad")],
     target: Annotated[str, typer.Option(help="column of the labels; that of the training")] = "",
     group: Annotated[str, typer.Option(help="column of patients' ids; as the samples' ids say")] = "",
     output: Annotated[Path, Written("DIR", "tables and page", ours=is_validation)] = Path("validation"),

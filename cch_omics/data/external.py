@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,20 @@ from cch_omics.config import IngestConfig
 from cch_omics.data.assemble import label_columns
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, texts_at
+from cch_omics.data.numbers import without_versions
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Source
 from cch_omics.data.tables import read_clinical, read_matrix
 from cch_omics.errors import InputError
+from cch_omics.planning.layout import table_suffix
+from cch_omics.runtime.files import check_file
 from cch_omics.tasks.base import LabelColumn, Task
 from cch_omics.tasks.missing import known_texts
 
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DEFAULTS = IngestConfig()
 # Whoever is to be judged decides what is too much: a student's features are not those of the table.
-_ALL = {"max_missing_feature": 1.0, "max_missing_sample": 1.0, "max_missing_modality": 1.0}
+_ALL = {"max_missing_sample": 1.0, "max_missing_modality": 1.0}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class OtherPatients:
     samples, groups
         (n,) ids of samples and of patients.
     features
-        (p,) names, unique.
+        (p,) names; of those with one name the first counts.
     values
         (n, p); NaN marks a missing value.
     labels
@@ -63,21 +68,36 @@ class OtherPatients:
 def read_tables(
     table: str | os.PathLike[str], labels: str | os.PathLike[str], modality: str, features: tuple[str, ...]
 ) -> Source:
-    """Read a table of one omics, of any kind that `cch predict` takes, and a clinical table, text or `.h5mu`.
+    """Read a table of one omics, of any kind that `cch predict` takes, and a clinical table.
 
     Parameters
     ----------
+    labels
+        `.csv`, `.tsv` (either may be gzipped), or `.h5mu` or `.h5ad`, whose `.obs` is read.
     modality
         Its name, and the modality of a `.h5mu` file that is wanted.
     features
         Names of some of them, by which a table with features in its rows is told.
     """
-    if os.fspath(labels).lower().endswith(".h5mu"):
+    where = os.fspath(labels)
+    if where.lower().endswith(".h5mu"):
         from cch_omics.data.mudata import read_h5mu
 
-        source = read_h5mu(labels, os.fspath(labels), [modality])
+        source = read_h5mu(labels, where, [modality])
+    elif where.lower().endswith(".h5ad"):
+        from cch_omics.data.mudata import read_obs
+
+        source = Source(where, read_obs(labels), f"{where}, .obs", {}, (modality,))
     else:
-        source = Source(os.fspath(labels), read_clinical(labels), os.fspath(labels), {}, (modality,))
+        check_file(labels, "a clinical table")
+        if table_suffix(labels) not in TEXT_SUFFIXES:
+            raise InputError(
+                where,
+                f"a file of an unknown format ({Path(labels).suffix or 'no ending'})",
+                f"one of {', '.join((*TEXT_SUFFIXES, '.h5ad', '.h5mu'))}",
+                "Write the table as one of these, the sample id in its first column.",
+            )
+        source = Source(where, read_clinical(labels), where, {}, (modality,))
     known = list(map(str, source.clinical.index))
     matrix = read_matrix(table, modality=modality, samples=known, features=features)
     return replace(source, matrices={modality: matrix})
@@ -103,10 +123,11 @@ def other_patients(
         If table, ids or labels cannot be used, or fewer than two patients have a label.
     """
     matrix, pattern = source.matrices[modality], settings.patient_pattern
-    said = [*source.remarks, *check_ids({matrix.where: matrix.ids.tolist()}, pattern)]
+    of_table = [f"{matrix.where}: {text}" for text in (*matrix.remarks, *without_versions(matrix)[1])]
+    said = [*source.remarks, *of_table, *check_ids({matrix.where: matrix.ids.tolist()}, pattern)]
     ids = [read_id(name, pattern) for name in matrix.ids.tolist()]
     by_patient = any(each.known and each.sample == each.patient for each in ids)
-    part = part_of(matrix, by_patient=by_patient, settings=settings.model_copy(update=_ALL))
+    part = part_of(matrix, by_patient=by_patient, settings=settings.model_copy(update=_ALL), every_feature=True)
     rows = clinical_rows(part.samples, source, [matrix], pattern)
     columns = []
     for name in label_columns(source, target, task.name):
@@ -146,4 +167,5 @@ def _unlabelled(count: int, others: dict[str, int]) -> list[str]:
     if not count:
         return []
     listed = ", ".join(f"{text!r} ({n})" for text, n in others.items())
-    return [f"{count} samples have no label that the student knows{f': {listed}, the others none' if others else ''}."]
+    rest = ", the others none" if sum(others.values()) < count else ""
+    return [f"{count} samples have no label that the student knows{f': {listed}{rest}' if others else ''}."]

@@ -188,6 +188,16 @@ def read_anndata_matrix(path: str | os.PathLike[str], modality: str = "") -> Mat
     return read_apart(path, read, _MUDATA)
 
 
+def read_obs(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read the `.obs` of a `.h5ad` file of anybody as a clinical table: by sample, values as they are."""
+
+    def read() -> pd.DataFrame:
+        obs: pd.DataFrame = _read(path, anndata.read_h5ad).obs
+        return obs.astype(object).set_axis(pd.Index([str(name).strip() for name in obs.index], name="sample"), axis=0)
+
+    return read_apart(path, read, _ANNDATA)
+
+
 def write_cohort(cohort: Cohort, path: str | os.PathLike[str]) -> None:
     """Write a cohort, each of whose samples has a modality, as `.h5mu`: the same bytes for the same cohort."""
     names, labels = _label_columns(cohort.target.task), cohort.target.values.reshape(len(cohort.samples), -1)

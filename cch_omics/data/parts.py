@@ -21,8 +21,11 @@ class Part(NamedTuple):
     notes: TableNotes
 
 
-def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part:
-    """Choose the rows, one per sample or patient, and the columns of a table, the first of each name."""
+def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig, every_feature: bool = False) -> Part:
+    """Choose the rows, one per sample or patient, and the columns of a table, the first of each name.
+
+    With `every_feature` all columns are kept: of a table that is not on its working scale yet, sums are over them.
+    """
     missing = np.isnan(matrix.values)
     empty = np.asarray(missing.all(axis=1))
     chosen: dict[str, int] = {}
@@ -54,7 +57,8 @@ def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig) -> Part
         )
     first = np.zeros(len(by_feature), dtype=bool)
     first[np.unique(matrix.features, return_index=True)[1]] = True
-    columns = np.flatnonzero((by_feature <= settings.max_missing_feature) & first)
+    used = (by_feature <= settings.max_missing_feature) & first
+    columns = np.arange(len(used)) if every_feature else np.flatnonzero(used)
     hollow = int((first & (by_feature == 1)).sum())
     reasons = {
         "no value": hollow,

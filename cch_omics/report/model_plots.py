@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from cch_omics import keys
-from cch_omics.report.style import BLUE, GREY, INK, VERMILLION, arms, hover, plain
-from cch_omics.tasks.base import Task
-from cch_omics.vocabulary import heading, model_kind, model_name, shown
+from cch_omics.report.style import BLUE, COLOURS, GREY, INK, VERMILLION, arms, hover, plain
+from cch_omics.tasks.base import Metric, Task
+from cch_omics.vocabulary import difference, difference_heading, heading, model_kind, model_name, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +69,36 @@ def model_performance(
     if limits is not None:
         ax.set_xlim(*limits)
     ax.set_xlabel(heading(metric))
+
+
+def budget_curve(advised: pd.DataFrame, metric: Metric, *, ax: "Axes") -> None:
+    """Draw what following the advice gained against how many labels there were, a line for each student.
+
+    Parameters
+    ----------
+    advised
+        Columns `student`, `labels`, `advised_gain`, `ci_low`, `ci_high` (of the metric).
+    """
+    ax.axhline(0, color="#8a8a8a", linewidth=1, zorder=1)
+    for position, (student, part) in enumerate(advised.groupby("student", sort=False)):
+        each, colour = part.sort_values("labels"), COLOURS[position % len(COLOURS)]
+        ax.errorbar(
+            each["labels"],
+            metric.scale * each["advised_gain"],
+            yerr=metric.scale * arms(each, "advised_gain"),
+            fmt="o-",
+            color=colour,
+            ecolor=(colour, 0.4),
+            elinewidth=1,
+            markersize=6,
+            label=plain(str(student)),
+        )
+        for row in each.to_dict("records"):
+            said = f"{student}, {row['labels']:.0f} labels: {difference(metric, row['advised_gain'])}"
+            hover(ax, row["labels"], metric.scale * row["advised_gain"], said)
+    ax.legend(loc="best", fontsize=9)
+    ax.set_xlabel("labels that training used")
+    ax.set_ylabel(f"what following the advice gained,\n{difference_heading(metric)}")
 
 
 def order_models(models: pd.DataFrame) -> pd.DataFrame:

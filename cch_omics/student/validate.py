@@ -24,7 +24,7 @@ from cch_omics.data.external import OtherPatients, check_number, other_patients,
 from cch_omics.data.numbers import without_versions
 from cch_omics.data.source import Matrix, Source
 from cch_omics.data.working_scale import SCALES
-from cch_omics.errors import InputError, some
+from cch_omics.errors import OF_OPTIONS, InputError, some, speaking
 from cch_omics.evaluation.intervals import CONFIDENCE, jackknife, within_bounds
 from cch_omics.models.baselines import predict_others
 from cch_omics.models.out_of_fold import Model, OutOfFold
@@ -99,8 +99,8 @@ def validate(
     first = next(iter(students.values()))
     task, modality = first.task, first.about.modality
     # Of a sample with few of the features that the table has next to nothing is known.
-    measured = ~np.isnan(aligned(first, other)[:, np.isin(first.features, other.features)])
-    covered = measured.mean(axis=1) >= MIN_COVERAGE
+    measured = ~np.isnan(aligned(first, other))
+    covered = measured.sum(axis=1) >= MIN_COVERAGE * max(measured.any(axis=0).sum(), 1)
     if not covered.all():
         little = f"{np.count_nonzero(~covered)} samples lack more than {1 - MIN_COVERAGE:.0%} of the features."
         other = other.part(covered, little)
@@ -166,7 +166,8 @@ def validate_file(
     students.sort(key=lambda student: not student.about.teacher)
     first, about = students[0], students[0].about
     source = read_tables(table, labels, about.modality, first.features)
-    other = other_patients(source, about.modality, target or about.training.target, first.task, group=group)
+    with speaking(OF_OPTIONS):
+        other = other_patients(source, about.modality, target or about.training.target, first.task, group=group)
     return validate({model_of(each.about.recipe, each.about.teacher): each for each in students}, other)
 
 
@@ -305,7 +306,8 @@ def _scores(
     for model, minus, name, metric, number, error in found:
         bounds = (-np.inf, np.inf) if minus else (metric.low, metric.high)
         ends = (np.nan, np.nan)
-        if np.isfinite(number + error):
+        # Where no patient changes a value, as where all are in a prediction interval, nothing says how sure it is.
+        if error > 0 and np.isfinite(number + error):
             ends = within_bounds(float(number), quantile * float(error), *bounds)
         rows.append((modality, model, minus, name, number, error, *ends, n))
     return pd.DataFrame(rows, columns=list(keys.VALIDATION_COLUMNS))

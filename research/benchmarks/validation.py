@@ -1,7 +1,7 @@
 """Do intervals on other patients hold, what did students gain there, and does recalibrating them help?
 
-    python -m research.benchmarks.validation                      (simulated shifts; some 20 minutes on one core)
-    python -m research.benchmarks.validation --data DIR           (real cohorts in place of these; some 10 minutes)
+    python -m research.benchmarks.validation                      (simulated shifts; 8 minutes of one core)
+    python -m research.benchmarks.validation --data DIR           (real cohorts in place of these; 3 minutes)
     python -m research.benchmarks.validation --draws 20           (the smallest)
 
 Simulated: students of `cnv`, alone and taught by `rna`, are trained on 400 patients of a cohort whose features' axes

@@ -216,3 +216,21 @@ def test_notebook_face_draws_results_as_the_report_does(tmp_path):
     assert weighed == ["cnv0 for LumA", "cnv0 for LumB", "cnv0 for Her2", "cnv0 for Basal", "cnv1 for LumA"]
     with pytest.raises(InputError, match="argument student: found 'protein'"):
         pl.models(folder, "protein")
+
+
+def test_notebook_face_draws_gains_against_labels(tmp_path):
+    folders = [write_results(tmp_path / name / "t", ["rna", "cnv"]) for name in ("few", "all")]
+    about = json.loads((folders[1] / "audit.json").read_text())
+    (folders[1] / "audit.json").write_text(json.dumps(about | {"label_budget": about["label_budget"] | {"used": 1.0}}))
+    ax = pl.budget_curve(folders[::-1])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rna", "cnv"]
+    gains = pd.read_table(folders[0] / "intermediate" / "advised.tsv").query("criterion == 'pilot'")
+    for container, gain in zip(ax.containers, gains["advised_gain"], strict=True):
+        assert container[0].get_xdata() == pytest.approx([0.15 * 597, 597])
+        assert container[0].get_ydata() == pytest.approx([100 * gain] * 2)
+    for given in (folders[0], folders[:1]):
+        with pytest.raises(InputError, match="expected a list of two folders or more"):
+            pl.budget_curve(given)
+    other = write_results(tmp_path / "other" / "t", ["rna", "cnv"], DOSE)
+    with pytest.raises(InputError, match="results in balanced_accuracy and r2"):
+        pl.budget_curve([folders[0], other])

@@ -29,6 +29,7 @@ from cch_omics.report.audit import audit_tables
 from cch_omics.student.bundle import read_student, write_student
 from cch_omics.student.make import Records, make_student
 from cch_omics.student.predict import predict, predict_file
+from cch_omics.student.validate import validate_file
 from cch_omics.tasks.classification import Classification
 
 N, GENES, SITES = 60, 64, 52
@@ -236,6 +237,30 @@ def test_a_new_h5ad_is_read_as_the_cohort_was(bundles: Path, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(frame, expected)
 
 
+@pytest.mark.parametrize("name", ["rna", "methylation"])
+def test_a_student_is_judged_on_raw_objects_of_another_release(bundles: Path, tmp_path: Path, name: str) -> None:
+    adata = theirs()[name].copy()
+    adata.obs["subtype"] = theirs()["rna"].obs["subtype"].reindex(adata.obs_names)
+    adata.write_h5ad(tmp_path / "same.h5ad")
+    # Versions of another release; and none, so that two of the counted have one name.
+    for file, called in (
+        ("newer", lambda text: text.replace(".", ".1")),
+        ("none", lambda text: text.partition(".")[0]),
+    ):
+        adata.var_names = [called(text) for text in theirs()[name].var_names]
+        adata.write_h5ad(tmp_path / f"{file}.h5ad")
+    same, newer, none = (
+        validate_file(bundles / name, tmp_path / f"{file}.h5ad", tmp_path / f"{file}.h5ad")
+        for file in ("same", "newer", "none")
+    )
+    for other in (newer, none):
+        pd.testing.assert_frame_equal(other.scores, same.scores)
+        pd.testing.assert_frame_equal(other.features, same.features)
+    assert any("had versions, such as" in text for text in newer.said) == (name == "rna")
+    assert any(".X was read, not .layers['scaled'], .raw." in text for text in newer.said) == (name == "rna")
+    assert set(newer.scores["n_patients"]) == {len(adata)} and (newer.features["measured"] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -300,9 +325,12 @@ def test_a_notebook_gets_the_same_verdicts_from_counts_from_a_backed_file_and_af
 
 
 def test_what_is_only_told_is_said_in_a_notebook() -> None:
-    with pytest.warns(UserWarning, match="rna: whole values .* look like raw counts"):
+    with pytest.warns(UserWarning, match="rna: whole values .* look like raw counts") as warned:
         tl.cch(theirs(), target="subtype", **SETTINGS)
     table = pp.working_scale(mdata := theirs())
+    for said in (str(warned[0].message), table.loc["rna", "warning"]):
+        assert "in the argument `scale`; {'rna': 'continuous'} leaves values as they are" in said
+        assert "sheet" not in said
     assert "look like raw counts" in table.loc["rna", "warning"] and table.loc["methylation", "made"] == ""
     np.testing.assert_array_equal(mdata["methylation"].X, beta()[10:])
 
@@ -313,7 +341,10 @@ def test_what_is_only_told_is_said_in_a_notebook() -> None:
         ("counts", "scale: found 'counts'; expected scales by modality"),
         ({"rna": "count"}, "'count' of 'rna'; expected one of counts, unlogged.*Did you mean 'counts'"),
         ({"protein": "counts"}, "the modality 'protein'; expected one of"),
-        ({"rna": "beta"}, r"\.mod\['rna'\], column .* in a table of beta; expected numbers from 0 to 1"),
+        (
+            {"rna": "beta"},
+            r"\.mod\['rna'\], column .* in a table of beta; .* numbers from 0 to 1.* argument `scale`; {",
+        ),
     ],
 )
 def test_scales_that_cannot_be_are_refused_and_nothing_is_changed(scale: Any, said: str) -> None:

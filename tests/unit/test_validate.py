@@ -134,6 +134,20 @@ def test_metrics_are_those_of_the_task_and_differences_are_paired(task: Task) ->
     assert len(found.predictions) == 2 * len(other.samples)
 
 
+def test_where_no_patient_changes_a_difference_it_has_no_interval() -> None:
+    students, other = students_of(DOSE), others_of(DOSE)
+    # All of these are within the prediction intervals of both.
+    near = np.abs(student_outputs(students["alone"], other) - other.labels) < 1.5
+    scores = validate(students, other.part(near & (np.abs(other.values @ TRUE - other.labels) < 1.5))).scores
+    row = of(scores, "soft_targets:rna", "coverage_95", "alone")
+    assert row["value"] == 0 and row["se"] == 0 and np.isnan(row["ci_low"]) and np.isnan(row["ci_high"])
+    assert np.isfinite(of(scores, "soft_targets:rna", "r2", "alone")["ci_low"])
+
+
+def student_outputs(student: Student, other: OtherPatients) -> np.ndarray:
+    return student.network.outputs(other.values)[:, 0]
+
+
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).normal(size=60)
     ids = np.arange(60).astype(str)
@@ -298,6 +312,7 @@ def joined(task: Task, columns: dict[str, list[str]], **given: str) -> OtherPati
 def test_other_classes_are_counted_and_absent_ones_said() -> None:
     task = Classification(("A", "B", "C"))
     found = joined(task, {"y": ["A", "B", "D", "A", "NA", "B", "Unknown"]})
+    assert joined(task, {"y": ["A", "B", "D"]}).said[-1].endswith("the student knows: 'D' (1).")
     assert found.labels.tolist() == [0, 1, 0, 1] and found.samples.tolist() == ["S0", "S1", "S3", "S5"]
     said = " ".join(found.said)
     assert "3 samples have no label that the student knows: 'D' (1), 'Unknown' (1)" in said and "Nobody has 'C'" in said
@@ -389,20 +404,41 @@ def test_a_student_trained_alone_is_judged_alone(bundle: Path, tmp_path: Path) -
     assert set(found.scores["model"]) == {"alone"} and not found.scores["minus"].any()
 
 
-def test_labels_may_lie_in_the_same_mudata(bundle: Path, tmp_path: Path) -> None:
+def test_labels_may_lie_in_the_same_mudata_or_anndata(bundle: Path, tmp_path: Path) -> None:
     import anndata
     import mudata
 
     other = others_of(STATUS)
-    names = pd.Index(other.samples.astype(object))
-    var = pd.DataFrame(index=other.features.astype(object))
+    said: list[object] = list(np.array(["Negative", "Positive"])[other.labels.astype(int)])
+    said[2:4] = None, "Unknown"
+    obs = pd.DataFrame({"er_status": pd.Categorical(said)}, index=pd.Index(other.samples.astype(object)))
+    adata = anndata.AnnData(other.values, obs=obs, var=pd.DataFrame(index=other.features.astype(object)))
+    adata.write_h5ad(tmp_path / "new.h5ad")
     with mudata.set_options(pull_on_update=False):
-        mdata = mudata.MuData({"cnv": anndata.AnnData(other.values, obs=pd.DataFrame(index=names), var=var)})
-        mdata.obs["er_status"] = np.array(["Negative", "Positive"])[other.labels.astype(int)]
-        mdata.write(tmp_path / "new.h5mu")
-    source = read_tables(tmp_path / "new.h5mu", tmp_path / "new.h5mu", "cnv", tuple(FEATURES))
-    found = other_patients(source, "cnv", "er_status", STATUS)
-    assert found.labels.tolist() == other.labels.tolist()
+        mudata.MuData({"cnv": adata}).write(tmp_path / "new.h5mu")
+    expected = np.delete(other.labels, [2, 3]).tolist()
+    for labels in ("new.h5mu", "new.h5ad"):
+        for table in ("new.h5mu", "new.h5ad"):
+            source = read_tables(tmp_path / table, tmp_path / labels, "cnv", tuple(FEATURES))
+            found = other_patients(source, "cnv", "er_status", STATUS)
+            assert found.labels.tolist() == expected
+            assert "2 samples have no label that the student knows: 'Unknown' (1), the others none." in found.said
+        with pytest.raises(InputError, match=rf"{labels}, \.obs.*'ER'.*er_status"):
+            validate_file(bundle, tmp_path / "new.h5ad", tmp_path / labels, target="ER")
+    adata.obs_names = ["N000", *adata.obs_names[:-1]]
+    adata.write_h5ad(tmp_path / "twice.h5ad")
+    with pytest.raises(InputError, match=r"twice\.h5ad, \.obs: found id 'N000' more than once"):
+        validate_file(bundle, tmp_path / "new.h5ad", tmp_path / "twice.h5ad")
+
+
+@pytest.mark.parametrize("name", ["labels.parquet", "data_clinical_sample.txt", "labels", "labels.xlsx"])
+def test_labels_in_another_kind_of_file_are_refused(bundle: Path, tmp_path: Path, name: str) -> None:
+    files = tables(tmp_path, others_of(STATUS))
+    (tmp_path / "labels.csv").rename(tmp_path / name)
+    with pytest.raises(InputError, match=r"unknown format \((\.\w+|no ending)\); expected one of \.csv.*\.h5mu"):
+        validate_file(bundle, files[1], tmp_path / name)
+    with pytest.raises(InputError, match="a folder"):
+        validate_file(bundle, files[1], tmp_path)
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
