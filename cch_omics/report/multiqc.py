@@ -17,9 +17,15 @@ from cch_omics.vocabulary import VERDICTS, pair_names
 HEAD = """\
 # id: cch_omics_verdicts
 # section_name: Cross-omics distillation
-# description: "whether a model on one omics should be distilled from another, by cch_omics"
+# description: "by cch_omics: whether a model on one omics should be distilled from another"
 # plot_type: table
 # file_format: tsv
+# headers:
+#   Verdict: {}
+#   P(gain > 0): {min: 0, max: 1, format: "{:.2f}"}
+#   P(gap > 0): {min: 0, max: 1, format: "{:.2f}"}
+#   Gap, nats: {format: "{:+.2f}"}
+#   Chosen: {}
 """
 
 

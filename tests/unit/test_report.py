@@ -430,6 +430,7 @@ def test_multiqc_is_told_the_verdict_of_every_pair(tmp_path, task):
     table = pd.read_csv(io.StringIO("\n".join(line for line in lines if not line.startswith("#"))), sep="\t")
     # What MultiQC takes for one sample has one row.
     assert table.columns[0] == "Sample" and table["Sample"].is_unique
+    assert list(head["headers"]) == list(table.columns[1:])
     assert set(table["Sample"].str.partition(",")[0]) == {"one", "two"}
     results = read_results(folders[0])
     assert len(table) == 2 * len(results.verdicts)
