@@ -46,7 +46,7 @@ def test_growth_is_measured() -> None:
     assert survival.target.task.n_outputs == 3
     seconds, megabytes = growth.in_process([part.what for part in growth.PARTS].index("KSG"), 125, 1)
     assert seconds > 0 and megabytes >= 0
-    assert growth.slope((1, 10, 100), (2.0, 20.0, 200.0)) == 1
+    assert growth.slope((1, 10, 100), (2.0, 20.0, 200.0)) == pytest.approx(1)
 
 
 def test_the_sign_of_a_large_gap_is_shown() -> None:
