@@ -222,7 +222,7 @@ def budget_curve(results: Collection[str | os.PathLike[str]], *, ax: "Axes | Non
     Raises
     ------
     InputError
-        If a file of the results is missing, there are less than two folders, or they are of several metrics.
+        If a file of the results is missing, there are fewer than two folders, or they are of several metrics.
 
     Examples
     --------
