@@ -479,15 +479,15 @@ def study_of(
     return lambda: plan(*planned_target(numbers(classes, "--classes"), events), patients, labels, gain)
 
 
-def validated(labels: str, *, header: str = "", os: bool = False) -> Callable[[], object]:
+def validated(labels: str, name: str = "labels.csv", *, header: str = "", os: bool = False) -> Callable[[], object]:
     """A student of classes or times on three patients, whose table and labels lie in files."""
 
     def run() -> object:
         write_student("cnv", make_one(student_cohort(OS) if os else student_cohort()))
         names = header or ",".join(f"cnv{j}" for j in range(7))
         Path("new.csv").write_text(f"id,{names}\nn1,1,2,3,4,5,6,7\nn2,2,2,3,4,5,6,7\nn3,1,2,3,4,5,6,8\n")
-        Path("labels.csv").write_text(labels)
-        return validate_file("cnv", "new.csv", "labels.csv")
+        Path(name).write_text(labels)
+        return validate_file("cnv", "new.csv", name)
 
     return run
 
@@ -1101,6 +1101,7 @@ def _cases() -> list[Case]:
     add(section, "classes in other case", validated(good.lower()), classes, "'a', which looks like the class 'A'")
     add(section, "no class that the student knows", validated("id,subtype\nn1,1\nn2,0\n"), classes, "'1' (1)", "'C'")
     add(section, "no column of labels", validated(good.replace("subtype", "group")), "'subtype'", "no such column")
+    add(section, "labels of an unknown format", validated(good, "labels.xlsx"), "labels.xlsx", "(.xlsx)", ".h5ad")
     add(section, "other ids", validated(good.replace("n", "q")), "new.csv", "no id in common with labels.csv")
     add(section, "one patient with a label", validated("id,subtype\nn1,A\nn2,\n"), "labels.csv", "one patient")
     add(
