@@ -94,7 +94,7 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 # What messages call a column of the sheet or a key of the configuration, and what a notebook calls it.
 OF_ARGUMENTS = (
-    (r"in `(\w+)`, a column of the sheet; ([\w.-]+)=(\w+) leaves", r"in the argument `\1`; {'\2': '\3'} leaves"),
+    (r"in `(\w+)`, a column of the sheet; (.+?)=(\w+) leaves", r"in the argument `\1`; {'\2': '\3'} leaves"),
     (r"cohort sheet, cohort 'mdata', column ", "tl.cch, argument "),
     (r"(?:column )?'?(\w+)'? of the sheet", r"argument \1"),
     (r"the sheet's column(s?) ", r"the argument\1 "),
@@ -109,18 +109,18 @@ OF_ARGUMENTS = (
 OF_OPTIONS = ((r"(\w+) of the sheet", r"--\1"),)
 
 
-def said_by(patterns: Sequence[tuple[str, str]], text: str) -> str:
-    """A message in the words of whoever asked."""
+def reworded(patterns: Sequence[tuple[str, str]], text: str) -> str:
+    """A message in the words of a caller who has arguments or options and no sheet."""
     for pattern, instead in patterns:
         text = re.sub(pattern, instead, text)
     return text
 
 
 @contextmanager
-def speaking(patterns: Sequence[tuple[str, str]]) -> Iterator[None]:
-    """Let a refusal name what was asked as it was asked, where the workflow would name columns of the sheet."""
+def reworded_errors(patterns: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Reword an `InputError` that is raised inside for a caller who has arguments or options and no sheet."""
     try:
         yield
     except InputError as error:
         parts = (error.where, error.found, error.expected, error.advice)
-        raise InputError(*(said_by(patterns, part) for part in parts)) from None
+        raise InputError(*(reworded(patterns, part) for part in parts)) from None

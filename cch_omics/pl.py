@@ -222,7 +222,7 @@ def budget_curve(results: Collection[str | os.PathLike[str]], *, ax: "Axes | Non
     Raises
     ------
     InputError
-        If a file of the results is missing, there are fewer than two folders, or they are of several metrics.
+        If a file of the results is missing, there are fewer than two folders, or they are of several targets.
 
     Examples
     --------
@@ -232,9 +232,9 @@ def budget_curve(results: Collection[str | os.PathLike[str]], *, ax: "Axes | Non
         advice = "Give the folders of rows that differ in `label_budget` (docs/few_labels.md)."
         raise InputError("pl.budget_curve, argument results", repr(results), "a list of two folders or more", advice)
     read = [read_results(Path(folder)) for folder in results]
-    if len(metrics := {each.task.primary for each in read}) > 1:
-        found = f"results in {' and '.join(sorted(metrics))}"
-        raise InputError("pl.budget_curve, argument results", found, "one metric", "Give results of one target.")
+    if len(targets := {(each.target, each.task.primary) for each in read}) > 1:
+        found = " and ".join(f"{target} ({metric})" for target, metric in sorted(targets))
+        raise InputError("pl.budget_curve, argument results", found, "one target", "Give results of one target.")
     rows = [each.advised.assign(labels=each.audit["labelled"] * each.audit["label_budget"]["used"]) for each in read]
     ax = axes(ax)
     model_plots.budget_curve(pd.concat(rows, ignore_index=True), read[0].metric, ax=ax)

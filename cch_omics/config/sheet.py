@@ -23,7 +23,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 LONGEST_NAME = 100
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
 # Beside the folders of cohorts, the workflow writes these.
-_TAKEN = {"report.html", "scorecard.tsv", "pool.log"}
+_TAKEN = {"report.html", "scorecard.tsv", "verdicts_mqc.tsv", "pool.log"}
 # Between the column of a target and its name.
 _AS = " as "
 

@@ -23,7 +23,7 @@ from cch_omics.runtime.files import check_file
 from cch_omics.tasks.base import LabelColumn, Task
 from cch_omics.tasks.missing import known_texts
 
-TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DEFAULTS = IngestConfig()
 # Whoever is to be judged decides what is too much: a student's features are not those of the table.
 _ALL = {"max_missing_sample": 1.0, "max_missing_modality": 1.0}
@@ -90,11 +90,11 @@ def read_tables(
         source = Source(where, read_obs(labels), f"{where}, .obs", {}, (modality,))
     else:
         check_file(labels, "a clinical table")
-        if table_suffix(labels) not in TEXT_SUFFIXES:
+        if table_suffix(labels) not in _TEXT_SUFFIXES:
             raise InputError(
                 where,
                 f"a file of an unknown format ({Path(labels).suffix or 'no ending'})",
-                f"one of {', '.join((*TEXT_SUFFIXES, '.h5ad', '.h5mu'))}",
+                f"one of {', '.join((*_TEXT_SUFFIXES, '.h5ad', '.h5mu'))}",
                 "Write the table as one of these, the sample id in its first column.",
             )
         source = Source(where, read_clinical(labels), where, {}, (modality,))

@@ -24,7 +24,7 @@ class Part(NamedTuple):
 def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig, every_feature: bool = False) -> Part:
     """Choose the rows, one per sample or patient, and the columns of a table, the first of each name.
 
-    With `every_feature` all columns are kept: of a table that is not on its working scale yet, sums are over them.
+    With `every_feature` no column is left out: the library size of counts is a sum over all of them.
     """
     missing = np.isnan(matrix.values)
     empty = np.asarray(missing.all(axis=1))
@@ -65,7 +65,7 @@ def part_of(matrix: Matrix, *, by_patient: bool, settings: IngestConfig, every_f
         f"more than {settings.max_missing_feature:.0%} missing": int(first.sum()) - len(columns) - hollow,
         "the name of an earlier feature": int((~first).sum()),
     }
-    features_left_out = {why: count for why, count in reasons.items() if count}
+    features_left_out = {} if every_feature else {why: count for why, count in reasons.items() if count}
     if not len(columns):
         raise InputError(
             matrix.where,

@@ -84,7 +84,8 @@ def fit(
     weight, temperature
         Of the soft targets.
     initial
-        What the networks are, and where they start: as `network.initialise`.
+        Makes the untrained networks, with the arguments of `network.initialise`. A subclass of `Networks` takes its
+        parameters in their order; all splits then have as many inputs, and `fold_in` is not for it.
     """
     schedule = Schedule(
         epochs=settings.max_epochs,

@@ -97,7 +97,7 @@ def budget_curve(advised: pd.DataFrame, metric: Metric, *, ax: "Axes") -> None:
             said = f"{student}, {row['labels']:.0f} labels: {difference(metric, row['advised_gain'])}"
             hover(ax, row["labels"], metric.scale * row["advised_gain"], said)
     ax.legend(loc="best", fontsize=9)
-    ax.set_xlabel("labels that training used")
+    ax.set_xlabel("labels that training may use, test folds included")
     ax.set_ylabel(f"what following the advice gained,\n{difference_heading(metric)}")
 
 

@@ -149,7 +149,7 @@ def scorecard_table(scorecard: pd.DataFrame, metric: Metric) -> Table:
     rows = []
     for row in scorecard.to_dict("records"):
         cells = (
-            # The name that rows of several cohorts have in the table.
+            # Rows of several cohorts are called "all" in the scorecard.
             "all cohorts" if row["cohort"] == row["target"] == "all" else f"{row['cohort']}, {row['target']}",
             rule_title(row["criterion"]),
             unsigned(row["n_pairs"], 0),

@@ -25,7 +25,7 @@ HEAD = """\
 #   P(gain > 0): {min: 0, max: 1, format: "{:.2f}"}
 #   P(gap > 0): {min: 0, max: 1, format: "{:.2f}"}
 #   Gap, nats: {format: "{:+.2f}"}
-#   Chosen: {}
+#   Chosen: {description: "whether the rule in force chose this teacher for the student"}
 """
 
 

@@ -43,7 +43,7 @@ class Convolutional(Networks):
     def _sigmoid(self, inputs: Tensor) -> Tensor:
         n_groups, n, pixels = inputs.shape
         # (G, KERNEL * KERNEL, p * n): a product of matrices is several times faster than a convolution here.
-        patches = inputs.transpose(1, 2)[:, places(pixels)].flatten(2).view(n_groups, KERNEL**2, -1)
+        patches = inputs.transpose(1, 2)[:, places(pixels)].flatten(2)
         maps = torch.baddbmm(self.filters_bias.flatten(1, 2), self.filters.flatten(1, 2), patches).relu()
         features = maps.view(n_groups * self.bias.shape[1], -1, n)
         product = torch.baddbmm(self.bias.flatten(0, 1), self.weight.flatten(0, 1), features, beta=2, alpha=2)
@@ -62,7 +62,7 @@ def places(pixels: int) -> Tensor:
 def initialise(
     seeds: Sequence[int], n_models: int, n_inputs: int, n_units: int, start: NDArray[np.float32], *, shared: bool
 ) -> Convolutional:
-    """As `cch_omics.models.network.initialise`."""
+    """As `cch_omics.models.network.initialise`; the filters of a group are drawn first."""
     n_features, n_outputs, shape = FILTERS * places(n_inputs).shape[1], start.shape[1], (len(seeds), n_models)
     first, filters = [], []
     for seed in seeds:

@@ -51,7 +51,8 @@ OF_CLASSES = {"ksg": "ross", "latent": "ross", "mine": "mine"}
 class Architecture:
     """What a model is: a network, whose representation is its hidden layer; or linear, with its output as one.
 
-    A convolutional network has the pixels of a square image as inputs, and the others have principal components.
+    Inputs of a network are principal components, of a linear model all features, of a convolutional network the pixels
+    of a square image.
     """
 
     model: Literal["network", "linear", "convolutional"] = "network"
@@ -189,7 +190,7 @@ def _sets(draw: Draw, view: str, config: EncoderConfig, **more: Any) -> Training
 
 
 def _pixels(draw: Draw, view: str) -> NDArray[np.float32]:
-    """(K + 1, n, k): the same for each training set, in units of the training samples' one standard deviation."""
+    """(K + 1, n, k) pixels, less the mean of those of training samples and divided by their standard deviation."""
     values = draw.cohort.modalities[view].values
     of_train = values[draw.splits.train[0]]
     return np.repeat(((values - of_train.mean()) / of_train.std())[None], draw.splits.n_inner + 1, axis=0)
@@ -222,10 +223,10 @@ def _trained(
         yield networks.predict(each.inputs), hidden
 
 
-def _batches(draws: Sequence[Draw], n_sets: int, n_models: int, units: int) -> Iterator[Sequence[Draw]]:
+def _batches(draws: Sequence[Draw], n_sets: int, n_models: int, activations: int) -> Iterator[Sequence[Draw]]:
     """Draws that are one batch while their activations stay in a core's cache."""
     n_train = int(draws[0].splits.train.sum())
-    step = max(1, CPU_ACTIVATIONS // (n_sets * n_models * units * n_train))
+    step = max(1, CPU_ACTIVATIONS // (n_sets * n_models * activations * n_train))
     return (draws[first : first + step] for first in range(0, len(draws), step))
 
 

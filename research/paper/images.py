@@ -60,8 +60,8 @@ PAIRS: dict[str, dict[str, list[Pair]]] = {
 }
 # With convolutional networks on both sides.
 BY_CONVOLUTION = ("texture-forward", "texture-reverse")
-OF_CONVOLUTION = "texture, convolutional"
-ALL_SWEEPS = (*SWEEPS, OF_CONVOLUTION)
+CONVOLVED = ", convolutional"
+ALL_SWEEPS = (*SWEEPS, f"texture{CONVOLVED}")
 
 
 def cases(data: Path, *, quick: bool) -> Iterator[tuple[str, partial[pd.DataFrame]]]:
@@ -88,9 +88,12 @@ def measured(data: Path, pairs: Mapping[str, list[Pair]], seeds: int, setting: S
         )
     rows = experiment(draws, list(kind), setting)
     other = rows["teacher"].where(rows["teacher"] != CLEAN, rows["student"])
+    sweep = other.str.extract(r"^([a-z]+)")[0]
+    if setting.student.model == "convolutional":
+        sweep += CONVOLVED
     return rows.assign(
         kind=[kind[pair] for pair in zip(rows["teacher"], rows["student"], strict=True)],
-        sweep=OF_CONVOLUTION if setting == CONVOLUTIONAL else other.str.extract(r"^([a-z]+)")[0],
+        sweep=sweep,
     )
 
 

@@ -88,7 +88,8 @@ def measured(
 _TOO_LARGE = "0.75, regression: with 24 labels a feature this weight is too large (theory.md, result 1c), and harms"
 _SHORT = "a short sweep (exact gaps of -0.06 to +0.07), whose gains are hardly larger than their errors"
 WHY: dict[object, str] = {
-    ("signal", "network"): f"0.1: gains of less than 0.01, which permuted teachers have as well. {_TOO_LARGE} but for the best teachers",
+    ("signal", "network"): "0.1: gains of less than 0.01, which permuted teachers have as well. "
+    f"{_TOO_LARGE} but for the best teachers",
     ("signal", "linear"): f"0.1: differences of less than 0.01. {_TOO_LARGE} whatever the teacher",
     ("part", "network"): _SHORT,
     ("part", "linear"): _SHORT,

@@ -232,5 +232,5 @@ def test_notebook_face_draws_gains_against_labels(tmp_path):
         with pytest.raises(InputError, match="expected a list of two folders or more"):
             pl.budget_curve(given)
     other = write_results(tmp_path / "other" / "t", ["rna", "cnv"], DOSE)
-    with pytest.raises(InputError, match="results in balanced_accuracy and r2"):
+    with pytest.raises(InputError, match=r"found t \(balanced_accuracy\) and t \(r2\)"):
         pl.budget_curve([folders[0], other])

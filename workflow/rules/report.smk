@@ -45,6 +45,7 @@ rule pool:
         of_every_cohort("intermediate/criteria.tsv"),
         of_every_cohort("intermediate/advised.tsv"),
         of_every_cohort("verdicts.tsv"),
+        of_every_cohort("teachers.tsv"),
     output:
         touch("<results>/.pooled"),
         multiqc="<results>/verdicts_mqc.tsv",

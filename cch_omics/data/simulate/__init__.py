@@ -1,4 +1,4 @@
-"""Cohorts made by code, whose mutual information is known: `cohorts` has the model, `information` what is shared."""
+"""Draw cohorts whose mutual information is known: `cohorts` has the model, `information` what omics share."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Cohorts made by code, whose mutual information is known.
+"""The model of simulated cohorts, and which there are.
 
 The model: patients have a label y and a hidden state v, standard normal in two dimensions, that has nothing to do with
 the label. A modality with p features shows a mixture of both,
