@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from cch_omics.data.clinical import check_ids, clinical_rows, groups_of, texts_a
 from cch_omics.data.numbers import without_versions
 from cch_omics.data.parts import part_of
 from cch_omics.data.source import Source
-from cch_omics.data.tables import read_clinical, read_matrix
+from cch_omics.data.tables import read_clinical, read_matrix, unknown_format
 from cch_omics.errors import InputError
 from cch_omics.planning.layout import table_suffix
 from cch_omics.runtime.files import check_file
@@ -91,12 +90,8 @@ def read_tables(
     else:
         check_file(labels, "a clinical table")
         if table_suffix(labels) not in _TEXT_SUFFIXES:
-            raise InputError(
-                where,
-                f"a file of an unknown format ({Path(labels).suffix or 'no ending'})",
-                f"one of {', '.join((*_TEXT_SUFFIXES, '.h5ad', '.h5mu'))}",
-                "Write the table as one of these, the sample id in its first column.",
-            )
+            advice = "Write the table as one of these, the sample id in its first column."
+            raise unknown_format(labels, (*_TEXT_SUFFIXES, ".h5ad", ".h5mu"), advice)
         source = Source(where, read_clinical(labels), where, {}, (modality,))
     known = list(map(str, source.clinical.index))
     matrix = read_matrix(table, modality=modality, samples=known, features=features)

@@ -4,7 +4,7 @@ A table of numbers has one sample a row and its id in the first column; features
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,13 +61,14 @@ def read_matrix(
     elif table_suffix(path):
         matrix = read_text_matrix(path)
     else:
-        raise InputError(
-            where,
-            f"a file of an unknown format ({Path(path).suffix or 'no ending'})",
-            f"one of {', '.join((*TABLE_SUFFIXES, '.h5mu'))}",
-            "Rename or convert it.",
-        )
+        raise unknown_format(path, (*TABLE_SUFFIXES, ".h5mu"), "Rename or convert it.")
     return turn(matrix, samples, features, pattern=pattern)
+
+
+def unknown_format(path: str | os.PathLike[str], known: Iterable[str], advice: str) -> InputError:
+    """What is said of a file whose name has none of the known endings."""
+    found = f"a file of an unknown format ({Path(path).suffix or 'no ending'})"
+    return InputError(os.fspath(path), found, f"one of {', '.join(known)}", advice)
 
 
 def turn(
