@@ -7,12 +7,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test test-all check docs benchmark-decisions paper gpu-check clean
 
-demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (2 minutes on 2 cores).
+demo: .venv/installed  ## The main job on real data: two cohorts of TCGA-BRCA (2 to 3 minutes on 2 cores).
 	$(BIN)/cch run config/cohorts.tsv --cores $(CORES)
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --durations 20
 
-test: .venv/installed  ## What the README promises (at most 5 minutes on 2 cores).
+test: .venv/installed  ## What the README promises (4 to 10 minutes on 2 cores).
 	$(PYTEST) --numprocesses 2 -m "not slow"
 
 # In the order of the folders: those of Slurm begin early, and wait most of the time while others run.
