@@ -45,6 +45,8 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
+# The node notes down that it is done with a job.
+Epilog={folder}/epilog
 # A node that is set down stays down until it is resumed.
 ReturnToService=1
 # Jobs stay in the listing after their end: there is no accounting.
@@ -126,7 +128,7 @@ class Slurm:
 
     def start(self) -> None:
         folder = self.folder
-        for name in ("state", "spool"):
+        for name in ("state", "spool", "ended"):
             (folder / name).mkdir()
         cards = [folder / f"gpu{number}" for number in range(NODE_GPUS)]
         for card in cards:
@@ -141,11 +143,15 @@ class Slurm:
         )  # fmt: skip
         (folder / "slurm.conf").write_text(text)
         (folder / "gres.conf").write_text(f"NodeName={short_host()} Name=gpu File={folder}/gpu[0-{NODE_GPUS - 1}]\n")
-        # Snakemake's plugin clears variables of Slurm before it starts a step.
-        srun = shutil.which("srun")
         (folder / "bin").mkdir()
-        (folder / "bin" / "srun").write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {srun} "$@"\n')
-        (folder / "bin" / "srun").chmod(0o755)
+        scripts = {
+            "epilog": f'touch {folder}/ended/"$SLURM_JOB_ID"',
+            # Snakemake's plugin clears variables of Slurm before it starts a step.
+            "bin/srun": f'SLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"',
+        }
+        for name, command in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{command}\n")
+            (folder / name).chmod(0o755)
         munge = {"socket": "socket", "key-file": "key", "log-file": "log", "pid-file": "pid", "seed-file": "seed"}
         # --force: it does not like the permissions of /tmp above its folder.
         self.call("munged", "--force", *(f"--{option}={folder}/munge.{name}" for option, name in munge.items()))
@@ -189,11 +195,12 @@ class Slurm:
         return max((job.id for job in self.jobs()), default=0)
 
     def has_ended(self, job: int) -> bool:
-        """Whether no step of a job is left on the node, whatever the controller thinks of it.
+        """Whether the node is done with a job, whatever the controller thinks of it.
 
-        Each step has a socket until its very end; by these the node decides whether a job runs already.
+        That no step is left on the node is not enough: until the node has seen so, and it looks at intervals, it takes
+        the job for running, and refuses to start it again.
         """
-        return not list((self.folder / "spool").glob(f"{short_host()}_{job}.*"))
+        return (self.folder / "ended" / str(job)).exists()
 
     def resume(self) -> None:
         """Put the node back into service if it is down or drained."""

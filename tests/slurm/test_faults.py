@@ -83,14 +83,16 @@ def forget(place: Workplace) -> None:
     shutil.rmtree(place.path / FOLDER / "students")
 
 
-@pytest.fixture(autouse=True)
-def no_jobs_left(slurm: Slurm) -> Iterator[None]:
-    yield
-    subprocess.run(["scancel", "--user=root"], env=slurm.env(), check=True)
-    for job in slurm.jobs():
-        wait_for(lambda job=job: job.id not in running(slurm), 60)
-    # One failure does not take the node from all later tests.
+def make_free(slurm: Slurm) -> None:
+    """End all jobs and put the node back into service: a failure does not take it from what comes later."""
+    slurm.call("scancel", "--user=root")
+    wait_for(lambda: not running(slurm), 60, slurm.logs)
     slurm.resume()
+
+
+@pytest.fixture(autouse=True)
+def free_node(slurm: Slurm) -> None:
+    make_free(slurm)
 
 
 def running(slurm: Slurm) -> set[int]:
@@ -160,6 +162,7 @@ def three_times(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.T
 
     Returns the place, for each blow what was stored when it came, the jobs, and the dates of results before.
     """
+    make_free(slurm)
     place = undisturbed.copy(tmp_path_factory.mktemp("three") / "place")
     forget(place)
     before = slurm.last()
@@ -182,7 +185,7 @@ def three_times(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.T
             os.kill(pid, signal.SIGCONT)
         wait_for(lambda: slurm.jobs()[-1].state == "PENDING", 60, slurm.logs)
         assert "down" in slurm.call("sinfo", "--noheader", "--format=%t")
-        # Resumed before its old steps have ended, the node would be drained: a job twice on it.
+        # Resumed before it is done with the job, the node would be drained: a job twice on it.
         wait_for(lambda: slurm.has_ended(job.id), 60, slurm.logs)
         slurm.resume()
         # Slurm lets requeued jobs wait for two minutes.
@@ -226,6 +229,7 @@ def killed(undisturbed: Workplace, slurm: Slurm, tmp_path_factory: pytest.TempPa
     Returns the place, what the second run, one over the lock and the last one said, the splits that were stored and the
     jobs that there were when the first one was killed, the dates of results then, and all jobs in the end.
     """
+    make_free(slurm)
     place = undisturbed.copy(tmp_path_factory.mktemp("killed") / "place")
     forget(place)
     before = slurm.last()
@@ -280,8 +284,8 @@ def test_the_wall_time_is_exceeded(place: Workplace, undisturbed: Workplace, slu
         _, job = in_training(place, slurm)
         kept = splits(place)
         # The job hangs; a minute is the shortest limit that Slurm has, so its end is moved instead. slurmctld refuses
-        # an end in the past, so a few seconds are left for the call.
-        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 5))
+        # an end in the past, so ten seconds are left for the call.
+        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 10))
         slurm.call("scontrol", "update", f"JobId={job.id}", f"EndTime={end}")
         run.finish()
     finally:
