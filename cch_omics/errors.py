@@ -2,11 +2,9 @@
 
 import difflib
 import errno
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 # Scripts and emoji need these two; other characters of their kinds are not seen, but act.
 _JOINERS = "\u200c\u200d"
@@ -90,37 +88,3 @@ def near(name: str, names: Iterable[object]) -> str:
 def repeated(names: Iterable[str]) -> list[str]:
     """Return the names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-# What messages call a column of the sheet or a key of the configuration, and what a notebook calls it.
-OF_ARGUMENTS = (
-    (r"in `(\w+)`, a column of the sheet; (.+?)=(\w+) leaves", r"in the argument `\1`; {'\2': '\3'} leaves"),
-    (r"cohort sheet, cohort 'mdata', column ", "tl.cch, argument "),
-    (r"(?:column )?'?(\w+)'? of the sheet", r"argument \1"),
-    (r"the sheet's column(s?) ", r"the argument\1 "),
-    ("of this row", "of mdata"),
-    (r"(?:tl\.cch, |config )key ", "tl.cch, argument "),
-    (r"Empty the cell|[Ee]mpty one of the two cells", "Leave it out"),
-    (r"an empty cell", "nothing"),
-    (r"a section( with keys)?", r"a dictionary\1"),
-    (r"Indent its keys below it\.", "Write {'KEY': VALUE}."),
-)
-# And what a command does that has no sheet.
-OF_OPTIONS = ((r"(\w+) of the sheet", r"--\1"),)
-
-
-def reworded(patterns: Sequence[tuple[str, str]], text: str) -> str:
-    """A message in the words of a caller who has arguments or options and no sheet."""
-    for pattern, instead in patterns:
-        text = re.sub(pattern, instead, text)
-    return text
-
-
-@contextmanager
-def reworded_errors(patterns: Sequence[tuple[str, str]]) -> Iterator[None]:
-    """Reword an `InputError` that is raised inside for a caller who has arguments or options and no sheet."""
-    try:
-        yield
-    except InputError as error:
-        parts = (error.where, error.found, error.expected, error.advice)
-        raise InputError(*(reworded(patterns, part) for part in parts)) from None

@@ -8,7 +8,7 @@ import pandas as pd
 from cch_omics.data.mudata import from_anndata
 from cch_omics.data.scale import on_working_scale, scale_warning
 from cch_omics.data.working_scale import named_scales
-from cch_omics.errors import OF_ARGUMENTS, InputError, near, reworded, reworded_errors
+from cch_omics.errors import InputError, near
 
 
 def working_scale(
@@ -51,17 +51,16 @@ def working_scale(
     if unknown := scales.keys() - mdata.mod.keys():
         name = min(unknown)
         raise InputError("pp.working_scale, scale", f"the modality {name!r}", "one of .mod", near(name, mdata.mod))
-    with reworded_errors(OF_ARGUMENTS):
-        made = {
-            name: on_working_scale(from_anndata(adata, f"mdata, .mod[{name!r}]"), name, scales.get(name, ""))
-            for name, adata in mdata.mod.items()
-        }
+    made = {
+        name: on_working_scale(from_anndata(adata, f"mdata, .mod[{name!r}]"), name, scales.get(name, ""))
+        for name, adata in mdata.mod.items()
+    }
     rows = {}
     for name, (matrix, said) in made.items():
         if said["made"]:
             mdata.mod[name].X = matrix.values
         told = {column: said[column] for column in ("asked", "made", "min", "max")}
-        rows[name] = {"scale": said["name"], **told, "warning": reworded(OF_ARGUMENTS, scale_warning(name, said))}
+        rows[name] = {"scale": said["name"], **told, "warning": scale_warning(name, said)}
     table = pd.DataFrame.from_dict(rows, orient="index")
     mdata.uns[key_added] = table
     return table

@@ -162,7 +162,7 @@ def _check_folds(cohort: Cohort, settings: SplitsConfig) -> None:
                 f"{found} labelled patients",
                 f"at least {needed} for splits.folds = {settings.folds} and "
                 f"splits.inner_folds = {settings.inner_folds}",
-                "Leave a class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
+                "Leave a class out with `classes`, merge it with another, or use fewer folds.",
             )
     _check_budget(cohort, settings)
     if settings.by_site and (cohort.sites == "").any():

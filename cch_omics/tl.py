@@ -19,7 +19,7 @@ from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import from_mudata
 from cch_omics.data.scale import scale_warning
 from cch_omics.data.working_scale import named_scales
-from cch_omics.errors import OF_ARGUMENTS, InputError, near, reworded, reworded_errors, some
+from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
 from cch_omics.models.distil import distil
 from cch_omics.models.encode import encode
@@ -146,15 +146,14 @@ def cch(
         "scale": ";".join(f"{name}={each}" for name, each in named_scales("tl.cch", scale).items()),
         "group": group,
     }
-    with reworded_errors(OF_ARGUMENTS):
-        row = make_row(columns, "tl.cch", "argument")
-        settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch")
-        on = choose_device(device)
-        cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
-        drawn = make_splits(cohort, settings.splits, seed=seed)
+    row = make_row(columns, "tl.cch", "argument")
+    settings = load_config({"cohorts": "mdata", "seed": seed, **given}, "tl.cch", "argument")
+    on = choose_device(device)
+    cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
+    drawn = make_splits(cohort, settings.splits, seed=seed)
     said = [f"{name}: {text}" for name, table in notes.tables.items() if (text := scale_warning(name, table.scale))]
     for reason in (*cohort.left_out.values(), *said):
-        warnings.warn(reworded(OF_ARGUMENTS, reason), stacklevel=2)
+        warnings.warn(reason, stacklevel=2)
 
     views, distils = views_of(cohort), CRITERIA[settings.criterion.rule].needs_distillation
     steps = len(views) + 1 + distils * len(cohort.modalities)

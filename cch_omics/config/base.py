@@ -60,7 +60,7 @@ def input_error(error: ValidationError, model: type[Section], where: str, kind: 
     where
         How the message names what was read.
     kind
-        What a field is there: "key" or "column".
+        What a field is there: "key", "column" or "argument".
     """
     complaints = error.errors(include_url=False)
     first = complaints[0]
@@ -77,8 +77,13 @@ def input_error(error: ValidationError, model: type[Section], where: str, kind: 
     if first["type"] == "missing":
         return InputError(where, "nothing", f"a value: {description.rstrip('.')}", f"Add the {kind}." + more)
     if first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-        keys = f" with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
-        return InputError(where, _shown(first["input"]), f"a section{keys}", "Indent its keys below it." + more)
+        keys = f", with keys among {', '.join(owner.model_fields)}" if owner is not model else ""
+        return InputError(
+            where,
+            _shown(first["input"]),
+            f"keys and values{keys}",
+            "Write `KEY: VALUE`, indented below it in a file." + more,
+        )
     said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     # What a validator of ours says is more than the choices.
     expected = said if first["type"] == "value_error" else _choices(field) or said

@@ -193,15 +193,15 @@ class Config(Section):
     pathvars: dict[str, Any] | None = Field(None, description="Snakemake's path variables.")
 
 
-def load_config(mapping: Mapping[str, Any], where: str = "the configuration") -> Config:
+def load_config(mapping: Mapping[str, Any], where: str = "the configuration", kind: str = "key") -> Config:
     """Check a configuration and fill in what is left out.
 
     Parameters
     ----------
     mapping
         What `config.yaml` and the command line say together.
-    where
-        How an error names the configuration.
+    where, kind
+        How an error names the configuration, and what an entry is there: "key" or "argument".
 
     Raises
     ------
@@ -209,10 +209,10 @@ def load_config(mapping: Mapping[str, Any], where: str = "the configuration") ->
         On a key that does not exist or a value that cannot be: names the key, what was found and what is valid. Also
         where two keys exclude each other.
     """
-    config = section(Config, mapping, where)
+    config = section(Config, mapping, where, kind)
     if config.information.dimension > config.encoder.units:
         raise InputError(
-            f"{where}, key information.dimension",
+            f"{where}, {kind} information.dimension",
             str(config.information.dimension),
             f"at most encoder.units, {config.encoder.units}",
             "A representation has no more principal components than units: lower the one or raise the other.",
@@ -221,7 +221,7 @@ def load_config(mapping: Mapping[str, Any], where: str = "the configuration") ->
     if config.distillation.evaluate == "chosen" and CRITERIA[rule].needs_distillation:
         free = [name for name, criterion in CRITERIA.items() if not criterion.needs_distillation]
         raise InputError(
-            f"{where}, key distillation.evaluate",
+            f"{where}, {kind} distillation.evaluate",
             f"'chosen' with criterion.rule {rule!r}",
             f"'all', or a rule that needs no distillation: {', '.join(free)}",
             f"The rule {rule!r} decides from the students of all teachers, so that all of them are distilled.",
@@ -229,9 +229,9 @@ def load_config(mapping: Mapping[str, Any], where: str = "the configuration") ->
     return config
 
 
-def section(model: type[Model], mapping: Mapping[str, Any], where: str) -> Model:
+def section(model: type[Model], mapping: Mapping[str, Any], where: str, kind: str = "key") -> Model:
     """Check one section of the configuration, as `load_config` does the whole."""
     try:
         return model.model_validate(dict(mapping))
     except ValidationError as error:
-        raise input_error(error, model, where, "key") from None
+        raise input_error(error, model, where, kind) from None

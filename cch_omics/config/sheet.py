@@ -222,7 +222,7 @@ def teachers_of_row(row: SheetRow, modalities: list[str]) -> tuple[str, ...]:
         If a view has a modality twice or one that the row does not have, or if two views have the same modalities.
     """
     views = _views(row.teachers)
-    check_views(views, f"cohort sheet, cohort {row.cohort!r}, column teachers", modalities)
+    check_views(views, f"cohort {row.cohort!r}, `teachers`", modalities)
     others = [name for name in modalities if name != row.derived_from]
     return tuple(views or others or modalities)
 
@@ -240,7 +240,7 @@ def scales_of_row(row: SheetRow, modalities: Collection[str]) -> dict[str, str]:
     InputError
         If a modality is not among them.
     """
-    return _scales(row.scale, f"cohort sheet, cohort {row.cohort!r}, column scale", modalities)
+    return _scales(row.scale, f"cohort {row.cohort!r}, `scale`", modalities)
 
 
 def check_views(views: list[str], where: str, modalities: list[str]) -> None:
@@ -265,7 +265,7 @@ def check_views(views: list[str], where: str, modalities: list[str]) -> None:
                 raise InputError(
                     where,
                     f"{name!r} in {view!r}",
-                    f"modalities of this row: {', '.join(modalities)}",
+                    f"modalities among {', '.join(modalities)}",
                     near(name, modalities),
                 )
         if frozenset(names) in seen:
@@ -302,8 +302,8 @@ def check_transform(transform: str, task: str, where: str) -> None:
         raise InputError(
             where,
             f"{transform!r} beside the task {task!r}",
-            "an empty cell",
-            "Only the number of a regression is transformed: empty one of the two cells.",
+            "nothing",
+            "Only the number of a regression is transformed: leave one of the two empty.",
         )
 
 
@@ -408,7 +408,7 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
             raise InputError(
                 f"{where}, {kind} {column}",
                 f"only {items[0]!r}",
-                "at least two items, or an empty cell for all",
+                "at least two items, or nothing for all",
                 "A student needs another omics to learn from."
                 if column == "modalities"
                 else "One class leaves nothing to predict.",
@@ -417,14 +417,14 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
         raise InputError(
             f"{where}, {kind} classes",
             f"{row.classes!r} beside the task {row.task!r}",
-            "an empty cell",
-            "Only a classification has classes: empty one of the two cells.",
+            "nothing",
+            "Only a classification has classes: leave one of the two empty.",
         )
     if row.others == row.source:
         raise InputError(
             f"{where}, {kind} validate",
             f"{row.others!r}, the source of the row itself",
-            "other patients, or an empty cell",
+            "other patients, or nothing",
             "Patients who train a student say nothing of others.",
         )
     if row.task:
@@ -437,6 +437,6 @@ def _check_row(row: SheetRow, where: str, kind: str) -> None:
         raise InputError(
             f"{where}, {kind} derived_from",
             repr(row.derived_from),
-            f"one of this row's modalities: {', '.join(modalities)}",
+            f"one of the modalities {', '.join(modalities)}",
             near(row.derived_from, modalities),
         )

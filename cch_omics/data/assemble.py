@@ -74,7 +74,7 @@ def assemble(
                 f"cohort {cohort.name}, target {cohort.target.name}",
                 shortcoming(cohort, [], splits) or " ".join(left_out.values()),
                 "at least one modality that can learn",
-                "Leave a class out with the sheet's column `classes`, merge it with another, or use fewer folds.",
+                "Leave a class out with `classes`, merge it with another, or use fewer folds.",
             )
         # Without the samples that only they had, a number has other strata.
         if not gone:
@@ -169,7 +169,7 @@ def _target(
     name = row.task or (of_names[0] if of_names and target not in source.clinical.columns else "")
     texts = [] if name or classes else known_texts(texts_at(source, target, "target", rows))
     name = name or ("classification" if classes else guess_task(texts))
-    check_transform(row.transform, name, f"{source.clinical_where}, column {target!r}, 'transform' of the sheet")
+    check_transform(row.transform, name, f"{source.clinical_where}, column {target!r}, `transform`")
     names = label_columns(source, target, name)
     columns = [_column(source, column, samples, rows, classes, row.transform, splits) for column in names]
     task, values, left_out = task_class(name).read(*columns)
@@ -209,20 +209,19 @@ def _column(
 def _of_guess(source: Source, target: str, task: str, columns: Sequence[str], numbers: int) -> list[str]:
     """Say that a column of so many numbers, or columns, were taken for a task, and that it may be part of another."""
     said = [
-        f"{target} is one of the columns of a {other}: for that, write {whole!r} and {other!r} into the sheet's "
-        "columns 'target' and 'task'."
+        f"{target} is one of the columns of a {other}: for that, set `target` to {whole!r} and `task` to {other!r}."
         for other in TASKS
         for whole in _wholes(source, target, other)
         if other != task
     ]
     if numbers:
-        guess = f"{target} has {numbers} different numbers and was taken for a {task}; the sheet's column 'task' can"
-        said.insert(0, f"{guess} say otherwise.")
+        guess = f"{target} has {numbers} different numbers and was taken for a {task}; `task` can say otherwise."
+        said.insert(0, guess)
     if len(columns) > 1:
         said.insert(
             0,
-            f"{target} was taken for a {task} because the columns {' and '.join(map(repr, columns))} are there; the "
-            "sheet's columns 'target' and 'task' can say otherwise.",
+            f"{target} was taken for a {task} because the columns {' and '.join(map(repr, columns))} are there; "
+            "`target` and `task` can say otherwise.",
         )
     return said
 
@@ -279,7 +278,7 @@ def _expected(source: Source, target: str, task: str) -> list[str]:
 
 def _modality_names(source: Source, row: SheetRow) -> list[str]:
     names = comma_list(row.modalities) or sorted(source.available)
-    where = f"{source.where}, column 'modalities' of the sheet"
+    where = f"{source.where}, `modalities`"
     if not names:
         raise InputError(source.where, "no modality", "at least one", "Check the file.")
     if double := repeated(names):
@@ -301,7 +300,7 @@ def _modality_names(source: Source, row: SheetRow) -> list[str]:
             )
     if row.derived_from and row.derived_from not in source.available:
         raise InputError(
-            f"{source.where}, column 'derived_from' of the sheet",
+            f"{source.where}, `derived_from`",
             f"no modality {row.derived_from!r}",
             f"one of {some(sorted(source.available), 20)}, or nothing",
             near(row.derived_from, source.available),

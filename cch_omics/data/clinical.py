@@ -102,7 +102,7 @@ def texts_at(source: Source, name: str, key: str, rows: NDArray[np.int64]) -> li
     Parameters
     ----------
     key
-        Of the sheet, that names the column.
+        Column of the sheet that names the column.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def texts_at(source: Source, name: str, key: str, rows: NDArray[np.int64]) -> li
     """
     if name not in source.clinical.columns:
         raise InputError(
-            f"{source.clinical_where}, column {name!r} ({key} of the sheet)",
+            f"{source.clinical_where}, column {name!r} (`{key}`)",
             "no such column",
             "a column of that name",
             near(name, source.clinical.columns),

@@ -134,7 +134,7 @@ def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
 
 
 def _say_so(name: str) -> str:
-    return f"Say so in `scale`, a column of the sheet; {name}=continuous leaves values as they are."
+    return f"Say so in `scale`; `continuous` for {name} leaves values as they are."
 
 
 def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:

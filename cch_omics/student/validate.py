@@ -24,7 +24,7 @@ from cch_omics.data.external import OtherPatients, check_number, other_patients,
 from cch_omics.data.numbers import without_versions
 from cch_omics.data.source import Matrix, Source
 from cch_omics.data.working_scale import SCALES
-from cch_omics.errors import OF_OPTIONS, InputError, reworded_errors, some
+from cch_omics.errors import InputError, some
 from cch_omics.evaluation.intervals import CONFIDENCE, jackknife, within_bounds
 from cch_omics.models.baselines import predict_others
 from cch_omics.models.out_of_fold import Model, OutOfFold
@@ -166,8 +166,7 @@ def validate_file(
     students.sort(key=lambda student: not student.about.teacher)
     first, about = students[0], students[0].about
     source = read_tables(table, labels, about.modality, first.features)
-    with reworded_errors(OF_OPTIONS):
-        other = other_patients(source, about.modality, target or about.training.target, first.task, group=group)
+    other = other_patients(source, about.modality, target or about.training.target, first.task, group=group)
     return validate({model_of(each.about.recipe, each.about.teacher): each for each in students}, other)
 
 

@@ -706,15 +706,15 @@ CLINICAL = {
     "modality absent": (None, {"modalities": "rna,cnvs"}, ["no modality 'cnvs'", "'cnv', 'rna'", "Did you mean 'cnv'"]),
     "modality twice": (None, {"modalities": "rna,rna"}, ["'rna' more than once"]),
     "a scale of an absent modality": (
-        None, {"scale": "protein=counts"}, ["column scale", "the modality 'protein'", "one of cnv, rna"],
+        None, {"scale": "protein=counts"}, ["`scale`", "the modality 'protein'", "one of cnv, rna"],
     ),
     "counts with a fraction": (
         frame(lambda table: table.update(table.abs())), {"scale": "rna=counts"},
-        ["rna.csv.gz, column 'GENE0', row 'S00'", "in a table of counts", "whole numbers from 0", "rna=continuous"],
+        ["rna.csv.gz, column 'GENE0', row 'S00'", "in a table of counts", "whole numbers from 0", "`continuous` for"],
     ),
     "counts below zero": (None, {"scale": "cnv=counts"}, ["cnv.tsv", "in a table of counts", "whole numbers from 0"]),
     "beta values beyond 0 and 1": (
-        None, {"scale": "rna=beta"}, ["rna.csv.gz", "in a table of beta", "numbers from 0 to 1", "rna=continuous"],
+        None, {"scale": "rna=beta"}, ["rna.csv.gz", "in a table of beta", "numbers from 0 to 1", "`continuous` for"],
     ),
     "derived_from absent": (None, {"derived_from": "RNA"}, ["derived_from", "Did you mean 'rna'"]),
     "class absent": (None, {"classes": "basal,Luminal"}, ["classes", "'Luminal'", "Did you mean 'luminal'"]),
@@ -729,7 +729,7 @@ CLINICAL = {
     ),
     "classes that differ by case": (
         clinical(line(3, lambda row: row.replace("luminal", "Luminal "))), {},
-        ["'subtype'", "look alike: 'Luminal' (1), 'luminal' (18)", "one way of writing", "'classes'"],
+        ["'subtype'", "look alike: 'Luminal' (1), 'luminal' (18)", "one way of writing", "`classes`"],
     ),
     "classes of two Unicode forms": (
         clinical(lambda text: text.replace("luminal", "lum\u00e9").replace("lum\u00e9", "lume\u0301", 5)), {},
@@ -770,14 +770,14 @@ NUMBERS = {
     "a constant": (doses([2.5] * 39), {}, ["'dose'", "the number 2.5 for all 39 labelled samples", "constant"]),
     "too few numbers": (doses([*range(9), *[""] * 30]), {}, ["'dose'", "9 numbers", "at least 14", "fewer folds"]),
     "no number": (doses(["NA"] * 39), {}, ["'dose'", "no label of any sample"]),
-    "classes of a number": (doses(range(39)), {"classes": "1,2"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "classes of a number": (doses(range(39)), {"classes": "1,2"}, ["`classes`", "2 classes", "expected nothing"]),
     "a number without a logarithm": (
         doses([0.5] * 20 + [0, -1] + [2.0] * 17), {"transform": "log"},
-        ["'dose', 'transform' of the sheet", "2 numbers at or below zero", "rows 'S20', 'S21'", "`rank_normal`"],
+        ["'dose', `transform`", "2 numbers at or below zero", "rows 'S20', 'S21'", "`rank_normal`"],
     ),
     "a transform of classes": (
         None, {"target": "subtype", "task": "", "transform": "log"},
-        ["'subtype', 'transform' of the sheet", "'log' beside the task 'classification'", "an empty cell"],
+        ["'subtype', `transform`", "'log' beside the task 'classification'", "expected nothing"],
     ),
     "text asked to be a number": (
         None, {"target": "subtype"}, ["'subtype', row 'S00'", "text: 'luminal'", "`classification`"],
@@ -848,7 +848,7 @@ FOLLOW_UPS = {
         follow_up(), {"target": "os_time", "task": "survival"},
         ["no column 'os_time_time' or 'os_time_event'", "Write the target as 'os'"],
     ),
-    "classes of a survival time": (follow_up(), {"classes": "0,1"}, ["'classes' of the sheet", "2 classes", "empty"]),
+    "classes of a survival time": (follow_up(), {"classes": "0,1"}, ["`classes`", "2 classes", "expected nothing"]),
     "columns in each other's place": (
         follow_up([number % 2 for number in range(39)], range(100, 139)), {},
         ["'os_time'", "codes of events in place of times: '0', '1'", "'os_event'", "swapped"],
@@ -899,20 +899,20 @@ FOLLOW_UPS = {
         ["target 'OS' of the task survival", "'OS.time' and 'OS'"],
     ),
     "a logarithm of a survival time": (
-        follow_up(), {"task": "survival", "transform": "log"}, ["'transform' of the sheet", "'log'", "an empty cell"],
+        follow_up(), {"task": "survival", "transform": "log"}, ["`transform`", "'log'", "expected nothing"],
     ),
     "classes asked to be a survival time": (
         None, {"target": "subtype", "task": "survival"}, ["target 'subtype'", "no column 'subtype_time'"],
     ),
 }  # fmt: skip
 TEACHERS = {
-    "a view of an unknown modality": ("rna+cnvs", ["column teachers", "'cnvs' in 'rna+cnvs'", "Did you mean 'cnv'"]),
-    "a modality twice in a view": ("rna+rna", ["column teachers", "'rna' twice in 'rna+rna'"]),
-    "a view twice": ("rna;rna", ["column teachers", "'rna' and 'rna', which are the same view"]),
+    "a view of an unknown modality": ("rna+cnvs", ["`teachers`", "'cnvs' in 'rna+cnvs'", "Did you mean 'cnv'"]),
+    "a modality twice in a view": ("rna+rna", ["`teachers`", "'rna' twice in 'rna+rna'"]),
+    "a view twice": ("rna;rna", ["`teachers`", "'rna' and 'rna', which are the same view"]),
     "a view twice, in another order": ("rna+cnv;cnv+rna", ["'rna+cnv' and 'cnv+rna', which are the same view"]),
-    "an empty view": ("rna;", ["column teachers", "the view ''", "separated by ';'"]),
-    "half a view": ("rna+", ["column teachers", "the view 'rna+'", "joined by '+'"]),
-    "commas between views": ("rna,cnv", ["column teachers", "the view 'rna,cnv'", "separated by ';'"]),
+    "an empty view": ("rna;", ["`teachers`", "the view ''", "separated by ';'"]),
+    "half a view": ("rna+", ["`teachers`", "the view 'rna+'", "joined by '+'"]),
+    "commas between views": ("rna,cnv", ["`teachers`", "the view 'rna,cnv'", "separated by ';'"]),
 }
 PATTERN = "a pattern that matches no id"
 

@@ -451,9 +451,9 @@ NORMAL = np.random.default_rng(0).normal(50, 10, 200)
     [
         (NORMAL, "none", ""),
         (NORMAL.round() % 4, "none", "only 4 different numbers: if they name classes"),
-        (np.exp(NORMAL / 7), "none", "`log` in the sheet's column 'transform'"),
+        (np.exp(NORMAL / 7), "none", "the `transform` `log` may suit"),
         (np.exp(NORMAL / 7), "log", ""),
-        (np.exp(NORMAL / 7) - 100, "none", "`rank_normal` in the sheet's column 'transform'"),
+        (np.exp(NORMAL / 7) - 100, "none", "the `transform` `rank_normal` makes it normal"),
         (np.exp(NORMAL / 7) - 100, "rank_normal", ""),
         (np.append(NORMAL, 800), "none", "numbers far from the others, half of which have a number between"),
         (np.maximum(NORMAL, 60), "none", "is 60 for 8"),

@@ -177,7 +177,7 @@ def test_a_refused_row_leaves_nothing_behind(
     """Also where it is the splits that cannot be drawn."""
     for columns, words in (
         ({"target": "er status"}, "write `er status as er_status`"),
-        ({"target": "er status as er"}, "column 'er status' (target of the sheet): found no such column"),
+        ({"target": "er status as er"}, "column 'er status' (`target`): found no such column"),
         ({"label_budget": 0.001}, "label_budget: found 0.10%"),
         ({"label_budget": "15%"}, "key label_budget: found '15%'"),
         ({"modalities": "rna,prot"}, "no modality 'prot'"),

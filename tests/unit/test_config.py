@@ -78,8 +78,11 @@ WRONG_CONFIGS = {
         {"cohorts": "x", "distillation": {"evaluate": "chosen"}},
         ["key distillation.evaluate", "'chosen' with criterion.rule 'pilot'", "cch, ", "all of them are distilled"],
     ),
-    "a section that is a number": ({"cohorts": "x", "encoder": 12}, ["key encoder", "12 (int)", "section", "units"]),
-    "an empty section": ({"cohorts": "x", "encoder": None}, ["key encoder", "None", "section", "units"]),
+    "a section that is a number": (
+        {"cohorts": "x", "encoder": 12},
+        ["key encoder", "12 (int)", "keys and values", "units"],
+    ),
+    "an empty section": ({"cohorts": "x", "encoder": None}, ["key encoder", "None", "keys and values", "units"]),
     "more components than units": (
         {"cohorts": "x", "encoder": {"units": 4}},
         ["key information.dimension", "8", "at most encoder.units, 4"],

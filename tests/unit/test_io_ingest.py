@@ -182,7 +182,7 @@ def test_numbers_are_a_regression(tmp_path, task):
     assert cohort.target.observed.sum() == 37
     assert notes.values_treated_as_missing == {"NA": 1}
     # A guess is said, what the sheet says is not.
-    guesses = [remark for remark in notes.remarks if "column 'task'" in remark]
+    guesses = [remark for remark in notes.remarks if "`task` can say otherwise" in remark]
     assert len(guesses) == (not task)
     assert all("ic50 has 37 different numbers and was taken for a regression" in guess for guess in guesses)
     for name in ("one", "two"):
@@ -635,7 +635,8 @@ def test_a_column_of_the_targets_name_is_looked_at_first(tmp_path):
 def test_a_part_of_a_survival_time_is_remarked_on(tmp_path, target):
     _, notes = from_folder(tmp_path / "a", followed(), target=target)
     said = [remark for remark in notes.remarks if "columns of a survival" in remark]
-    assert len(said) == 1 and f"{target} is one of" in said[0] and "write 'os' and 'survival'" in said[0]
+    assert len(said) == 1 and f"{target} is one of" in said[0]
+    assert "set `target` to 'os' and `task` to 'survival'" in said[0]
 
 
 def test_an_index_that_has_a_name_in_modalities_alone(tmp_path):

@@ -119,7 +119,7 @@ def test_values_that_have_to_be_mended_are_said(name: str) -> None:
     assert (found["name"], several["of"]) == (expected, of)
     warning = scale_warning("rna", found)
     assert warning.endswith(".")
-    advised = ("log2(x + 1)", "one scale", "a modality of their own", "rna=continuous leaves values as they are")
+    advised = ("log2(x + 1)", "one scale", "a modality of their own", "`continuous` for rna leaves values as they are")
     assert any(advice in warning for advice in advised)
 
 
@@ -254,4 +254,4 @@ def test_values_that_are_not_of_the_scale_asked_for_are_refused(name: str, value
     with pytest.raises(InputError) as refused:
         on_working_scale(table(values), "rna", name)
     assert f"rna.csv, column 'g2', row 's4': found {value:g} (2 such) in a table of {name}" in str(refused.value)
-    assert f"expected {expected}" in str(refused.value) and "rna=continuous" in str(refused.value)
+    assert f"expected {expected}" in str(refused.value) and "`continuous` for rna leaves" in str(refused.value)

@@ -220,14 +220,17 @@ def test_a_bar_shows_how_far_it_is(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"modalities": ["rna", "protein"]}, r"mdata, argument modalities: found no modality 'protein'"),
-        ({"teachers": ["rna+protein"]}, r"tl\.cch, argument teachers: found 'protein'"),
+        ({"modalities": ["rna", "protein"]}, "mdata, `modalities`: found no modality 'protein'"),
+        ({"teachers": ["rna+protein"]}, "cohort 'mdata', `teachers`: found 'protein'"),
         ({"splits": {"folds": 1}}, r"tl\.cch, argument splits\.folds: found 1"),
         ({"seed": -1}, r"tl\.cch, argument seed: found -1"),
-        ({"target": "subtyp"}, r"column 'subtyp' \(argument target\)"),
-        ({"task": "regression"}, r"To predict classes, write `classification` into the argument 'task'"),
-        ({"classes": ["a", "b"], "task": "regression"}, r"argument classes: .*expected nothing\. .*Leave it out"),
-        ({"splits": {"folds": 40}}, r"Leave a class out with the argument `classes`"),
+        ({"target": "subtyp"}, r"column 'subtyp' \(`target`\)"),
+        ({"task": "regression"}, "To predict classes, set `task` to `classification`"),
+        (
+            {"classes": ["a", "b"], "task": "regression"},
+            r"argument classes: .*expected nothing\. .*leave one of the two empty",
+        ),
+        ({"splits": {"folds": 40}}, "Leave a class out with `classes`"),
     ],
 )
 def test_refusals_speak_of_arguments(mdata: mudata.MuData, changed: dict[str, Any], said: str) -> None:
@@ -309,11 +312,14 @@ def test_what_is_no_mudata_is_refused(mdata: mudata.MuData, name: str, tmp_path:
         ({"teachers": ["prot"]}, "'prot'"),
         ({"teachers": [["rna", "cnv"]]}, "argument teachers"),
         ({"classes": "ab"}, "tl.cch, classes: found 'ab'; expected a list"),
-        ({"classes": [0, 1]}, "argument classes: found no sample of class '0'"),
+        ({"classes": [0, 1]}, "`classes`: found no sample of class '0'"),
         ({"device": "gpu"}, "tl.cch, device: found 'gpu'"),
         ({"key_added": 3}, "tl.cch, key_added"),
-        ({"criterion": "cch"}, "argument criterion: found 'cch'"),
-        ({"splits": 3}, "argument splits: found 3.*a dictionary with keys among repeats.*Write {"),
+        ({"criterion": "cch"}, "tl.cch, argument criterion: found 'cch'"),
+        (
+            {"splits": 3},
+            "tl.cch, argument splits: found 3.*keys and values, with keys among repeats.*Write `KEY: VALUE`",
+        ),
         ({"splits": {"repeats": True}}, "a number, not a switch"),
     ],
 )

@@ -36,11 +36,11 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
     ------
     InputError
         If a listed class does not occur, if there are fewer than two classes, or so many that they are no classes, or
-        if classes that the sheet does not list look alike.
+        if classes that are not listed look alike.
     """
     texts = [_class_text(text) for text in column.texts]
     counts = Counter(text for text in texts if text)
-    listed = f"{column.where}, 'classes' of the sheet"
+    listed = f"{column.where}, `classes`"
     wanted = tuple(_class_text(name) for name in column.classes)
     if double := repeated(wanted):
         raise InputError(listed, f"{some(double)} more than once", "each class once", "Remove it.")
@@ -61,7 +61,7 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
             column.where,
             (f"one class only ({classes[0]!r})" if classes else "no label of any sample in the tables") + missing,
             "at least two classes among the samples",
-            "Choose another target, correct the column, or list its classes in the sheet's column 'classes'.",
+            "Choose another target, correct the column, or list its classes in `classes`.",
         )
     n_labels = sum(counts.values())
     numbers = looks_continuous(counts)
@@ -72,9 +72,9 @@ def read_classes(column: LabelColumn) -> tuple[tuple[str, ...], Floats, dict[str
             f"{len(classes)} different {'numbers' if numbers else 'values'} among {n_labels} labels, such as "
             f"{some(classes, 3)}",
             "a few classes",
-            "To predict the number itself, write `regression` into the sheet's column 'task'."
+            "To predict the number itself, set `task` to `regression`."
             if numbers
-            else "Choose a column of classes, or list them in the sheet's column 'classes'.",
+            else "Choose a column of classes, or list them in `classes`.",
         )
     position = {name: float(index) for index, name in enumerate(classes)}
     values = np.array([position.get(text, np.nan) for text in texts])
@@ -135,7 +135,7 @@ def remarks(classes: tuple[str, ...], target: str) -> list[str]:
         return []
     return [
         f"Classes of {target} that sound like missing values: {', '.join(map(repr, odd))}; "
-        "list the real classes in the sheet's column 'classes'."
+        "list the real classes in `classes`."
     ]
 
 
@@ -219,7 +219,7 @@ def _refuse_alike(where: str, counts: Mapping[str, int]) -> None:
         where,
         f"classes that look alike: {said}{why}",
         "one way of writing each class",
-        "Correct the column, or list those that are meant in the sheet's column 'classes'.",
+        "Correct the column, or list those that are meant in `classes`.",
     )
 
 

@@ -27,16 +27,16 @@ def read_numbers(column: LabelColumn) -> Floats:
     Raises
     ------
     InputError
-        If the sheet lists classes; if a label is text, has a comma or is infinite; if there are fewer than two for each
+        If classes are listed; if a label is text, has a comma or is infinite; if there are fewer than two for each
         fold; if all are equal, or nearly all; if one stands for a missing value; or if one has no
-        logarithm and the sheet asks for it.
+        logarithm and the transform asks for it.
     """
     if column.classes:
         raise InputError(
-            f"{column.where}, 'classes' of the sheet",
+            f"{column.where}, `classes`",
             f"{len(column.classes)} classes for a regression",
-            "an empty cell",
-            "Empty the cell, or write `classification` into the sheet's column 'task'.",
+            "nothing",
+            "Leave `classes` empty, or set `task` to `classification`.",
         )
     bad = [row for row, text in enumerate(column.texts) if text and not (is_number(text) or is_infinite(text))]
     if bad:
@@ -46,7 +46,7 @@ def read_numbers(column: LabelColumn) -> Floats:
             len(bad),
             "Correct it, or leave the cell empty."
             if any(is_number(text) for text in column.texts)
-            else "To predict classes, write `classification` into the sheet's column 'task'.",
+            else "To predict classes, set `task` to `classification`.",
         )
     values = np.array([float(text) if text else np.nan for text in column.texts])
     infinite = np.abs(values) > _LARGEST
@@ -83,11 +83,11 @@ def read_numbers(column: LabelColumn) -> Floats:
     low = np.flatnonzero(values <= 0).tolist()
     if column.transform == LOG and low:
         raise InputError(
-            f"{column.where}, 'transform' of the sheet",
+            f"{column.where}, `transform`",
             f"{LOG!r} with {len(low)} numbers at or below zero, the first of them {values[low[0]]:g} (rows "
             f"{some(column.samples[row] for row in low)})",
             "numbers above zero, which have a logarithm",
-            "Write `rank_normal` or nothing into the sheet's column 'transform', or mend the numbers.",
+            "Set `transform` to `rank_normal`, leave it empty, or mend the numbers.",
         )
     return values
 
@@ -97,8 +97,7 @@ def remarks(target: str, values: Floats, transform: str) -> list[str]:
     known = values[np.isfinite(values)]
     if (different := len(np.unique(known))) <= MOST_CLASSES:
         return [
-            f"{target} has only {different} different numbers: if they name classes, write `classification` into the "
-            "sheet's column 'task'."
+            f"{target} has only {different} different numbers: if they name classes, set `task` to `classification`."
         ]
     if transform == RANK_NORMAL:
         return []
@@ -112,7 +111,7 @@ def remarks(target: str, values: Floats, transform: str) -> list[str]:
     skewed = transform == NO_TRANSFORM and abs(skew(known)) > _SKEWED
     what = "logarithm" if transform == LOG else "number"
     if skewed and known.min() > 0 and abs(skew(np.log(known))) < _SKEWED / 2:
-        return [f"{target} is skewed ({skew(known):.1f}): `log` in the sheet's column 'transform' may suit it better."]
+        return [f"{target} is skewed ({skew(known):.1f}): the `transform` `log` may suit it better."]
     far = np.unique(known[np.abs(known - median) > _FAR * (upper - lower)])
     said = []
     if len(far):
@@ -121,9 +120,7 @@ def remarks(target: str, values: Floats, transform: str) -> list[str]:
             f"{upper:.4g}: {some([f'{number:.4g}' for number in far], 3)}. Slips of the pen, codes or another unit?"
         )
     if skewed:
-        said.append(
-            f"{target} is skewed ({skew(known):.1f}): `rank_normal` in the sheet's column 'transform' makes it normal."
-        )
+        said.append(f"{target} is skewed ({skew(known):.1f}): the `transform` `rank_normal` makes it normal.")
     return said
 
 

@@ -59,10 +59,10 @@ def read_follow_up(times: LabelColumn, events: LabelColumn) -> tuple[Floats, dic
     """
     if times.classes:
         raise InputError(
-            f"{times.where}, 'classes' of the sheet",
+            f"{times.where}, `classes`",
             f"{len(times.classes)} classes for a survival time",
-            "an empty cell",
-            "Empty the cell, or write `classification` into the sheet's column 'task'.",
+            "nothing",
+            "Leave `classes` empty, or set `task` to `classification`.",
         )
     codes = {_plain(text) for text in times.texts if text}
     if codes and codes <= {"0", "1", "2"} | EVENT | NO_EVENT:
