@@ -68,7 +68,7 @@ def on_working_scale(matrix: Matrix, name: str, asked: str) -> tuple[Matrix, dic
         raise InputError(matrix.where, "no value at all", "numbers", "Remove the table, or write it again.")
     scale = scale_of(values, features, ids) | {"asked": bool(asked), "made": ""}
     if asked:
-        check_scale(asked, matrix.where, ids, features, values, f"What else is it? {_say_so(name)}")
+        check_scale(asked, matrix.where, ids, features, values, _say_so(name))
         scale["name"] = asked
     known = SCALES[scale["name"]]
     if scale["name"] == "counts":
@@ -129,12 +129,12 @@ def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
         values = f"whole {values}, in samples of {low:,.0f} to {high:,.0f} (median {middle:,.0f}) in all,"
     like = f"{values} look like {SCALES[told].what}."
     if scale["made"]:
-        return f"{like} Models learn from {scale['made']}. If they are something else: {_say_so(name)}"
+        return f"{like} Models learn from {scale['made']}. {_say_so(name)}"
     return f"{like} They are used as they are, so that few large values decide. Take log2(x + 1)."
 
 
 def _say_so(name: str) -> str:
-    return f"Say so in `scale`; `continuous` for {name} leaves values as they are."
+    return f"If they are something else, say so in `scale`; `continuous` for {name} leaves values as they are."
 
 
 def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -329,7 +329,7 @@ def test_what_is_only_told_is_said_in_a_notebook() -> None:
         tl.cch(theirs(), target="subtype", **SETTINGS)
     table = pp.working_scale(mdata := theirs())
     for said in (str(warned[0].message), table.loc["rna", "warning"]):
-        assert "Say so in `scale`; `continuous` for rna leaves values as they are" in said
+        assert "say so in `scale`; `continuous` for rna leaves values as they are" in said
         assert "sheet" not in said
     assert "look like raw counts" in table.loc["rna", "warning"] and table.loc["methylation", "made"] == ""
     np.testing.assert_array_equal(mdata["methylation"].X, beta()[10:])
