@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,6 +191,11 @@ def better_than_chance(task: Task, mean: float, low: float) -> bool:
 def with_unit(metric: Metric, value: float) -> str:
     """Format a difference of two values of a metric and say in what it is: "+1.2 points", "+0.053 of R²"."""
     return f"{difference(metric, value)} {metric.unit or f'of {metric.title}'}"
+
+
+def interval(show: Callable[[Metric, float], str], metric: Metric, low: float, high: float) -> str:
+    """Format an interval to stand behind its value: " (−0.3 to +2.7)", and nothing where there is none."""
+    return f" ({show(metric, low)} to {show(metric, high)})" if np.isfinite([low, high]).all() else ""
 
 
 def score(metric: Metric, value: float) -> str:

@@ -14,15 +14,15 @@ import cch_omics
 from cch_omics.cli.command import command, file
 from cch_omics.config import Config, SheetRow, load_config, read_sheet, teachers_of_row
 from cch_omics.errors import InputError
-from cch_omics.planning.sources import made_source, modalities_of
+from cch_omics.planning.sources import in_one_job, made_source, modalities_of
 
 SNAKEFILE = Path("workflow", "Snakefile")
 # Where Snakemake looks by itself, from the working directory.
 CONFIGURATION = Path("config", "config.yaml")
 COLUMNS = ("cohort", "target", "omics", "teachers", "samples", "minutes")
-# Seconds of one core: for a row of the sheet whatever its size; and for each sample, training set, and view or pair of
-# views (research/benchmarks/many_cohorts.md has what they were measured on).
-SECONDS, SECONDS_EACH = 16.0, 0.00016
+# Seconds of one core: for a row of the sheet, whatever its size; each job more where steps are jobs of their own; and
+# for each sample, training set, and view or pair of views (measured in research/benchmarks/many_cohorts.md).
+SECONDS, SECONDS_A_JOB, SECONDS_EACH = 16.0, 5.0, 0.00016
 
 
 @command
@@ -131,7 +131,12 @@ def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[
         except InputError:
             # The step that reads it says why, and others go on.
             samples = 0
-        minutes = (SECONDS + SECONDS_EACH * samples * trained * (len({*modalities, *teachers}) + len(pairs))) / 60
+        views = {*modalities, *teachers}
+        # In place of one job encoders, students and four steps more, and perhaps that of other patients.
+        jobs = len(views) + len(modalities) + 3 + bool(row.others)
+        further = 0 if in_one_job(row, config.one_job_below_mb) else jobs
+        seconds = SECONDS + SECONDS_A_JOB * further + SECONDS_EACH * samples * trained * (len(views) + len(pairs))
+        minutes = seconds / 60
         known += [minutes] if samples else []
         counted = (str(samples), f"{minutes:.1f}") if samples else ("not known yet", "")
         lines.append((row.cohort, row.target_name, ", ".join(modalities), ", ".join(teachers), *counted))

@@ -58,6 +58,13 @@ def megabytes_of(row: SheetRow) -> float:
     return sum(os.path.getsize(file) for file in files_of(row)) / 1e6
 
 
+def in_one_job(row: SheetRow, below_mb: float) -> bool:
+    """Whether the steps of a row after `ingest` are one job: its files are small, and it names no other patients, whose
+    validation is a job between them.
+    """
+    return megabytes_of(row) < below_mb and not row.others
+
+
 def modalities_of(row: SheetRow) -> list[str]:
     """Names of the modalities of a row: those it asks for, or else all that its source has.
 

@@ -17,6 +17,7 @@ from cch_omics.vocabulary import (
     difference,
     difference_heading,
     heading,
+    interval,
     model_name,
     rule_title,
     shown,
@@ -92,8 +93,8 @@ def metrics_table(results: Results, chosen: Mapping[str, str]) -> Table:
             for name, metric in task.metrics.items():
                 row = values[student, model, name]
                 text = shown(metric, row["mean"])
-                if name == task.primary and np.isfinite(row["ci_low"]):
-                    text += f" ({shown(metric, row['ci_low'])} to {shown(metric, row['ci_high'])})"
+                if name == task.primary:
+                    text += interval(shown, metric, row["ci_low"], row["ci_high"])
                 cells.append(text)
             rows.append(Row(tuple(cells), chosen=chosen[student] == model))
     columns = [Column("Model"), *(Column(heading(metric), number=True) for metric in task.metrics.values())]

@@ -26,7 +26,7 @@ from cch_omics.report.style import (
     plain,
 )
 from cch_omics.tasks.base import Metric
-from cch_omics.vocabulary import VERDICTS, difference, difference_heading, pair_names, signed
+from cch_omics.vocabulary import VERDICTS, difference, difference_heading, interval, pair_names, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,8 +209,7 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
             ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
         for y, pair in zip(gain, part.to_dict("records"), strict=True):
             said = f"gap {_estimate(pair['gap'], pair['gap_se'])} nats, gain {difference(metric, pair['gain'])}"
-            if np.isfinite(pair["ci_low"]):
-                said += f" ({difference(metric, pair['ci_low'])} to {difference(metric, pair['ci_high'])})"
+            said += interval(difference, metric, pair["ci_low"], pair["ci_high"])
             hover(ax, pair["gap"], y, f"{pair['number']}. {_pair(pair)}: {said}")
     ax.margins(0.12)
     ax.set_xlabel("gap as estimated,  I(teacher; student) − I(student; label), nats")

@@ -9,12 +9,24 @@ import pandas as pd
 
 from cch_omics import keys
 from cch_omics.errors import InputError, visible
+from cch_omics.models.recipes import ALONE
 from cch_omics.planning.unfinished import KILLED, failures
 from cch_omics.report.results import checked_table
 from cch_omics.runtime.formats import read_json
 from cch_omics.tasks import make_task
 from cch_omics.tasks.base import Metric
-from cch_omics.vocabulary import VERDICTS, difference_heading, number, pair_names, probability, rule_title, with_unit
+from cch_omics.vocabulary import (
+    VERDICTS,
+    difference,
+    difference_heading,
+    interval,
+    pair_names,
+    probability,
+    rule_title,
+    score,
+    shown,
+    with_unit,
+)
 
 COLUMNS = ("cohort", "target", "pair", "verdict", "P(gain > 0)", "P(gap > 0)", "gain", "chosen")
 # What the steps make for a cohort and target, in order.
@@ -57,8 +69,8 @@ def overview(results: Path, logs: Path) -> tuple[str, bool]:
     for key, folder in sorted(folders.items()):
         state = failures.get(key) or [_state(folder)]
         try:
-            more, explained, left_out = _read(folder)
-            lines, legend, state = lines + more, legend + explained, state + left_out
+            more, explained, said = _read(folder)
+            lines, legend, state = lines + more, legend + explained, state + said
         except (OSError, LookupError, TypeError, ValueError) as error:
             ours = isinstance(error, InputError | OSError)
             why = str(error) if ours else f"{folder} holds something that no step writes ({error})"
@@ -108,7 +120,7 @@ def _state(folder: Path) -> str:
 
 
 def _read(folder: Path) -> tuple[list[Key], list[str], list[str]]:
-    """Lines of the table of one cohort and target, what explains them, and what was left out."""
+    """Lines of the table of one cohort and target, what explains them, what was left out, and what others show."""
     if not (folder / "audit.json").is_file():
         return [], [], []
     audit = read_json(folder / "audit.json")
@@ -120,9 +132,11 @@ def _read(folder: Path) -> tuple[list[Key], list[str], list[str]]:
     teachers = checked_table(folder / "teachers.tsv", keys.TEACHER_COLUMNS)
     legend = [f"verdict: by {rule_title(rule)}" for rule in teachers["rule"].unique()]
     legend.append(
-        f"gain, {task.name}: {difference_heading(metric)} over the student trained alone, mean over test folds"
+        f"gain, {task.name}: {difference_heading(metric)} over the student trained alone, mean over test folds, with "
+        "its 95% interval"
     )
-    return _lines(folder, teachers, task.primary, metric), legend, left_out
+    others = _on_other_patients(folder, task.primary, metric)
+    return _lines(folder, teachers, task.primary, metric), legend, left_out + others
 
 
 def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -> list[Key]:
@@ -132,11 +146,13 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
     if (summary := folder / "intermediate" / "summary.tsv").is_file():
         table = checked_table(summary, keys.SUMMARY_COLUMNS)
         table = table[(table["control"] == "none") & (table["metric"] == primary)]
-        gains = dict(zip(table[pair].itertuples(index=False, name=None), table["gain"], strict=True))
+        table = table.set_index(pair)[["gain", "ci_low", "ci_high"]].astype(float)
+        gains = dict(zip(table.index, table.itertuples(index=False, name=None), strict=True))
     chosen = set(teachers[pair].itertuples(index=False, name=None))
     lines = []
     for name, row in zip(pair_names(verdicts), verdicts.to_dict("records"), strict=True):
         key = tuple(row[column] for column in pair)
+        gain, low, high = gains.get(key, (np.nan,) * 3)
         lines.append(
             (
                 *folder.parts[-2:],
@@ -144,11 +160,29 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
                 VERDICTS[row["verdict"]],
                 probability(row["p_gain_positive"]),
                 probability(row["p_gap_positive"]),
-                with_unit(metric, gain) if np.isfinite(gain := number(gains.get(key))) else "–",
+                with_unit(metric, gain) + interval(difference, metric, low, high) if np.isfinite(gain) else "–",
                 "yes" if key in chosen else "",
             )
         )
     return lines
+
+
+def _on_other_patients(folder: Path, primary: str, metric: Metric) -> list[str]:
+    """What each student reached on the patients of another source, and how far teaching it took it there."""
+    if not (folder / "validation.tsv").is_file():
+        return []
+    table = checked_table(folder / "validation.tsv", keys.VALIDATION_COLUMNS)
+    said = []
+    for student, part in table[table["metric"] == primary].groupby("student", sort=False):
+        # The first model is the delivered one; the others, and what it is ahead of them, come after it.
+        first = part.iloc[0]
+        text = f"{student} on other patients: {score(metric, first['value'])}"
+        text += interval(shown, metric, first["ci_low"], first["ci_high"])
+        for row in part[part["minus"] == ALONE.name].to_dict("records"):
+            ahead = with_unit(metric, row["value"]) + interval(difference, metric, row["ci_low"], row["ci_high"])
+            text += f"; over training alone {ahead}"
+        said.append(text)
+    return said
 
 
 def _no_results(results: Path, found: str) -> InputError:

@@ -38,7 +38,7 @@ def results(tmp_path: Path) -> Path:
         write_table(teachers, folder / "teachers.tsv")
         summary = rows(
             keys.SUMMARY_COLUMNS,
-            {**pair, "control": "none", "metric": task.primary, "gain": 0.03},
+            {**pair, "control": "none", "metric": task.primary, "gain": 0.03, "ci_low": -0.915, "ci_high": 1.016},
             {**pair, "control": "self", "metric": task.primary, "gain": 0.9},
             {**pair, "control": "none", "metric": "other", "gain": 0.9},
         )
@@ -54,12 +54,12 @@ def test_verdicts_beside_gains_and_no_probability_is_a_certainty(
     header, *lines = capsys.readouterr().out.splitlines()
     assert "verdict" in header and header.endswith("chosen")
     assert [part.strip() for part in lines[0].split("  ") if part.strip()] == [
-        "brca", "er", "rna → cnv", "distil", "97%", "< 1%", "+3.0 points", "yes",
+        "brca", "er", "rna → cnv", "distil", "97%", "< 1%", "+3.0 points (−91.5 to +101.6)", "yes",
     ]  # fmt: skip
     assert [part.strip() for part in lines[1].split("  ") if part.strip()] == [
         "brca", "er", "cnv → rna", "do not distil", "not estimated", "8%", "–",
     ]  # fmt: skip
-    assert "score" in lines[2] and "+0.030 of R²" in lines[2]
+    assert "score" in lines[2] and "+0.030 of R² (−0.915 to +1.016)" in lines[2]
     assert "verdict: by pilot students" in lines
     assert any(line.startswith("gain, classification: points of balanced accuracy") for line in lines)
     assert any(line.startswith("gain, regression: R") for line in lines)
@@ -67,6 +67,28 @@ def test_verdicts_beside_gains_and_no_probability_is_a_certainty(
         "brca, score: unfinished: there is audit.json, intermediate, verdicts.tsv, teachers.tsv"
     )
     assert lines[-1] == f"report: {results / 'report.html'}"
+
+
+def test_what_other_patients_show_is_said(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metric, interval = Classification(("a", "b")).primary, {"ci_low": 0.701, "ci_high": 0.78}
+    scores = rows(
+        keys.VALIDATION_COLUMNS,
+        {"student": "cnv", "model": "softkd:rna", "minus": "", "metric": metric, "value": 0.744, **interval},
+        {"student": "cnv", "model": "alone", "minus": "", "metric": metric, "value": 0.696},
+        {"student": "cnv", "model": "softkd:rna", "minus": "alone", "metric": metric, "value": 0.048, "ci_low": -0.012}
+        | {"ci_high": 0.097},
+        {"student": "cnv", "model": "softkd:rna", "minus": "linear", "metric": metric, "value": 0.3},
+        {"student": "cnv", "model": "softkd:rna", "minus": "alone", "metric": "other", "value": 0.9},
+        {"student": "rna", "model": "alone", "minus": "", "metric": metric, "value": 0.8},
+    )
+    write_table(scores, results / "brca" / "er" / "validation.tsv")
+    assert main(["summary", str(results)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "other patients" in line] == [
+        "brca, er: cnv on other patients: balanced accuracy 74.4% (70.1 to 78.0); over training alone +4.8 points "
+        "(−1.2 to +9.7)",
+        "brca, er: rna on other patients: balanced accuracy 80.0%",
+    ]
 
 
 def test_before_the_evaluation_there_is_no_gain(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

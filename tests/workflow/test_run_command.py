@@ -134,6 +134,24 @@ def test_a_source_that_cannot_be_read_stops_no_plan(tmp_path: Path, monkeypatch:
     assert "samples are not known yet" in lines[-1]
 
 
+def test_steps_that_are_jobs_of_their_own_take_longer(tmp_path: Path) -> None:
+    (tmp_path / "sheet.tsv").write_text(
+        "cohort\tsource\ttarget\tvalidate\n"
+        "a\tsimulated:assays\tsubtype\t\n"
+        "b\tsimulated:assays\tsubtype\tsimulated:assays-elsewhere\n"
+    )
+    rows = read_sheet(tmp_path / "sheet.tsv")
+
+    def planned(below_mb: int) -> list[float]:
+        config = load_config({"cohorts": "sheet.tsv", "one_job_below_mb": below_mb})
+        return [float(line[-1]) for line in cells("\n".join(command.plan(rows, config, Path("nowhere"))))[1:3]]
+
+    (small, validated), (large, _) = planned(20), planned(0)
+    # Two encoders, two students and three steps more; and the job of other patients.
+    assert large - small == pytest.approx(7 * command.SECONDS_A_JOB / 60, abs=0.1)
+    assert validated - small == pytest.approx(8 * command.SECONDS_A_JOB / 60, abs=0.1)
+
+
 def test_the_sheet_of_the_demo_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     config = load_config(command.merged(command.configurations("", ROOT)))

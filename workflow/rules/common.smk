@@ -25,7 +25,7 @@ from cch_omics.config import NAME_PATTERN, load_config, read_sheet, teachers_of_
 from cch_omics.errors import InputError, refused_by_system
 from cch_omics.planning.code import code_hash
 from cch_omics.planning.given_once import check_given_once
-from cch_omics.planning.sources import files_of, made_source, megabytes_of, modalities_of, validation_row
+from cch_omics.planning.sources import files_of, in_one_job, made_source, modalities_of, validation_row
 from cch_omics.planning.steps import STEPS, memory_mb, minutes
 from cch_omics.planning.terminal import one_line_per_job
 from cch_omics.planning.unfinished import unfinished
@@ -47,8 +47,7 @@ try:
     MODALITIES = {key: modalities_of(row) for key, row in ROWS.items()} if workflow.is_main_process else {}
     TEACHERS = {key: teachers_of_row(ROWS[key], modalities) for key, modalities in MODALITIES.items()}
     VALIDATED = {key: validation_row(ROWS[key]) for key in MODALITIES}
-    # Other patients are a job of their own.
-    LARGE = {key[0] for key in MODALITIES if megabytes_of(ROWS[key]) >= CONFIG.one_job_below_mb or VALIDATED[key]}
+    LARGE = {key[0] for key in MODALITIES if not in_one_job(ROWS[key], CONFIG.one_job_below_mb)}
 except (InputError, OSError) as error:
     said = refused_by_system(error) or error
     # Snakemake would add the place in this file to a message that is about another one.
