@@ -22,8 +22,8 @@ def working_scale(
     Parameters
     ----------
     mdata
-        Modalities in `.mod`, whose `.X` is (n, p), samples x features, NaN where a value is missing. It is replaced where
-        something is made of it. A warning says so where there are layers or `.raw`, which are not read.
+        Modalities in `.mod`, whose `.X` is (n, p), samples x features, NaN where a value is missing. It is replaced
+        where something is made of it. A warning says so where there are layers or `.raw`, which are not read.
     scale
         Scales of modalities, names of `cch_omics.data.working_scale.SCALES`; by default told from the values.
     key_added
