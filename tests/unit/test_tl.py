@@ -198,7 +198,7 @@ def with_a_gene_twice(mdata: mudata.MuData) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (leaky, ["rna: the single feature rna3 predicts subtype, AUROC"]),
+        (leaky, ["rna: the single feature rna3 predicts subtype"]),
         (layered, ["rna: .X was read, not .layers['counts']. To have one of these read, put it into .X."]),
         (
             with_a_gene_twice,
