@@ -1,12 +1,13 @@
 """Preprocessing for notebooks: what `tl.cch` and the workflow do to the values by themselves, to look at it."""
 
+import warnings
 from collections.abc import Mapping
 
 import mudata
 import pandas as pd
 
 from cch_omics.data.mudata import from_anndata
-from cch_omics.data.scale import on_working_scale, scale_warning
+from cch_omics.data.scale import on_working_scale, scale_table
 from cch_omics.data.working_scale import named_scales
 from cch_omics.errors import InputError, near
 
@@ -21,7 +22,8 @@ def working_scale(
     Parameters
     ----------
     mdata
-        Its modalities' `.X` are replaced where something is made of them.
+        Modalities in `.mod`, whose `.X` is (n, p), samples x features, NaN where a value is missing. It is replaced
+        where something is made of it. A warning says so where there are layers or `.raw`, which are not read.
     scale
         Scales of modalities, names of `cch_omics.data.working_scale.SCALES`; by default told from the values.
     key_added
@@ -31,7 +33,8 @@ def working_scale(
     -------
     DataFrame
         By modality `scale`; `asked`, whether it was given; `made`, what was made of the values, "" for nothing; `min`
-        and `max`, as they were; `warning`. Also in `mdata.uns[key_added]`.
+        and `max` of the values as they were, in their own unit, such as counts; `warning`. Also in
+        `mdata.uns[key_added]`.
 
     Raises
     ------
@@ -51,16 +54,14 @@ def working_scale(
     if unknown := scales.keys() - mdata.mod.keys():
         name = min(unknown)
         raise InputError("pp.working_scale, scale", f"the modality {name!r}", "one of .mod", near(name, mdata.mod))
-    made = {
-        name: on_working_scale(from_anndata(adata, f"mdata, .mod[{name!r}]"), name, scales.get(name, ""))
-        for name, adata in mdata.mod.items()
-    }
-    rows = {}
-    for name, (matrix, said) in made.items():
-        if said["made"]:
+    read = {name: from_anndata(adata, f"mdata, .mod[{name!r}]") for name, adata in mdata.mod.items()}
+    made = {name: on_working_scale(matrix, name, scales.get(name, "")) for name, matrix in read.items()}
+    for name, matrix in read.items():
+        for sentence in matrix.remarks:
+            warnings.warn(f"{name}: {sentence}", stacklevel=2)
+    for name, (matrix, scale_of) in made.items():
+        if scale_of["made"]:
             mdata.mod[name].X = matrix.values
-        told = {column: said[column] for column in ("asked", "made", "min", "max")}
-        rows[name] = {"scale": said["name"], **told, "warning": scale_warning(name, said)}
-    table = pd.DataFrame.from_dict(rows, orient="index")
+    table = scale_table({name: scale_of for name, (_, scale_of) in made.items()})
     mdata.uns[key_added] = table
     return table

@@ -15,9 +15,10 @@ import cch_omics
 from cch_omics.cohort import Cohort
 from cch_omics.config import comma_cell, load_config, make_row, target_cell
 from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
 from cch_omics.data.barcodes import read_id
 from cch_omics.data.mudata import from_mudata
-from cch_omics.data.scale import scale_warning
+from cch_omics.data.scale import scale_table
 from cch_omics.data.working_scale import named_scales
 from cch_omics.errors import InputError, near, some
 from cch_omics.information.pairs import estimate_pairs
@@ -59,7 +60,7 @@ def cch(
     """Should a model on one omics be distilled from another? A verdict for every teacher and student.
 
     The same numbers as the workflow's `verdicts.tsv` and `teachers.tsv`, on one core. What distilling gained on test
-    patients is in the workflow's results.
+    patients is in the workflow's results. What is odd in the data is said in warnings, those of `cch ingest`.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def cch(
         Of a number: models learn its logarithm (`log`) or its normal scores (`rank_normal`), fitted on training labels.
     scale
         Scales of modalities, names of `cch_omics.data.working_scale.SCALES`, such as `{"rna": "counts"}`; by default
-        told from the values. A warning says so where something is made of values on a scale that was told.
+        told from the values, with a warning where something is made of them.
     group
         The column of `.obs` with patient ids; by default patients are told by TCGA barcode, or are the samples.
     splits, encoder, information, criterion, distillation
@@ -107,6 +108,8 @@ def cch(
         - `.uns["cch_evidence"]`: all that is known of each pair and recipe, a row per outer training set, and one of
           the full cohort, where `repeat` and `fold` are -1;
         - `.uns["cch_about"]`: target, task and its parameters (JSON), metric of the gains, rule, seed and version;
+        - `.uns["cch_audit"]`: `warnings`, the sentences that were warned of, and `scales`, by modality the columns of
+          the table of `pp.working_scale`;
         - `.mod[MODALITY].obsm["X_cch"]`: (n, `encoder.units`) representation of each sample by an encoder that did not
           see it, for plots; NaN for samples that were not used. The encoders of different inner folds are rotated onto
           the axes of that of the full cohort, which changes no distance within a fold.
@@ -151,9 +154,9 @@ def cch(
     on = choose_device(device)
     cohort, notes = assemble(from_mudata(mdata, "mdata", modalities), row, splits=settings.splits)
     drawn = make_splits(cohort, settings.splits, seed=seed)
-    said = [f"{name}: {text}" for name, table in notes.tables.items() if (text := scale_warning(name, table.scale))]
-    for reason in (*cohort.left_out.values(), *said):
-        warnings.warn(reason, stacklevel=2)
+    said = list(dict.fromkeys(audit(cohort, notes, settings.splits)["warnings"]))
+    for sentence in said:
+        warnings.warn(sentence, stacklevel=2)
 
     views, distils = views_of(cohort), CRITERIA[settings.criterion.rule].needs_distillation
     steps = len(views) + 1 + distils * len(cohort.modalities)
@@ -200,6 +203,10 @@ def cch(
         "rule": settings.criterion.rule,
         "seed": seed,
         "version": cch_omics.__version__,
+    }
+    mdata.uns[f"{key_added}_audit"] = {
+        "warnings": np.array(said, dtype=object),
+        "scales": scale_table({name: table.scale for name, table in notes.tables.items()}),
     }
     for name in cohort.modalities:
         ids = mdata.mod[name].obs_names

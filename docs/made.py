@@ -44,6 +44,7 @@ SHOWN = {
 PUBLIC = {
     "cch_omics.student.bundle": ("read_student",),
     "cch_omics.student.predict": ("predict", "predict_file"),
+    "cch_omics.student.validate": ("validate_file",),
     "cch_omics.data.demo": ("download_demo",),
     "cch_omics.data.simulate": ("simulate", "write_simulated", "known_information"),
 }

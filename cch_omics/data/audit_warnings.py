@@ -32,7 +32,7 @@ def audit_warnings(report: dict[str, Any]) -> list[str]:
         said.append(f"Values of {report['target']} that were treated as missing: {listed}.")
     if join["clinical"]["in_no_table"]:
         count = join["clinical"]["in_no_table"]
-        said.append(f"{count} rows of the clinical table have none of the modalities that are used and were left out.")
+        said.append(f"{count} ids with clinical data have none of the modalities that are used and were left out.")
     for name, table in join["tables"].items():
         said += [f"{name}: {count} rows left out: {reason}." for reason, count in table["left_out"].items()]
         features = table["features_left_out"]

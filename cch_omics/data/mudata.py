@@ -24,8 +24,10 @@ from scipy import sparse
 from cch_omics.cohort import Cohort, Modality, Target
 from cch_omics.data.hdf5 import check_structure
 from cch_omics.data.numbers import check_finite
+from cch_omics.data.scale import is_standardised
 from cch_omics.data.source import Matrix, Source, fill_gaps
 from cch_omics.errors import InputError, near, repeated, some
+from cch_omics.planning.layout import STANDARDISED
 from cch_omics.runtime.apart import read_apart, read_here
 from cch_omics.runtime.files import atomic
 from cch_omics.tasks import make_task
@@ -131,8 +133,21 @@ def from_anndata(adata: anndata.AnnData, where: str) -> Matrix:
         found = f"values of shape {values.shape}"
         raise InputError(f"{where}, {read}", found, expected, "Check how the file was written.")
     check_finite(where, ids, features, values)
-    said = f"{read} was read{', not ' * bool(others)}{', '.join(others)}."
-    return Matrix(ids, features, values, where, remarks=(said,) if others or read != ".X" else ())
+    said = [] if read == ".X" and not others else [_what_was_read(read, others, values)]
+    return Matrix(ids, features, values, where, remarks=tuple(said))
+
+
+def _what_was_read(read: str, others: list[str], values: NDArray[np.float32]) -> str:
+    """Say what was read of several things in an AnnData, and how to have another read."""
+    if not others:
+        return f"{read} was read."
+    said = f"{read} was read, not {', '.join(others)}."
+    if is_standardised(values):
+        return (
+            f"{said} Its features have mean 0 and standard deviation 1, as scanpy's pp.scale leaves them: they were "
+            f"{STANDARDISED}. Put the counts, or logarithms made of each sample by itself, into .X."
+        )
+    return f"{said} To have one of these read, put it into .X."
 
 
 def _plain_numbers(matrix: Any, where: str) -> NDArray[np.float32]:

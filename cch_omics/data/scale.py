@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cch_omics.data.source import Matrix
@@ -31,6 +32,10 @@ _DEVIATION, _MEDIAN, _FEATURE = np.log(2), 1.0, np.log(4)
 _DOUBLED = 10
 # What is seldom, less than this part of all or than this number, has to lie so many times further off.
 _GROUP, _MEMBERS, _ALONE = 0.05, 3, 5.0
+# So far from 0 and 1 are mean and standard deviation of half of the features of a table that was standardised. A limit
+# to values, as pp.scale has, or samples that were taken out later, move them; of normal numbers that were not
+# standardised half have a mean that near only in 4500 samples or more.
+_NEAR = 0.01
 # Features of which samples are told, and at a time.
 _ENOUGH, _CHUNK = 2000, 2048
 
@@ -105,6 +110,20 @@ def scale_of(values: NDArray[np.float32], features: NDArray[np.str_], samples: N
     return {"name": name, "min": low, "max": float(np.nanmax(high)), "several": several}
 
 
+def is_standardised(values: NDArray[np.float32]) -> bool:
+    """Whether features of (n, p) values that vary have mean 0 and standard deviation 1 over the samples."""
+    shown = _some(values)
+    n = np.maximum((~np.isnan(shown)).sum(axis=0), 2)
+    mean = np.nansum(shown, axis=0, dtype=np.float64) / n
+    sum_of_squares = np.nansum((shown - mean) ** 2, axis=0)
+    varies = sum_of_squares > 0
+    if not varies.any():
+        return False
+    # Whoever standardises divides by n or by n - 1.
+    off = np.minimum(*(np.abs(np.sqrt(sum_of_squares / by) - 1) for by in (n, n - 1)))
+    return bool(max(np.median(np.abs(mean[varies])), np.median(off[varies])) < _NEAR)
+
+
 def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
     """Say what is wrong with the scale of a modality, or was guessed and acted on; "" where nothing is."""
     if several := scale["several"]:
@@ -131,6 +150,17 @@ def scale_warning(name: str, scale: Mapping[str, Any]) -> str:
     if scale["made"]:
         return f"{like} Models learn from {scale['made']}. {_say_so(name)}"
     return f"{like} They are used as they are, so that few large values decide. Take log2(x + 1)."
+
+
+def scale_table(scales: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """By modality `scale`, `asked`, `made`, `min` and `max` of what `on_working_scale` says, and its `warning`."""
+    rows = {
+        name: {"scale": scale["name"]}
+        | {column: scale[column] for column in ("asked", "made", "min", "max")}
+        | {"warning": scale_warning(name, scale)}
+        for name, scale in scales.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _say_so(name: str) -> str:

@@ -46,9 +46,10 @@ CBIOPORTAL: Patterns = {
     "rppa": (r"rppa.*",),
     "protein": (r"protein_quantification.*", r"protein.*"),
 }
+STANDARDISED = "standardised over all samples, those of the test folds too"
 # Of that, or of it and the data type that the meta file says, joined by "_".
 _NOT_CBIOPORTAL = {
-    r".*z[-_]?scores?.*": "z-scores are standardised over all samples, those of the test folds too",
+    r".*z[-_]?scores?.*": f"z-scores are {STANDARDISED}",
     r".*([._]seg|armlevel_cna|gistic.*)": "no table of genes",
     r".*normals?(_.*)?": "normal tissue",
 }

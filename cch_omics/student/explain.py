@@ -28,6 +28,7 @@ from cch_omics.keys import FEATURE_COLUMNS, WEIGHT_ALONE, WEIGHT_TAUGHT
 from cch_omics.models.out_of_fold import Network
 from cch_omics.runtime.files import check_file
 from cch_omics.runtime.formats import read_table
+from cch_omics.student.about import ALONE_FOLDER, TAUGHT_FOLDER
 from cch_omics.student.bundle import Student, read_student
 from cch_omics.vocabulary import signed
 
@@ -150,10 +151,17 @@ def read_features(student_folder: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If there is no such table, or it cannot be read.
+        If there is no such table, such as in the folder of one of two models, or it cannot be read.
     """
     path = Path(student_folder) / FEATURES_FILE
-    check_file(path, "a table in the folder of a student, students/MODALITY: of those in `alone` and `taught` too")
+    if not path.exists() and Path(os.path.abspath(student_folder)).name in (ALONE_FOLDER, TAUGHT_FOLDER):
+        raise InputError(
+            os.fspath(student_folder),
+            "the folder of one model",
+            f"the folder of a student, students/MODALITY, whose {FEATURES_FILE} speaks of both models",
+            f"Give {os.path.normpath(os.path.join(student_folder, '..'))}.",
+        )
+    check_file(path, "a table in the folder of a student, students/MODALITY")
     table = read_table(path, FEATURE_COLUMNS)[list(FEATURE_COLUMNS)]
     names, numbers = list(FEATURE_COLUMNS[:2]), list(FEATURE_COLUMNS[2:])
     try:

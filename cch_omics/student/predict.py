@@ -68,9 +68,17 @@ def predict(
     Returns
     -------
     DataFrame
-        One row per sample, in the order given: `sample`; the columns of `Task.predictions`, `prediction` among them;
-        `feature_coverage`, the share of the student's features measured in the sample. A sample whose coverage is below
-        `MIN_COVERAGE` keeps its row, without a prediction.
+        (n,) rows, one per sample, in the order given:
+
+        - `sample`, its id;
+        - of classes: `probability_CLASS`, one column per class, which add up to 1; `prediction`, the class decided for,
+          which need not be the most probable one, as rare ones are favoured;
+        - of a number: `prediction`, and `prediction_low_95` and `prediction_high_95`, the ends of its interval, in the
+          unit of the target;
+        - of a survival time: `prediction`, the risk score, without a unit, higher is worse; `survival_at_TIME`, the
+          probability to live beyond that time without the event, the time in the unit of the training;
+        - `feature_coverage`, the share of the student's features measured in the sample. One in which it is below
+          `MIN_COVERAGE`, 0.5, keeps its row, without a prediction.
 
     Raises
     ------

@@ -145,21 +145,47 @@ def validate_file(
     target: str = "",
     group: str = "",
 ) -> Validation:
-    """Validate a bundle, and the student that lies beside it in its folder, on tables of other patients.
+    """Judge a student, and the model that lies beside it in its folder, on tables of other patients, as `cch validate`.
 
     Parameters
     ----------
     folder
-        A bundle.
-    table, labels
-        As `data.external.read_tables` takes them.
-    target, group
-        Columns of the labels, by default that of the training, and of patients' ids.
+        Of a student, `results/COHORT/TARGET/students/MODALITY`.
+    table
+        Its omics: `.h5mu` with the student's modality, or (n, q) samples x features, `.h5ad`, `.csv[.gz]`, `.tsv[.gz]`,
+        `.parquet`. A table that has the student's features in its rows is turned. Values on the scale of the training
+        table, of counts all that were counted; features are matched by name.
+    labels
+        A clinical table, sample or patient id first, `.csv[.gz]`, `.tsv[.gz]`; or `.h5mu` or `.h5ad`, whose `.obs` is
+        read. Classes are spelled, numbers and times in the unit, as in the training.
+    target
+        The column of the label; of a survival time what comes before `_time` and `_event`. By default that of the
+        training.
+    group
+        The column of patients' ids; by default patients are told by TCGA barcode, or are the samples.
+
+    Returns
+    -------
+    Validation
+        Of m samples with a label, `scores`, a table of `student`, `model`, `minus`, `metric`, `value`, `se`, `ci_low`,
+        `ci_high` and `n_patients`: a row per model and metric, in the unit of the metric, and where `minus` names a
+        second model, what the first has more than it. `features`, one row per feature of the student: `measured`, the
+        share of samples with a value; `training_mean`, `training_sd` and `mean`, on the scale that models learn from;
+        `shift`, in `training_sd`. `predictions`, m rows per model: `model`, `sample`, what was predicted and what was
+        observed. `said`, sentences on who was judged and what was left out.
 
     Raises
     ------
     InputError
-        As `read_student`, `read_tables`, `other_patients` and `validate`.
+        If a file cannot be read, the folder is no student's, a column is not there, features or classes are spelled
+        otherwise, values cannot be on the scale of the training, times are in another unit, or fewer than two patients
+        have a label.
+
+    Examples
+    --------
+    >>> from cch_omics.student.validate import validate_file
+    >>> found = validate_file("results/our-brca/er_status/students/cnv", "their_cnv.csv", "their_clinical.csv")
+    >>> found.scores[["model", "minus", "metric", "value", "ci_low", "ci_high"]]
     """
     places = [Path(folder), *(Path(folder) / name for name in (ALONE_FOLDER, TAUGHT_FOLDER))]
     students = [read_student(place) for place in places if place == places[0] or place.is_dir()]

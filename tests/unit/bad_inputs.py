@@ -445,14 +445,15 @@ def damaged(change: Change) -> Callable[[], object]:
     return run
 
 
-def explained_by(table: str) -> Callable[[], object]:
+def explained_by(table: str, folder: str = "cnv") -> Callable[[], object]:
     """A student beside a table of features."""
 
     def run() -> object:
-        make_bundle(Path("cnv"))
+        Path(folder).parent.mkdir(exist_ok=True)
+        make_bundle(Path(folder))
         if table:
             Path("cnv/features.tsv").write_text(table)
-        return explained("cnv", 10)
+        return explained(folder, 10)
 
     return run
 
@@ -1066,6 +1067,7 @@ def _cases() -> list[Case]:
         add("A student's folder", name, damaged(change), "cnv")
     head = "feature\tclass\tweight_taught\tweight_alone\tchange\n"
     add(section := "A student's features", "no table of them", explained_by(""), "cnv/features.tsv", "no such file")
+    add(section, "that of one of two models", explained_by(head, "cnv/alone"), "cnv/alone", "folder of one model")
     add(section, "text for a weight", explained_by(f"{head}cnv0\tA\tx\t1\t0\n"), "cnv/features.tsv", "'x'")
     add(section, "no weights", explained_by("feature\nERBB2\n"), "cnv/features.tsv", "no column class, weight_taught")
     section = "A new table for a student"

@@ -95,7 +95,7 @@ def test_counts(tmp_path):
     text = " ".join(report["warnings"])
     for part in (
         "3 of 40 samples have no label",
-        "1 rows of the clinical table",
+        "1 ids with clinical data have none",
         "rna: 1 features are constant",
         "defined from",
     ):

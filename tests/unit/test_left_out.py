@@ -190,6 +190,7 @@ def test_reasons_survive_the_file_and_are_in_the_audit(tmp_path: Path) -> None:
     assert set(report["modalities"]) == {"rna", "cnv", "mirna"}
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_notebook_is_warned() -> None:
     sections = {name: SETTINGS[name] for name in ("splits", "encoder", "information")}
     with pytest.warns(UserWarning, match="mono is left out: fewer than 6 patients"):

@@ -1,6 +1,5 @@
 """The object that people have is read right: counts, beta values, sparse, layered, backed, names as they come."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from cch_omics.cohort import Cohort
 from cch_omics.config import make_row, scales_of_row
 from cch_omics.data.assemble import assemble
 from cch_omics.data.audit import audit
-from cch_omics.data.mudata import make_mudata, read_cohort, read_mudata, write_mudata
+from cch_omics.data.mudata import from_anndata, make_mudata, read_cohort, read_mudata, write_mudata
+from cch_omics.data.scale import is_standardised
 from cch_omics.data.sources import ingest, read_source
 from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
@@ -45,7 +45,10 @@ SETTINGS: dict[str, Any] = {
     "criterion": {"rule": "cch"},
 }
 SCALE = "rna=counts;methylation=beta"
-pytestmark = pytest.mark.filterwarnings("ignore:.*not unique:UserWarning", "ignore:From 0.4:FutureWarning")
+# The last: what a notebook is told of these objects.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*not unique:UserWarning", "ignore:From 0.4:FutureWarning", "ignore::UserWarning:test_their_objects"
+)
 
 
 def counts() -> np.ndarray:
@@ -143,7 +146,8 @@ def test_the_same_cohort_comes_of_every_file_and_the_audit_says_what_was_made(ki
     assert (
         "rna: 63 names of features had versions, such as 'ENSG00000000000.0' and 62 more, that were taken off." in said
     )
-    assert ("rna: .X was read, not .layers['scaled'], .raw." in said) == kind.startswith("h5")
+    layers = "rna: .X was read, not .layers['scaled'], .raw. To have one of these read, put it into .X."
+    assert (layers in said) == kind.startswith("h5")
     shown = audit_tables(report)[0]
     place = [column.name for column in shown.columns].index("Scale")
     assert [row.cells[place] for row in shown.rows[:2]] == [
@@ -317,22 +321,49 @@ def test_a_notebook_gets_the_same_verdicts_from_counts_from_a_backed_file_and_af
         "counts", True, "log(1 + 1,000,000 x / sum of the sample)", "",
     ]  # fmt: skip
     np.testing.assert_allclose(np.delete(mdata["rna"].X, GENES - 2, axis=1), logs(counts()), rtol=1e-5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        pd.testing.assert_frame_equal(tl.cch(mdata, target="subtype", **SETTINGS), expected)
+    pd.testing.assert_frame_equal(tl.cch(mdata, target="subtype", **SETTINGS), expected)
+    assert not any("counts" in text for text in mdata.uns["cch_audit"]["warnings"])
     write_mudata(mdata, tmp_path / "after.h5mu")
     assert read_mudata(tmp_path / "after.h5mu").uns["cch_scales"]["scale"].tolist() == table["scale"].tolist()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_what_is_only_told_is_said_in_a_notebook() -> None:
     with pytest.warns(UserWarning, match="rna: whole values .* look like raw counts") as warned:
         tl.cch(theirs(), target="subtype", **SETTINGS)
-    table = pp.working_scale(mdata := theirs())
-    for said in (str(warned[0].message), table.loc["rna", "warning"]):
+    with pytest.warns(UserWarning, match=r"rna: \.X was read, not \.layers\['scaled'\], \.raw\. To have one") as of_pp:
+        table = pp.working_scale(mdata := theirs())
+    assert len(of_pp) == 1
+    [of_scale] = [str(each.message) for each in warned if "look like" in str(each.message)]
+    for said in (of_scale, table.loc["rna", "warning"]):
         assert "say so in `scale`; `continuous` for rna leaves values as they are" in said
         assert "sheet" not in said
     assert "look like raw counts" in table.loc["rna", "warning"] and table.loc["methylation", "made"] == ""
     np.testing.assert_array_equal(mdata["methylation"].X, beta()[10:])
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("missing", [0, 0.1])
+def test_values_that_were_standardised_over_all_samples_are_said_loudly(ddof: int, missing: float) -> None:
+    random = np.random.default_rng(6)
+    scaled = np.log1p(counts())
+    scaled[random.random(scaled.shape) < missing] = np.nan
+    scaled[:, 5] = 3
+    deviation = np.nanstd(scaled, axis=0, ddof=ddof)
+    scaled = (scaled - np.nanmean(scaled, axis=0)) / np.where(deviation > 0, deviation, 1)
+    # As with pp.scale's max_value.
+    scaled[:, :20] = np.minimum(scaled[:, :20], 1)
+    for values, standardised in ((scaled, True), (0.9 * scaled, False), (scaled + 0.1, False)):
+        adata = theirs()["rna"].copy()
+        adata.X, adata.layers["counts"] = values, counts()
+        [said] = from_anndata(adata, "mdata").remarks
+        assert said.startswith(".X was read, not .layers['scaled'], .layers['counts'], .raw. ")
+        loud = "they were standardised over all samples, those of the test folds too. Put the counts, or"
+        assert (loud in said) == standardised == ("To have one of these read, put it into .X." not in said)
+    # Nothing else is there to read.
+    assert not from_anndata(anndata.AnnData(scaled), "mdata").remarks
+    assert not is_standardised(random.standard_normal((400, 300)).astype(np.float32))
+    assert not is_standardised(np.full((4, 3), 2, dtype=np.float32))
 
 
 @pytest.mark.parametrize(

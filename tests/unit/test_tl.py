@@ -1,6 +1,7 @@
 """`tl.cch` in a notebook: the numbers of the steps, and tables that stay with the data."""
 
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from cch_omics.config import (
     make_row,
 )
 from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
 from cch_omics.data.mudata import from_mudata, make_mudata, read_mudata, write_mudata
 from cch_omics.errors import InputError
 from cch_omics.information.pairs import estimate_pairs
@@ -43,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 NO_DISTILLATION = {"criterion": {"rule": "cch"}}
 TARGETS = {"classification": "subtype", "regression": "score", "survival": "os"}
+# What the audit says of cohorts as small as these.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:test_tl")
 
 
 def of(cohort: Cohort) -> mudata.MuData:
@@ -175,6 +179,70 @@ def test_what_is_stored_is_written_with_the_data(mdata: mudata.MuData, tmp_path:
         assert draw(again).get_figure() is not None
     cells = [[text.get_text() for text in cch_omics.pl.gap_matrix(given).texts] for given in (table, mdata, again)]
     assert cells[0] == cells[1] == cells[2] and len(cells[0]) == 2 * len(table)
+
+
+def leaky(mdata: mudata.MuData) -> None:
+    labels = (mdata.obs["subtype"] == "b").reindex(mdata["rna"].obs_names)
+    mdata["rna"].X[:, 3] = labels + 0.01 * mdata["rna"].X[:, 3]
+
+
+def layered(mdata: mudata.MuData) -> None:
+    mdata["rna"].layers["counts"] = np.ones(mdata["rna"].shape)
+
+
+def with_a_gene_twice(mdata: mudata.MuData) -> None:
+    mdata["rna"].var_names = ["ENSG00000000000.1", "ENSG00000000000.2", *mdata["rna"].var_names[2:]]
+
+
+@pytest.mark.filterwarnings("ignore:.*not unique:UserWarning")
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (leaky, ["rna: the single feature rna3 predicts subtype"]),
+        (layered, ["rna: .X was read, not .layers['counts']. To have one of these read, put it into .X."]),
+        (
+            with_a_gene_twice,
+            [
+                "rna: 2 names of features had versions, such as 'ENSG00000000000.1' and 1 more, that were taken off.",
+                "rna: 1 features left out: the name of an earlier feature.",
+            ],
+        ),
+        (lambda mdata: None, ["3 of 72 samples have no label"]),
+    ],
+)
+def test_what_the_audit_says_is_warned_of_and_kept(
+    mdata: mudata.MuData, change: Any, expected: list[str], tmp_path: Path
+) -> None:
+    change(mdata)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tl.cch(mdata, target="subtype", scale={"cnv": "continuous"}, **NO_DISTILLATION, **SETTINGS)
+    said = [str(each.message) for each in caught if each.filename == __file__]
+    assert all(any(text.startswith(start) for text in said) for start in expected)
+    assert not any("sheet" in text for text in said)
+    # Those of `cch ingest`, and no others.
+    columns = {"cohort": "mdata", "source": "mdata", "target": "subtype"}
+    report = audit(*assemble(from_mudata(mdata, "mdata"), make_row(columns, "")), SplitsConfig(**SETTINGS["splits"]))
+    assert said == report["warnings"]
+
+    write_mudata(mdata, tmp_path / "cohort.h5mu")
+    for kept in (mdata.uns["cch_audit"], read_mudata(tmp_path / "cohort.h5mu").uns["cch_audit"]):
+        assert kept["warnings"].tolist() == said
+        assert (
+            kept["scales"].loc[["rna", "cnv"], ["scale", "made", "warning"]].to_numpy().tolist()
+            == [["continuous", "", ""]] * 2
+        )
+        assert kept["scales"]["asked"].to_dict() == {"cnv": True, "mutation": False, "rna": False}
+
+
+@pytest.mark.filterwarnings("ignore:From 0.4:FutureWarning")
+def test_of_data_with_nothing_odd_no_warning_is_kept(mdata: mudata.MuData, tmp_path: Path) -> None:
+    mdata = mdata[mdata.obs["subtype"].notna()].copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tl.cch(mdata, target="subtype", **NO_DISTILLATION, **SETTINGS)
+    write_mudata(mdata, tmp_path / "cohort.h5mu")
+    assert read_mudata(tmp_path / "cohort.h5mu").uns["cch_audit"]["warnings"].tolist() == []
 
 
 def test_representations_are_held_out_and_on_common_axes(mdata: mudata.MuData) -> None:

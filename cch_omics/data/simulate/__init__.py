@@ -33,7 +33,11 @@ def simulate(name: str, *, seed: int = 0) -> MuData:
     Returns
     -------
     MuData
-        Modalities in `.mod`; the target in `.obs`, where most patients may lack it.
+        Modalities in `.mod`, each with `.X` (m, p) float32, the m samples that have it x its p features, NaN where a
+        value is missing: numbers without a unit, or counts or beta values where the cohort is seen through an assay. Of
+        the n samples, `.obs` has `tissue_source_site` and the target, which most may lack: a class, a number, or in two
+        columns a time in days, and 1 for an event or 0. `.obsm["sufficient"]` of a modality is (m, 2), all that its
+        values say of the label and of other modalities; `.uns["known_information"]` the table of `known_information`.
 
     Raises
     ------
@@ -119,7 +123,9 @@ def known_information(name: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As of `information_of`, in nats.
+        One row per ordered pair of the M modalities, M (M - 1) rows: `teacher`, `student`, and in nats
+        `teacher_student`, what they share, `student_label` and `teacher_label`, what they say of the label, and `gap`,
+        `teacher_student` less `student_label`.
 
     Raises
     ------
