@@ -86,8 +86,8 @@ TABLES = {
         keys.FEATURE_COLUMNS,
     ),
     "validation.tsv, validation/validation.tsv": (
-        "Students and baselines on other patients, where the sheet names some; the second name is that of `cch validate`, "
-        "which has no baselines.",
+        "Students and baselines on other patients, where the sheet names some; the second name is that of "
+        "`cch validate`, which has no baselines.",
         keys.VALIDATION_COLUMNS,
     ),
     "intermediate/validation_features.tsv, validation/features.tsv": (
