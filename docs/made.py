@@ -4,6 +4,7 @@ Pages are written to docs/made/ before a build. What the code has and this file 
 """
 
 import importlib
+import inspect
 import os
 import re
 import types
@@ -19,6 +20,8 @@ from cch_omics import keys
 from cch_omics.cli import app
 from cch_omics.config import Config, Section, SheetRow
 from cch_omics.config.base import Choice
+from cch_omics.data.audit import audit
+from cch_omics.data.scale import on_working_scale, scale_of
 from cch_omics.information import averaging, pairs
 from cch_omics.information.registry import TABLE
 from cch_omics.models.recipes import RECIPES
@@ -83,13 +86,17 @@ TABLES = {
         "What the features of a student weigh, and how much of that came with its teacher ([how](../students.md)).",
         keys.FEATURE_COLUMNS,
     ),
-    "validation.tsv": (
-        "Students and baselines on other patients, where the sheet names some.",
+    "validation.tsv, validation/validation.tsv": (
+        "Students and baselines on other patients, where the sheet names some; the second name is that of "
+        "`cch validate`, which has no baselines.",
         keys.VALIDATION_COLUMNS,
     ),
-    "intermediate/validation_features.tsv": ("How far each feature of them is from the training.", keys.SHIFT_COLUMNS),
-    "intermediate/validation_predictions.tsv": (
-        "What was predicted for them, before the columns of the task.",
+    "intermediate/validation_features.tsv, validation/features.tsv": (
+        "How far each feature of them is from the training; the second name is that of `cch validate`.",
+        keys.SHIFT_COLUMNS,
+    ),
+    "intermediate/validation_predictions.tsv, validation/predictions.tsv": (
+        "What was predicted for them, before the columns of the task; the second name is that of `cch validate`.",
         keys.VALIDATED_COLUMNS,
     ),
     "intermediate/predictions.tsv": (
@@ -291,6 +298,9 @@ def tables_page() -> str:
         *(name for name in vars(keys) if any(vars(keys)[name] is columns for _, columns in TABLES.values())),
     }:
         raise ValueError(f"no page shows the columns keys.{undescribed}")
+    lines += ["## audit.json", "", _first_line(audit), "", _returned(audit, "dict"), ""]
+    lines += ["The `scale` of a modality:", "", f"- {_returned(scale_of, 'dict')}"]
+    lines += [f"- {_returned(on_working_scale, 'scale')}"]
     return "\n".join(lines) + "\n"
 
 
@@ -343,6 +353,15 @@ def _functions(module: types.ModuleType) -> list[str]:
         for name, value in vars(module).items()
         if isinstance(value, types.FunctionType) and value.__module__ == module.__name__ and not name.startswith("_")
     ]
+
+
+def _returned(function: types.FunctionType, what: str) -> str:
+    """What a docstring says of one of the things that a function returns."""
+    section = re.search(r"Returns\n-+\n(.*?)(?=\n\w+\n-{3}|\Z)", inspect.getdoc(function) or "", re.DOTALL)
+    said = re.search(rf"^{what}\n((?:    .*(?:\n|\Z))+)", section[1] if section else "", re.MULTILINE)
+    if said is None:
+        raise ValueError(f"{function.__qualname__} does not say what its {what} is")
+    return inspect.cleandoc(said[1]).strip()
 
 
 def _first_line(documented: object) -> str:

@@ -11,7 +11,11 @@ import pytest
 
 import cch_omics
 from cch_omics import keys
-from cch_omics.config import Config, SheetRow
+from cch_omics.config import Config, SheetRow, make_row
+from cch_omics.data.assemble import assemble
+from cch_omics.data.audit import audit
+from cch_omics.data.mudata import from_mudata
+from cch_omics.data.simulate import simulate
 from cch_omics.information.registry import ESTIMATORS
 from cch_omics.verdict.criteria import CRITERIA
 
@@ -35,6 +39,22 @@ def test_every_key_and_every_column_is_on_a_page() -> None:
     page = made.registries_page()
     assert all(f"| `{name}` |" in page for name in (*CRITERIA, *ESTIMATORS))
     assert "## cch predict" in made.commands_page()
+
+
+def test_every_field_of_an_audit_is_on_a_page() -> None:
+    def fields(part: object) -> set[str]:
+        return (
+            set(part) | {name for each in part.values() for name in fields(each)} if isinstance(part, dict) else set()
+        )
+
+    row = make_row({"cohort": "c", "source": "s", "target": "subtype", "scale": "rna=counts;methylation=beta"}, "row")
+    cohort, notes = assemble(from_mudata(simulate("assays"), "s", ()), row)
+    report = audit(cohort, notes)
+    # Names of modalities, strata, samples and published files are the cohort's own.
+    own = {*cohort.modalities, *cohort.target.task.strata_names, *cohort.samples, *report["origin"]}
+    own |= {*report["parameters"], *report["values_treated_as_missing"]}
+    page = made.tables_page().partition("## audit.json")[2]
+    assert [name for name in sorted(fields(report) - own) if f"`{name}`" not in page] == []
 
 
 def test_a_column_without_a_description_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
