@@ -71,7 +71,8 @@ def cch(
         The column of `.obs` with the labels: classes or numbers; of a survival time, what comes before `_time` and
         `_event` in the names of its two columns. `MODALITY:COLUMN` is a column of that modality's own `.obs`.
     task
-        A name in `cch_omics.tasks.TASKS`; by default seen from the column.
+        A name in `cch_omics.tasks.TASKS`; by default seen from the column: text, booleans and at most ten different
+        numbers are classes.
     modalities
         Those to use; by default all.
     teachers

@@ -42,7 +42,9 @@ class SheetRow(Section):
         description="Label column of the clinical table or of `.obs`; of a survival time, what comes before `_time` "
         "and `_event` in the names of its two columns; COLUMN as NAME if that cannot name a folder.",
     )
-    task: Annotated[str, Choice(("", *TASKS))] = Field("", description="Kind of target; empty = seen from the column.")
+    task: Annotated[str, Choice(("", *TASKS))] = Field(
+        "", description="Kind of target; empty = seen from the column: text, booleans and few numbers are classes."
+    )
     modalities: str = Field("", description="Comma list; empty = all.")
     group: str = Field("", description="Column of patient ids; empty = from the barcode.")
     classes: str = Field("", description="Comma list; other values count as missing; empty = all.")
