@@ -1,6 +1,7 @@
 """Should a model on a weak omics be distilled from another omics, from which one, and how sure are we?"""
 
 import subprocess
+from contextlib import suppress
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,18 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    """Version of the installation; of a clone that is used without one, the nearest tag or the commit."""
-    try:
+    """What git calls the commit of a clone, such as 0.2.0-12-g6c2e4f8-dirty; elsewhere the version of the installation.
+
+    The version of an editable installation is that of the day it was installed, and the code has moved on since.
+    """
+    root = Path(__file__).parents[1]
+    # Not the repository around an environment. No lock: someone may be committing there.
+    if (root / ".git").exists():
+        clone = ["git", "--no-optional-locks", f"--git-dir={root / '.git'}", f"--work-tree={root}"]
+        describe = [*clone, "describe", "--tags", "--always", "--dirty"]
+        with suppress(OSError, subprocess.SubprocessError):
+            said = subprocess.run(describe, cwd=root, capture_output=True, text=True, check=True, timeout=10)
+            return said.stdout.strip().removeprefix("v")
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version("cch_omics")
-    except metadata.PackageNotFoundError:
-        pass
-    describe = ["git", "describe", "--tags", "--always", "--dirty"]
-    try:
-        said = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return said.stdout.strip().removeprefix("v")
+    return "unknown"

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cch_omics
 from cch_omics.errors import visible
 
 # Versions that numbers depend on.
@@ -128,6 +129,8 @@ def progress(what: str, every: float = 10.0) -> Callable[[int, int], None]:
 
 
 def _version(package: str) -> str:
+    if package == "cch_omics":
+        return f"{package} {cch_omics.__version__}"
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from cch_omics import __version__
+import cch_omics
 from cch_omics.errors import InputError
 from cch_omics.models.out_of_fold import Network
 from cch_omics.runtime.files import atomic, check_file, reading
@@ -134,7 +134,7 @@ def _read_about(path: Path) -> About:
         raise InputError(
             f"{where}, format_version",
             f"format version {content.get('format_version')!r}, written by cch_omics {writer}",
-            f"format version {FORMAT_VERSION}, which this cch_omics {__version__} reads",
+            f"format version {FORMAT_VERSION}, which this cch_omics {cch_omics.__version__} reads",
             f"Predict with cch_omics {writer}, or make the student again with `cch evaluate` of this version.",
         )
     try:

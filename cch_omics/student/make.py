@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cch_omics import __version__, keys
+import cch_omics
+from cch_omics import keys
 from cch_omics.cohort import Cohort, Modality
 from cch_omics.data.working_scale import SCALES
 from cch_omics.errors import InputError
@@ -258,7 +259,7 @@ def make_student(
         on_test=tuple(records.on_test),
         validation=records.validation,
         data=DATA_NOTE,
-        versions={"cch_omics": __version__, "numpy": np.__version__, "torch": metadata.version("torch")},
+        versions={"cch_omics": cch_omics.__version__, "numpy": np.__version__, "torch": metadata.version("torch")},
     )
     return Student(about, task, kept, mean, sd)
 

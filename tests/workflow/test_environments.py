@@ -157,28 +157,130 @@ def test_the_last_release_is_the_same_everywhere() -> None:
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_the_version_is_known_with_and_without_an_installation(installed: bool, tmp_path: Path) -> None:
-    """A clone that is used without one says its commit, and a copy without history that it does not know."""
-    command = "import cch_omics; print(cch_omics.__version__)"
-    here, copy = ROOT, tmp_path / "copy"
-    shutil.copytree(PACKAGE_ROOT, copy / "cch_omics")
-    # -S: without what is installed.
-    said = {}
-    for folder in (here, copy):
-        options = [] if installed else ["-S"]
-        environment = {**os.environ, "PYTHONPATH": str(folder), "GIT_CEILING_DIRECTORIES": str(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, *options, "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+def test_the_version_is_that_of_the_code_that_runs(installed: bool, tmp_path: Path) -> None:
+    """A clone says its commit, whatever was installed from it and when; a copy of it, the installed version or none."""
+    clone = tmp_path / "clone"
+    shutil.copytree(PACKAGE_ROOT, clone / "cch_omics", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def git(folder: Path, *said: str) -> str:
+        command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.org", *said]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def version(folder: Path, **changed: str) -> str:
+        # -S: without what is installed.
+        command = [
+            sys.executable,
+            *([] if installed else ["-S"]),
+            "-c",
+            "import cch_omics; print(cch_omics.__version__)",
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **changed}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        said[folder] = done.stdout.strip()
-    if installed:
-        assert said[here] == said[copy] == importlib.metadata.version("cch_omics")
-    else:
-        assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|\d+\.\d+\S*", said[here]) and said[copy] == "unknown"
+        return done.stdout.strip()
+
+    without_git = importlib.metadata.version("cch_omics") if installed else "unknown"
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "another repository, which holds an environment")
+    assert version(clone) == without_git
+
+    git(clone, "init", "--quiet")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "one")
+    assert version(clone) == git(clone, "rev-parse", "--short", "HEAD")
+    # As in a hook of another repository.
+    assert version(clone, GIT_DIR=str(tmp_path / ".git")) == version(clone)
+    git(clone, "tag", "v9.8.7")
+    assert version(clone) == "9.8.7"
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "two")
+    commit = git(clone, "rev-parse", "--short", "HEAD")
+    assert version(clone) == f"9.8.7-1-g{commit}"
+    (clone / "cch_omics" / "keys.py").write_text("")
+    assert version(clone) == f"9.8.7-1-g{commit}-dirty"
+    git(clone, "worktree", "add", "--quiet", str(tmp_path / "tree"))
+    assert version(tmp_path / "tree") == f"9.8.7-1-g{commit}"
+    assert version(clone, PATH=str(tmp_path)) == without_git
 
 
 def test_the_wheel_ships_the_package_and_the_workflow() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["cch_omics"]
     assert wheel["shared-data"] == {name: f"share/cch_omics/{name}" for name in ("workflow", "config", "envs")}
+
+
+def test_the_catalogue_of_workflows_offers_what_its_users_can_run() -> None:
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert not any(usage["mandatory-flags"].values())
+    image = re.search(r'"CCH_OMICS_IMAGE", "(.+)"', (ROOT / "workflow" / "Snakefile").read_text())
+    assert image is not None
+    # Nobody but who builds it has an image that is a file.
+    assert usage["software-stack-deployment"]["apptainer"] == ("://" in image[1])
+
+
+@pytest.fixture
+def to_release(tmp_path: Path) -> Path:
+    """A clone at the tag of a release, 1.2.3."""
+    for name in (".ci/release", "CHANGELOG.md", "CITATION.cff", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (released, *_) = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# Changelog\n\n## Unreleased\n\n## 1.2.3\n\n- News.\n\n## 1.2.2\n\n- Old.\n"
+    )
+    for name in ("CITATION.cff", "pyproject.toml"):
+        _replace(tmp_path / name, released, "1.2.3")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "1.2.3"], ["tag", "v1.2.3"]):
+        name = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(tmp_path), *name, *command], check=True)
+    return tmp_path
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def _release(folder: Path, version: str) -> subprocess.CompletedProcess[str]:
+    # Nothing is built: an interpreter that stops.
+    bin = folder / ".git" / "bin"
+    bin.mkdir()
+    (bin / "python3.11").write_text("#!/bin/sh\nexit 77\n")
+    (bin / "python3.11").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", str(folder / ".ci" / "release"), version], env=environment, capture_output=True, text=True
+    )
+
+
+def test_a_tagged_release_is_built_with_its_own_notes(to_release: Path) -> None:
+    done = _release(to_release, "v1.2.3")
+    assert (done.returncode, done.stderr) == (77, "")
+    assert (to_release / "release" / "NOTES.md").read_text().strip() == "- News."
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("CHANGELOG.md", "## 1.2.3", "## 1.2.4", "CHANGELOG.md has no lines under '## 1.2.3'"),
+        ("CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n- More.\n", "CHANGELOG.md has lines under 'Unreleased'"),
+        ("CITATION.cff", "1.2.3", "1.2.30", "CITATION.cff does not name 1.2.3"),
+        ("pyproject.toml", "1.2.3", "1.2.2", "pyproject.toml does not name 1.2.3"),
+        ("CITATION.cff", "cch_omics", "cch-omics", "files differ from the commit"),
+    ],
+)
+def test_a_release_that_is_not_ready_is_refused_before_anything_is_built(
+    to_release: Path, file: str, old: str, new: str, said: str
+) -> None:
+    _replace(to_release / file, old, new)
+    done = _release(to_release, "v1.2.3")
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert not (to_release / "release").exists()
+
+
+def test_a_release_without_its_tag_is_refused(to_release: Path) -> None:
+    subprocess.run(["git", "-C", str(to_release), "tag", "--delete", "v1.2.3"], check=True, capture_output=True)
+    done = _release(to_release, "v1.2.3")
+    assert done.returncode == 1
+    assert done.stderr.startswith("the version comes from the tag, and this commit is not v1.2.3: git tag v1.2.3")
