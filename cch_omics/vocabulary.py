@@ -193,9 +193,9 @@ def with_unit(metric: Metric, value: float) -> str:
     return f"{difference(metric, value)} {metric.unit or f'of {metric.title}'}"
 
 
-def interval(show: Callable[[Metric, float], str], metric: Metric, low: float, high: float) -> str:
+def interval(show: Callable[[float], str], low: float, high: float) -> str:
     """Format an interval to stand behind its value: " (−0.3 to +2.7)", and nothing where there is none."""
-    return f" ({show(metric, low)} to {show(metric, high)})" if np.isfinite([low, high]).all() else ""
+    return f" ({show(low)} to {show(high)})" if np.isfinite([low, high]).all() else ""
 
 
 def score(metric: Metric, value: float) -> str:

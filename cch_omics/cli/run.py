@@ -135,8 +135,8 @@ def plan(rows: Sequence[SheetRow], config: Config, resources: Path) -> Iterator[
         # In place of one job encoders, students and four steps more, and perhaps that of other patients.
         jobs = len(views) + len(modalities) + 3 + bool(row.others)
         further = 0 if in_one_job(row, config.one_job_below_mb) else jobs
-        seconds = SECONDS + SECONDS_A_JOB * further + SECONDS_EACH * samples * trained * (len(views) + len(pairs))
-        minutes = seconds / 60
+        computing = SECONDS_EACH * samples * trained * (len(views) + len(pairs))
+        minutes = (SECONDS + SECONDS_A_JOB * further + computing) / 60
         known += [minutes] if samples else []
         counted = (str(samples), f"{minutes:.1f}") if samples else ("not known yet", "")
         lines.append((row.cohort, row.target_name, ", ".join(modalities), ", ".join(teachers), *counted))

@@ -1,6 +1,7 @@
 """Tables of models, answers and criteria."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def metrics_table(results: Results, chosen: Mapping[str, str]) -> Table:
                 row = values[student, model, name]
                 text = shown(metric, row["mean"])
                 if name == task.primary:
-                    text += interval(shown, metric, row["ci_low"], row["ci_high"])
+                    text += interval(partial(shown, metric), row["ci_low"], row["ci_high"])
                 cells.append(text)
             rows.append(Row(tuple(cells), chosen=chosen[student] == model))
     columns = [Column("Model"), *(Column(heading(metric), number=True) for metric in task.metrics.values())]

@@ -4,6 +4,7 @@ Each function draws on one matplotlib Axes. Tables have the columns of `keys`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -209,7 +210,7 @@ def gap_against_gain(pairs: pd.DataFrame, metric: Metric, *, numbers: bool, ax: 
             ax.annotate(str(number), (x, y), (5, 4), textcoords="offset points", size=9, color=INK, zorder=4)
         for y, pair in zip(gain, part.to_dict("records"), strict=True):
             said = f"gap {_estimate(pair['gap'], pair['gap_se'])} nats, gain {difference(metric, pair['gain'])}"
-            said += interval(difference, metric, pair["ci_low"], pair["ci_high"])
+            said += interval(partial(difference, metric), pair["ci_low"], pair["ci_high"])
             hover(ax, pair["gap"], y, f"{pair['number']}. {_pair(pair)}: {said}")
     ax.margins(0.12)
     ax.set_xlabel("gap as estimated,  I(teacher; student) − I(student; label), nats")

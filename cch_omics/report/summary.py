@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -149,7 +150,7 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
         table = table.set_index(pair)[["gain", "ci_low", "ci_high"]].astype(float)
         gains = dict(zip(table.index, table.itertuples(index=False, name=None), strict=True))
     chosen = set(teachers[pair].itertuples(index=False, name=None))
-    lines = []
+    lines, show = [], partial(difference, metric)
     for name, row in zip(pair_names(verdicts), verdicts.to_dict("records"), strict=True):
         key = tuple(row[column] for column in pair)
         gain, low, high = gains.get(key, (np.nan,) * 3)
@@ -160,7 +161,7 @@ def _lines(folder: Path, teachers: pd.DataFrame, primary: str, metric: Metric) -
                 VERDICTS[row["verdict"]],
                 probability(row["p_gain_positive"]),
                 probability(row["p_gap_positive"]),
-                with_unit(metric, gain) + interval(difference, metric, low, high) if np.isfinite(gain) else "–",
+                with_unit(metric, gain) + interval(show, low, high) if np.isfinite(gain) else "–",
                 "yes" if key in chosen else "",
             )
         )
@@ -177,10 +178,10 @@ def _on_other_patients(folder: Path, primary: str, metric: Metric) -> list[str]:
         # The first model is the delivered one; the others, and what it is ahead of them, come after it.
         first = part.iloc[0]
         text = f"{student} on other patients: {score(metric, first['value'])}"
-        text += interval(shown, metric, first["ci_low"], first["ci_high"])
+        text += interval(partial(shown, metric), first["ci_low"], first["ci_high"])
         for row in part[part["minus"] == ALONE.name].to_dict("records"):
-            ahead = with_unit(metric, row["value"]) + interval(difference, metric, row["ci_low"], row["ci_high"])
-            text += f"; over training alone {ahead}"
+            text += f"; over training alone {with_unit(metric, row['value'])}"
+            text += interval(partial(difference, metric), row["ci_low"], row["ci_high"])
         said.append(text)
     return said
 

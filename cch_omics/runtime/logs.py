@@ -18,7 +18,7 @@ import cch_omics
 from cch_omics.errors import visible
 
 # Versions that numbers depend on.
-NAMED_PACKAGES = ("cch_omics", "numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata")
+NAMED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "anndata", "mudata")
 
 logger = logging.getLogger("cch_omics")
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -99,7 +99,8 @@ class _TerminalFormatter(_Formatter):
 def header(parameters: Mapping[str, Any]) -> None:
     """Log where a step runs, versions and parameters: for the file, not for the terminal."""
     logger.debug("host %s, process %d, Slurm job %s", socket.gethostname(), os.getpid(), slurm_job(os.environ))
-    logger.debug("Python %s, %s", platform.python_version(), ", ".join(map(_version, NAMED_PACKAGES)))
+    packages = ", ".join(map(_version, NAMED_PACKAGES))
+    logger.debug("Python %s, cch_omics %s, %s", platform.python_version(), cch_omics.__version__, packages)
     for name, value in parameters.items():
         logger.debug("%s: %s", name, value)
 
@@ -129,8 +130,6 @@ def progress(what: str, every: float = 10.0) -> Callable[[int, int], None]:
 
 
 def _version(package: str) -> str:
-    if package == "cch_omics":
-        return f"{package} {cch_omics.__version__}"
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:

@@ -20,6 +20,7 @@ from cch_omics.vocabulary import (
     difference,
     difference_heading,
     heading,
+    interval,
     model_kind,
     model_name,
     model_of,
@@ -307,7 +308,7 @@ def _plain(value: Cell) -> str:
 
 def _interval(row: Record, key: str, show: Callable[[float], str]) -> str:
     value, low, high = (number(row[name]) for name in (key, "ci_low", "ci_high"))
-    return f"{show(value)} ({show(low)} to {show(high)})" if isfinite(low) else show(value)
+    return show(value) + interval(show, low, high)
 
 
 def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
